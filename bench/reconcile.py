@@ -1,0 +1,150 @@
+"""How many reconciled calls a second, over HTTP, against PostgreSQL's own TPC-B on the same server in the same run.
+
+32 keep-alive clients; row security, every constraint and the chain on; durable commits. For 1, 8 and 32 tenants with
+1,000 wallets each, and then for one hot wallet. Afterwards every acknowledged call must be in the ledger once.
+
+    python -m bench.reconcile [--seconds 15] [--clients 32] [--tenants 1,8,32] [--wallets 1000] [--scale 32] [--json]
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+import psycopg
+from sqlalchemy import text
+
+from bench.clients import Measured
+from bench.installation import ROOT, Installation, Pgbench, installation
+from bench.tenants import BenchTenant, fund, register
+from core.foundation.database import Database
+
+AIM_RATIO = 0.5
+AIM_P99_MS = 50.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the report."""
+
+    name: str
+    a_second: float
+    p50_ms: float
+    p99_ms: float
+    ratio: float
+
+
+def main() -> None:
+    """Measures and prints; ends with 1 when an acknowledged call is not in the ledger exactly once."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--warm-up", type=float, default=3)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--tenants", default="1,8,32")
+    parser.add_argument("--wallets", type=int, default=1000)
+    parser.add_argument("--scale", type=int, default=32)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    counts = [int(count) for count in options.tenants.split(",")]
+    with installation() as place:
+        print(f"PostgreSQL with {options.scale} branches of TPC-B ...", file=sys.stderr)
+        pgbench = Pgbench(place.postgres, scale=options.scale, clients=8)
+        print(f"{max(counts)} tenants with {options.wallets} wallets each ...", file=sys.stderr)
+        tenants = asyncio.run(_prepare(place, max(counts), options.wallets))
+        results, tps = _measure(place, pgbench, tenants, counts, options)
+    if options.json:
+        print(json.dumps({"tps": tps, "results": [asdict(result) for result in results]}, indent=2))
+        return
+    print(f"pgbench TPC-B, scale {options.scale}, 8 clients: {', '.join(f'{one:.0f}' for one in tps)} a second")
+    print(f"{'':24}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'of TPC-B':>10}")
+    for result in results:
+        print(
+            f"{result.name:24}{result.a_second:>10.0f}{result.p50_ms:>9.1f}{result.p99_ms:>9.1f}{result.ratio:>10.2f}"
+        )
+    print(f"aim: {AIM_RATIO} of TPC-B at 32 tenants, p99 under {AIM_P99_MS:.0f} ms")
+
+
+async def _prepare(place: Installation, count: int, wallets: int) -> list[BenchTenant]:
+    database = Database(place.settings)
+    tenants: list[BenchTenant] = []
+    for number in range(count):
+        slug = f"bench-{number}"
+        tenants.append(await fund(database, slug, register(place.port, slug), wallets=wallets))
+    hot = register(place.port, "bench-hot")
+    tenants.append(await fund(database, "bench-hot", hot, wallets=1))
+    await database.dispose()
+    # As autovacuum does within a minute of a bulk load: plans follow the tables' real sizes.
+    with psycopg.connect(place.postgres.admin_url("cloudbill"), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    return tenants
+
+
+def _measure(
+    place: Installation,
+    pgbench: Pgbench,
+    tenants: list[BenchTenant],
+    counts: list[int],
+    options: argparse.Namespace,
+) -> tuple[list[Result], list[float]]:
+    """Each set of tenants between two runs of TPC-B, whose mean is the limit."""
+    results: list[Result] = []
+    tps = [pgbench.measure(options.seconds)]
+    sets = [(f"{count} tenant{'s' if count > 1 else ''}", tenants[:count]) for count in counts]
+    for name, chosen in [*sets, ("one hot wallet", tenants[-1:])]:
+        payers = [(tenant.token, user) for tenant in chosen for user in tenant.users]
+        random.Random(7).shuffle(payers)  # in the same order every time
+        before = asyncio.run(_booked(place))
+        measured = _run_clients(place, payers, name, options)
+        booked = asyncio.run(_booked(place)) - before
+        answered = measured.statuses.pop(200, 0)
+        if measured.statuses or booked != answered:
+            raise SystemExit(f"{name}: {answered} calls answered, {booked} booked, others {measured.statuses}")
+        tps.append(pgbench.measure(options.seconds))
+        limit = (tps[-2] + tps[-1]) / 2
+        results.append(
+            Result(
+                name,
+                measured.a_second,
+                measured.percentile(0.5),
+                measured.percentile(0.99),
+                measured.a_second / limit,
+            )
+        )
+        print(f"{name}: {results[-1]}", file=sys.stderr)
+    return results, tps
+
+
+def _run_clients(
+    place: Installation, payers: list[tuple[str, str]], name: str, options: argparse.Namespace
+) -> Measured:
+    order = {
+        "port": place.port,
+        "payers": payers,
+        "prefix": name.replace(" ", "-"),
+        "clients": options.clients,
+        "seconds": options.seconds,
+        "warm_up": options.warm_up,
+    }
+    finished = subprocess.run(
+        [sys.executable, "-m", "bench.clients"], input=json.dumps(order), capture_output=True, text=True, cwd=ROOT
+    )
+    if finished.returncode:
+        raise SystemExit(finished.stderr)
+    measured = json.loads(finished.stdout)
+    statuses = {int(status): count for status, count in measured["statuses"].items()}
+    return Measured(measured["seconds"], measured["latencies"], statuses)
+
+
+async def _booked(place: Installation) -> int:
+    database = Database(place.settings)
+    async with database.reading() as session:
+        count = await session.scalar(text("SELECT count(*) FROM ledger_transactions WHERE kind = 'usage'"))
+    await database.dispose()
+    return int(count or 0)
+
+
+if __name__ == "__main__":
+    main()

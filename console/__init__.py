@@ -1,0 +1,1 @@
+"""The web console: a client of the HTTP API and nothing else."""

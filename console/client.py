@@ -1,0 +1,206 @@
+"""The console's only way to any figure: the HTTP API, asked with the signed-in person's token."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from console import reading, rows
+from console.figures import parse_instant
+
+TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+PAGE_ROWS = 25
+
+
+class ApiError(Exception):
+    """The API did not do what was asked. `title` and `advice` are for the reader."""
+
+    def __init__(self, title: str, advice: str, *, code: str, status: int = 0, request_id: str = "") -> None:
+        super().__init__(title)
+        self.title, self.advice, self.code, self.status, self.request_id = title, advice, code, status, request_id
+
+
+class ApiUnreachable(ApiError):
+    """Nothing answers at the API's address."""
+
+
+class SignedOut(ApiError):
+    """The session or its tokens are gone; the person has to sign in again."""
+
+
+class ApiRefused(ApiError):
+    """The API understood and said no, with a stable code."""
+
+
+def signed_out() -> SignedOut:
+    """The one spelling of it."""
+    return SignedOut("You are signed out", "Sign in again to go on.", code="signed_out", status=401)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One pool of connections to the API for the whole process."""
+
+    http: httpx.AsyncClient
+
+    @classmethod
+    def to(cls, api_url: str) -> Connection:
+        """Open lazily; nothing is sent until the first request."""
+        return cls(httpx.AsyncClient(base_url=api_url, timeout=TIMEOUT, headers={"user-agent": "cloudbill-console"}))
+
+    async def ask(self, method: str, path: str, *, token: str = "", **request: Any) -> dict[str, Any]:
+        """Send one request and return its JSON, or raise one of the errors above."""
+        headers = {name: value for name, value in (request.pop("headers", None) or {}).items() if value}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        try:
+            answer = await self.http.request(method, path, headers=headers, **request)
+        except httpx.TransportError as error:
+            raise ApiUnreachable(
+                "The API does not answer",
+                "On the server, cloudbill status says what is down. The figures come back by themselves once it is up.",
+                code="api_unreachable",
+            ) from error
+        if answer.is_success:
+            return answer.json() if answer.content else {}
+        raise _error(answer)
+
+
+def _error(answer: httpx.Response) -> ApiError:
+    try:
+        problem = answer.json()
+        code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
+    except (ValueError, KeyError, TypeError):
+        problem, code, detail = {}, f"http_{answer.status_code}", "It gave no reason."
+    request_id = str(problem.get("requestId") or answer.headers.get("x-request-id", ""))
+    if answer.status_code >= 500:
+        title = "The API could not answer"
+        return ApiUnreachable(title, detail, code=code, status=answer.status_code, request_id=request_id)
+    title = str(problem.get("title") or f"The API answered {answer.status_code}")
+    return ApiRefused(title, detail, code=code, status=answer.status_code, request_id=request_id)
+
+
+class Client:
+    """The API as one signed-in person may use it, optionally within one tenant."""
+
+    def __init__(self, connection: Connection, token: str, *, tenant_id: str = "", installation: bool = False) -> None:
+        self._connection, self._token = connection, token
+        self.tenant_id, self._installation = tenant_id, installation
+
+    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            return await self._connection.ask(method, path, token=self._token, **request)
+        except ApiRefused as refused:
+            raise signed_out() if refused.status == 401 else refused from refused
+
+    async def _get(self, path: str, **query: Any) -> dict[str, Any]:
+        return await self._ask("GET", path, params={key: value for key, value in query.items() if value})
+
+    async def _get_own(self, path: str, **query: Any) -> dict[str, Any]:
+        return await self._get(path, tenantId=self.tenant_id, **query)
+
+    async def _change(self, method: str, path: str, *, reason: str = "", **request: Any) -> dict[str, Any]:
+        headers = {"x-tenant-reason": reason, **request.pop("headers", {})}
+        return await self._ask(method, path, params={"tenantId": self.tenant_id}, headers=headers, **request)
+
+    # The installation
+
+    async def overview(self, *, currency: str) -> rows.Overview:
+        """Everything of the overview page; test tenants are included, since a demo has nothing else."""
+        body = await self._get("/operations/overview", include="test", currency=currency)
+        return reading.overview(body, datetime.now(UTC))
+
+    async def tenants(self, *, search: str, sort: str, cursor: str) -> rows.TenantPage:
+        """One page of tenants."""
+        body = await self._get("/operations/tenants", search=search, sort=sort, cursor=cursor, limit=PAGE_ROWS)
+        return reading.tenant_page(body, datetime.now(UTC))
+
+    # One tenant
+
+    async def tenant_head(self, name: str) -> rows.TenantHead:
+        """Balance, clock and, for the installation, who it is."""
+        asked = [self._get_own("/billing/wallets/self"), self._get_own("/billing/test-clock")]
+        if self._installation:
+            asked.append(self._get(f"/operations/tenants/{self.tenant_id}"))
+        wallet, clock, *about = await asyncio.gather(*asked)
+        return reading.tenant_head(self.tenant_id, name, wallet, clock, about[0] if about else None)
+
+    async def ledger(self, head: rows.TenantHead, *, kind: str, cursor: str) -> rows.LedgerPage:
+        """One page of postings on the tenant's own wallet, newest first."""
+        asked = {"customerId": head.customer_id, "kind": kind, "cursor": cursor, "limit": PAGE_ROWS}
+        return reading.ledger_page(await self._get_own("/api/ledger", **asked), parse_instant(head.clock_iso))
+
+    async def chain(self) -> rows.Chain:
+        """How far the ledger is sealed."""
+        return reading.chain(await self._get_own("/api/ledger/verification"), datetime.now(UTC))
+
+    async def usage(self, *, days: int, now: str) -> rows.Usage:
+        """Usage of the last `days` days of the tenant's own time."""
+        end = parse_instant(now)
+        since = (end - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        body = await self._get_own("/api/usage/summary", **{"from": _iso(since)})
+        return reading.usage(body, since, end)
+
+    async def packages(self) -> list[rows.Package]:
+        """Credits on offer."""
+        return reading.packages(await self._get_own("/billing/packages"))
+
+    async def purchases(self, *, now: str) -> list[rows.Purchase]:
+        """The newest purchases."""
+        body = await self._get_own("/api/purchases", limit=PAGE_ROWS)
+        return [reading.purchase(entry, parse_instant(now)) for entry in body["data"]]
+
+    async def purchase(self, purchase_id: str, *, now: str) -> rows.Purchase:
+        """One purchase."""
+        return reading.purchase(await self._get_own(f"/api/purchases/{purchase_id}"), parse_instant(now))
+
+    async def buy(self, package_code: str, *, key: str, return_url: str) -> rows.Purchase:
+        """Begin a purchase; the buyer goes to its `checkout_url`. The same key never buys twice."""
+        wanted = {
+            "packageCode": package_code,
+            "successUrl": f"{return_url}?returned=success",
+            "cancelUrl": f"{return_url}?returned=canceled",
+        }
+        body = await self._change("POST", "/api/purchases", json=wanted, headers={"idempotency-key": key})
+        return reading.purchase(body, datetime.now(UTC))
+
+    async def holds(self, head: rows.TenantHead, *, status: str) -> list[rows.Hold]:
+        """The newest holds."""
+        body = await self._get_own("/api/usage/holds", status=status, limit=PAGE_ROWS)
+        return [reading.hold(entry, parse_instant(head.clock_iso), head.customer_id) for entry in body["data"]]
+
+    async def release_hold(self, hold_id: str) -> None:
+        """Give a hold's credits back."""
+        await self._change("DELETE", f"/api/usage/holds/{hold_id}")
+
+    async def move_clock(self, to: datetime, *, reason: str) -> int:
+        """Move a test tenant's clock; returns how many holds expired on the way."""
+        body = await self._change("POST", "/billing/test-clock", reason=reason, json={"now": _iso(to)})
+        return int(body.get("drained", {}).get("holdsExpired", 0))
+
+    async def api_keys(self) -> list[rows.ApiKey]:
+        """The tenant's keys."""
+        body = await self._get_own("/auth/api-keys")
+        return [reading.api_key(entry, datetime.now(UTC)) for entry in body["data"]]
+
+    async def create_api_key(self, name: str, scopes: list[str]) -> str:
+        """Create a key and return its secret, which nobody can read again."""
+        return str((await self._change("POST", "/auth/api-keys", json={"name": name, "scopes": scopes}))["key"])
+
+    async def revoke_api_key(self, api_key_id: str) -> None:
+        """End a key at once."""
+        await self._change("DELETE", f"/auth/api-keys/{api_key_id}")
+
+
+def purchase_key() -> str:
+    """A fresh key for one intended purchase."""
+    return f"console-{uuid.uuid4()}"
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

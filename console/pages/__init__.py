@@ -1,0 +1,5 @@
+"""The pages, each with its state in one module; importing them puts them at their addresses."""
+
+from console.pages import clock, holds, keys, not_found, overview, purchases, sign_in, tenant, tenants, usage
+
+__all__ = ["clock", "holds", "keys", "not_found", "overview", "purchases", "sign_in", "tenant", "tenants", "usage"]

@@ -1,0 +1,131 @@
+"""Credits reserved for calls that have not been settled yet."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from console import rights
+from console.client import Client
+from console.components.choice import segments
+from console.components.figure import amount, instant
+from console.components.notice import blank, notice
+from console.components.table import cell, heading, table
+from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
+from console.rows import Hold
+from console.template import page
+from console.viewer import PageState, ViewerState, asking
+
+STATES = [("open", "Open"), ("", "All")]
+
+
+class HoldsState(PageState, rx.State):
+    """The newest holds, open ones or all."""
+
+    shown: list[Hold] = []
+    status: str = "open"
+    may_release: bool = False
+    released: bool = False
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def load(self, api: Client):
+        """Fetch them."""
+        self.released = self.released and self.of == api.tenant_id
+        head = await enter(self, api)
+        self.may_release = (await self.get_state(ViewerState)).may_release
+        self.shown = await api.holds(head, status=self.status)
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def look(self, api: Client):
+        """Fetch others."""
+        self.shown = await api.holds(await recall(self, api), status=self.status)
+
+    @rx.event
+    def choose(self, status: str):
+        """Open ones, or all."""
+        self.status, self.released = status, False
+        return HoldsState.look
+
+    @rx.event
+    @asking(rights.release_holds)
+    async def release(self, api: Client, hold_id: str):
+        """Give its credits back."""
+        await api.release_hold(hold_id)
+        self.released = True
+        return HoldsState.load
+
+
+@page(
+    "/tenants/[tenant_slug]/holds",
+    title=title("Holds"),
+    current="holds",
+    state=HoldsState,
+    on_load=HoldsState.load,
+    bones=bones,
+    tenant_name=TenantState.head.name,
+)
+def holds() -> rx.Component:
+    """Standing and holds."""
+    return rx.fragment(
+        tenant_heading(),
+        rx.cond(HoldsState.released, notice("good", "Released", "The hold's credits are available again.")),
+        standing(),
+        rx.el.section(
+            rx.el.div(
+                rx.el.h2("Holds"),
+                segments("Which holds", HoldsState.status, HoldsState.choose, STATES),
+                class_name="sheet-head centered",
+            ),
+            rx.cond(HoldsState.shown.length() > 0, _table(), _nothing()),
+            class_name="sheet",
+        ),
+    )
+
+
+def _table() -> rx.Component:
+    return table(
+        "Holds, newest first",
+        [
+            heading("Hold"),
+            heading("State"),
+            heading("Expires"),
+            heading(f"Amount, {TenantState.head.currency}", num=True),
+            rx.el.th(rx.el.span("Release", class_name="visually-hidden"), scope="col"),
+        ],
+        rx.foreach(HoldsState.shown, _row),
+    )
+
+
+def _row(row: rx.Var[Hold]) -> rx.Component:
+    release = rx.el.button(
+        "Release",
+        class_name="button small",
+        type="button",
+        aria_label=f"Release hold {row.hold_id}",
+        on_click=HoldsState.release(row.hold_id),
+    )
+    return rx.el.tr(
+        cell(
+            rx.el.span(row.hold_id, class_name="mono"),
+            rx.cond(row.customer != "", rx.el.span(row.customer, class_name="below")),
+            kind="lead",
+        ),
+        cell(_status(row.status), label="State"),
+        cell(instant(row.expires), label="Expires"),
+        cell(amount(row.amount), kind="num main"),
+        cell(rx.cond(HoldsState.may_release & (row.status == "open"), release), kind="num action"),
+    )
+
+
+def _status(status: rx.Var[str]) -> rx.Component:
+    tone = rx.match(status, ("open", "badge warn"), ("settled", "badge good"), "badge")
+    return rx.el.span(status, class_name=tone)
+
+
+def _nothing() -> rx.Component:
+    return blank(
+        "lock-open",
+        rx.cond(HoldsState.status == "open", "No hold is open", "No hold yet"),
+        "A hold reserves the most a call may cost until it is settled, released, or its time is up.",
+    )

@@ -1,0 +1,226 @@
+"""API keys of one tenant's applications."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from console import rights
+from console.client import Client
+from console.components.figure import instant
+from console.components.notice import blank
+from console.components.table import cell, heading, row_heading, table
+from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.rows import ApiKey
+from console.template import page
+from console.viewer import PageState, asking
+
+SCOPES = {
+    "usage:write": "reserve and settle usage",
+    "usage:read": "read usage",
+    "ledger:read": "read the ledger",
+    "purchases:write": "buy credits",
+    "purchases:read": "read purchases",
+    "billing:read": "read plans and subscriptions",
+    "billing:write": "change subscriptions",
+}
+
+
+class KeysState(PageState, rx.State):
+    """The keys, the one being made, and its secret while it is shown."""
+
+    shown: list[ApiKey] = []
+    making: bool = False
+    secret: str = ""
+    revoking: str = ""
+
+    @rx.event
+    @asking(rights.manage_keys)
+    async def load(self, api: Client):
+        """Fetch them."""
+        await enter(self, api)
+        self.shown = await api.api_keys()
+
+    @rx.event
+    def open(self, is_open: bool):
+        """Begin a new key, or be done with it: from then on its secret is gone."""
+        self.making, self.secret = is_open, ""
+
+    @rx.event
+    @asking(rights.manage_keys)
+    async def create(self, api: Client, form: dict[str, str]):
+        """Create the key and show its secret once."""
+        scopes = [scope for scope in SCOPES if form.get(scope)]
+        self.secret = await api.create_api_key(form["name"], scopes)
+        self.shown = await api.api_keys()
+
+    @rx.event
+    def ask_revoke(self, api_key_id: str):
+        """Ask before ending a key."""
+        self.revoking = api_key_id
+
+    @rx.event
+    @asking(rights.manage_keys)
+    async def revoke(self, api: Client):
+        """End it."""
+        doomed, self.revoking = self.revoking, ""
+        await api.revoke_api_key(doomed)
+        self.shown = await api.api_keys()
+
+
+@page(
+    "/tenants/[tenant_slug]/keys",
+    title=title("API keys"),
+    current="keys",
+    state=KeysState,
+    on_load=KeysState.load,
+    bones=bones,
+    fresh=False,
+    tenant_name=TenantState.head.name,
+)
+def keys() -> rx.Component:
+    """The keys and the two dialogs."""
+    return rx.fragment(
+        tenant_heading(_new_button("primary")),
+        rx.el.section(
+            rx.el.div(rx.el.h2("API keys"), class_name="sheet-head centered"),
+            rx.cond(
+                KeysState.shown.length() > 0,
+                _table(),
+                blank(
+                    "key-round",
+                    "No key yet",
+                    "Applications reserve and settle usage with a key of their own.",
+                    _new_button(""),
+                ),
+            ),
+            class_name="sheet",
+        ),
+        _create_dialog(),
+        _revoke_dialog(),
+    )
+
+
+def _new_button(tone: str) -> rx.Component:
+    return rx.el.button(
+        rx.icon("plus", size=16, aria_hidden=True),
+        "New key",
+        class_name=f"button {tone}",
+        type="button",
+        on_click=KeysState.open(True),
+    )
+
+
+def _table() -> rx.Component:
+    return table(
+        "API keys",
+        [
+            heading("Name"),
+            heading("Begins with"),
+            heading("May"),
+            heading("Created"),
+            heading("Expires"),
+            rx.el.th(rx.el.span("Revoke", class_name="visually-hidden"), scope="col"),
+        ],
+        rx.foreach(KeysState.shown, _row),
+    )
+
+
+def _row(row: rx.Var[ApiKey]) -> rx.Component:
+    revoke = rx.el.button(
+        "Revoke",
+        class_name="button small",
+        type="button",
+        aria_label=f"Revoke {row.name}",
+        on_click=KeysState.ask_revoke(row.api_key_id),
+    )
+    return rx.el.tr(
+        row_heading(row.name),
+        cell(rx.el.code(row.prefix), label="Begins with"),
+        cell(row.scopes, label="May"),
+        cell(instant(row.created), label="Created"),
+        cell(instant(row.expires), label="Expires"),
+        cell(revoke, kind="num action"),
+    )
+
+
+def _create_dialog() -> rx.Component:
+    return rx.dialog.root(
+        rx.dialog.content(
+            rx.dialog.title("New API key", size="4", margin_bottom="4px"),
+            rx.cond(KeysState.secret != "", _secret(), _form()),
+            max_width="440px",
+        ),
+        open=KeysState.making,
+        on_open_change=KeysState.open,
+    )
+
+
+def _form() -> rx.Component:
+    def scope(name: str, text: str) -> rx.Component:
+        return rx.el.label(
+            rx.el.input(type="checkbox", name=name, default_checked=name.startswith("usage:")),
+            rx.el.span(text, rx.el.span(name, class_name="below mono"), class_name="grow"),
+            class_name="choice",
+            style={"padding": "7px 12px"},
+        )
+
+    return rx.el.form(
+        rx.dialog.description("Name it after the application that will use it.", size="2"),
+        rx.el.div(
+            rx.el.label("Name", html_for="key-name"),
+            rx.el.input(
+                id="key-name", name="name", class_name="input", required=True, max_length=80, auto_complete="off"
+            ),
+            class_name="field",
+        ),
+        rx.el.fieldset(
+            rx.el.legend("It may", class_name="label", style={"fontWeight": 500, "marginBottom": "6px"}),
+            *(scope(name, text) for name, text in SCOPES.items()),
+            class_name="choices two",
+            style={"gap": "6px"},
+        ),
+        rx.el.div(
+            rx.dialog.close(rx.el.button("Not now", class_name="button plain", type="button")),
+            rx.el.button("Create key", class_name="button primary", type="submit"),
+            class_name="dialog-foot",
+            style={"marginTop": "4px"},
+        ),
+        on_submit=KeysState.create,
+        class_name="stack",
+    )
+
+
+def _secret() -> rx.Component:
+    return rx.el.div(
+        rx.dialog.description("Copy it now: it is shown this once and kept nowhere.", size="2"),
+        rx.el.code(KeysState.secret, class_name="secret", tab_index=0),
+        rx.el.div(
+            rx.el.button("Copy", class_name="button", type="button", on_click=rx.set_clipboard(KeysState.secret)),
+            rx.dialog.close(rx.el.button("Done", class_name="button primary", type="button")),
+            class_name="dialog-foot",
+            style={"marginTop": "4px"},
+        ),
+        class_name="stack",
+    )
+
+
+def _revoke_dialog() -> rx.Component:
+    return rx.alert_dialog.root(
+        rx.alert_dialog.content(
+            rx.alert_dialog.title("Revoke this key?", size="4"),
+            rx.alert_dialog.description(
+                "Applications that use it are refused from this moment. It cannot be undone.", size="2"
+            ),
+            rx.el.div(
+                rx.alert_dialog.cancel(
+                    rx.el.button("Keep it", class_name="button plain", type="button", on_click=KeysState.ask_revoke(""))
+                ),
+                rx.alert_dialog.action(
+                    rx.el.button("Revoke", class_name="button danger", type="button", on_click=KeysState.revoke)
+                ),
+                class_name="dialog-foot",
+            ),
+            max_width="400px",
+        ),
+        open=KeysState.revoking != "",
+    )

@@ -1,0 +1,243 @@
+"""Credits bought by one tenant, and buying more: to Stripe's page and back."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from console import rights
+from console.client import Client, purchase_key
+from console.components.browser import ticker
+from console.components.figure import brief, dated
+from console.components.notice import blank, notice
+from console.components.table import cell, heading, table
+from console.pages.tenant import TenantState, bones, enter, standing, tenant_heading, title
+from console.place import place
+from console.rows import Package, Purchase
+from console.template import page
+from console.viewer import PageState, ViewerState, asking
+
+WAITING_SECONDS = 2
+
+
+class PurchasesState(PageState, rx.State):
+    """Purchases, and the one being made."""
+
+    shown: list[Purchase] = []
+    packages: list[Package] = []
+    chosen: str = ""
+    offering: bool = False
+    leaving: bool = False
+    may_buy: bool = False
+    returned: str = ""
+    _key: str = ""
+
+    @rx.var
+    def waiting(self) -> bool:
+        """Whether somebody came back from paying and the credits are not booked yet."""
+        return self.returned == "success" and bool(self.shown) and self.shown[0].status == "pending"
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def load(self, api: Client):
+        """Fetch the purchases, and how one came back from paying."""
+        head = await enter(self, api)
+        self.returned = self.router.url.query_parameters.get("returned", "")
+        self.may_buy = (await self.get_state(ViewerState)).may_buy
+        self.shown = await api.purchases(now=head.clock_iso)
+        if self.returned:
+            await enter(self, api)  # once more: the balance must not be older than the "paid" beneath it
+
+    @rx.event
+    @asking(rights.buy)
+    async def offer(self, api: Client):
+        """Open the choice of packages; from here on one intention, so one key."""
+        self.packages = await api.packages()
+        self.chosen, self._key = self.packages[0].code if self.packages else "", purchase_key()
+        self.offering, self.leaving = True, False
+
+    @rx.event
+    def choose(self, code: str):
+        """Pick a package."""
+        self.chosen = code
+
+    @rx.event
+    def dismiss(self, is_open: bool):
+        """Close the choice."""
+        self.offering = is_open
+
+    @rx.event
+    def set_out(self):
+        """Show that the way to payment has begun, then take it."""
+        self.leaving = True
+        return PurchasesState.pay
+
+    @rx.event
+    @asking(rights.buy)
+    async def pay(self, api: Client):
+        """Begin the purchase and go to pay for it."""
+        self.offering = self.leaving = False
+        origin = self.router.headers.origin or place().console_url
+        return_url = f"{origin}/tenants/{api.tenant_id}/purchases"
+        bought = await api.buy(self.chosen, key=self._key, return_url=return_url)
+        return rx.redirect(bought.checkout_url)
+
+
+@page(
+    "/tenants/[tenant_slug]/purchases",
+    title=title("Purchases"),
+    current="purchases",
+    state=PurchasesState,
+    on_load=PurchasesState.load,
+    bones=bones,
+    tenant_name=TenantState.head.name,
+)
+def purchases() -> rx.Component:
+    """Standing, the way to more credits, and what was bought so far."""
+    state = PurchasesState
+    return rx.fragment(
+        tenant_heading(rx.cond(state.may_buy, _buy_button("primary"))),
+        _came_back(),
+        standing(),
+        rx.el.section(
+            rx.el.div(rx.el.h2("Purchases"), class_name="sheet-head centered"),
+            rx.cond(state.shown.length() > 0, _table(), _nothing()),
+            class_name="sheet",
+        ),
+        _dialog(),
+        ticker(seconds=rx.cond(state.waiting, WAITING_SECONDS, 0), on_tick=state.load),
+    )
+
+
+def _buy_button(tone: str) -> rx.Component:
+    icon = rx.icon("plus", size=16, aria_hidden=True)
+    return rx.el.button(icon, "Buy credits", class_name=f"button {tone}", type="button", on_click=PurchasesState.offer)
+
+
+def _came_back() -> rx.Component:
+    state = PurchasesState
+    newest = state.shown[0]
+    paid = rx.cond(
+        state.shown.length() > 0,
+        rx.cond(
+            newest.status == "paid",
+            notice(
+                "good",
+                "Paid",
+                rx.fragment(newest.credits.brief, " of credits are booked. Your balance below includes them."),
+            ),
+            notice(
+                "",
+                "Payment received",
+                "Stripe confirms it, then the credits are booked. This takes seconds; the page follows.",
+            ),
+        ),
+    )
+    return rx.match(
+        state.returned,
+        ("success", paid),
+        (
+            "canceled",
+            notice("", "Nothing was bought", "You came back without paying. Begin again whenever you like."),
+        ),
+        rx.fragment(),
+    )
+
+
+def _dialog() -> rx.Component:
+    state = PurchasesState
+    return rx.dialog.root(
+        rx.dialog.content(
+            rx.dialog.title("Buy credits", size="4", margin_bottom="4px"),
+            rx.dialog.description(
+                "Prepaid credits pay for calls until they are used up.", size="2", margin_bottom="14px"
+            ),
+            rx.el.fieldset(
+                rx.el.legend("Package", class_name="visually-hidden"),
+                rx.foreach(state.packages, _choice),
+                class_name="choices",
+            ),
+            rx.el.div(
+                rx.dialog.close(rx.el.button("Not now", class_name="button plain", type="button")),
+                rx.el.button(
+                    rx.cond(state.leaving, "Opening payment …", "Continue to payment"),
+                    class_name="button primary",
+                    type="button",
+                    disabled=state.leaving | (state.chosen == ""),
+                    on_click=state.set_out,
+                ),
+                class_name="dialog-foot",
+            ),
+            max_width="420px",
+        ),
+        open=state.offering,
+        on_open_change=state.dismiss,
+    )
+
+
+def _choice(package: rx.Var[Package]) -> rx.Component:
+    return rx.el.label(
+        rx.el.input(
+            type="radio",
+            name="package",
+            value=package.code,
+            checked=PurchasesState.chosen == package.code,
+            on_change=PurchasesState.choose(package.code),
+        ),
+        rx.el.span(
+            package.name,
+            rx.el.span(
+                package.credits.brief,
+                " of credits",
+                rx.cond(package.bonus != "", rx.fragment(" · ", package.bonus)),
+                class_name="below",
+            ),
+            class_name="grow",
+        ),
+        rx.el.b(package.price, class_name="money"),
+        class_name="choice",
+    )
+
+
+def _table() -> rx.Component:
+    return table(
+        "Purchases, newest first",
+        [
+            heading("When, UTC"),
+            heading("Package"),
+            heading("State"),
+            heading("Paid by card", num=True),
+            heading("Credits", num=True),
+        ],
+        rx.foreach(PurchasesState.shown, _row),
+    )
+
+
+def _row(row: rx.Var[Purchase]) -> rx.Component:
+    return rx.el.tr(
+        cell(dated(row.created), label="When"),
+        cell(rx.el.span(row.package, title=f"Purchase {row.purchase_id}"), kind="lead"),
+        cell(
+            _status(row.status), rx.cond(row.note != "", rx.el.span(" ", row.note, class_name="quiet")), label="State"
+        ),
+        cell(row.price, kind="num main"),
+        cell(brief(row.credits), kind="num", label="Credits"),
+    )
+
+
+def _status(status: rx.Var[str]) -> rx.Component:
+    return rx.match(
+        status,
+        ("paid", rx.el.span("paid", class_name="badge good")),
+        ("pending", rx.el.span("waiting for payment", class_name="badge warn")),
+        ("failed", rx.el.span("failed", class_name="badge bad")),
+        rx.el.span(status, class_name="badge"),
+    )
+
+
+def _nothing() -> rx.Component:
+    return blank(
+        "shopping-bag",
+        "No credits were bought yet",
+        "Calls need credits. The smallest package is enough to begin.",
+        rx.cond(PurchasesState.may_buy, _buy_button("")),
+    )

@@ -1,0 +1,164 @@
+"""Every tenant of the installation: searched, sorted and paged by the API."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from console import rights
+from console.client import Client
+from console.components.figure import instant, owed, short
+from console.components.notice import blank, table_bones
+from console.components.table import cell, pager, row_heading, sort_heading, table
+from console.components.table import heading as column
+from console.rows import TenantPage, TenantRow
+from console.template import page
+from console.viewer import PageState, asking
+
+
+class TenantsState(PageState, rx.State):
+    """One page of the list, and how it was asked for."""
+
+    shown: TenantPage = TenantPage()
+    search: str = ""
+    order: str = "name"
+    cursors: list[str] = [""]
+
+    @rx.event
+    @asking(rights.see_installation)
+    async def load(self, api: Client):
+        """Fetch the page at hand."""
+        self.shown = await api.tenants(search=self.search, sort=self.order, cursor=self.cursors[-1])
+
+    @rx.event
+    def find(self, text: str):
+        """Search from the first page on."""
+        self.search, self.cursors = text.strip(), [""]
+        return TenantsState.load
+
+    @rx.event
+    def sort(self, order: str):
+        """Sort from the first page on."""
+        self.order, self.cursors = order, [""]
+        return TenantsState.load
+
+    @rx.event
+    def following(self):
+        """Turn the page."""
+        if self.shown.next_cursor not in self.cursors:  # a second click before the page has turned
+            self.cursors = [*self.cursors, self.shown.next_cursor]
+        return TenantsState.load
+
+    @rx.event
+    def previous(self):
+        """Turn it back."""
+        self.cursors = self.cursors[:-1] or [""]
+        return TenantsState.load
+
+
+def bones() -> rx.Component:
+    """The page on its way."""
+    return rx.fragment(heading(), table_bones(9))
+
+
+def heading(*actions: rx.Component) -> rx.Component:
+    """The page's title."""
+    return rx.el.header(
+        rx.el.div(rx.el.h1("Tenants"), rx.el.p("Who buys credits here, and how they stand.", class_name="sub")),
+        rx.el.div(*actions, class_name="page-actions") if actions else None,
+        class_name="page-head",
+    )
+
+
+@page(
+    "/tenants",
+    title="Tenants · CloudBill",
+    current="tenants",
+    state=TenantsState,
+    on_load=TenantsState.load,
+    bones=bones,
+)
+def tenants() -> rx.Component:
+    """Search, table, pager."""
+    return rx.fragment(
+        heading(_search()),
+        rx.el.section(
+            rx.cond(TenantsState.shown.rows.length() > 0, _table(), _nobody()),
+            class_name="sheet",
+            aria_label="Tenants",
+        ),
+    )
+
+
+def _search() -> rx.Component:
+    return rx.el.div(
+        rx.el.label("Find a tenant", html_for="find", class_name="visually-hidden"),
+        rx.icon("search", size=16, aria_hidden=True),
+        rx.el.input(
+            id="find",
+            type="search",
+            class_name="input",
+            placeholder="Name or identifier",
+            default_value=TenantsState.search,
+            on_change=TenantsState.find.debounce(250),
+        ),
+        class_name="search",
+        role="search",
+    )
+
+
+def _table() -> rx.Component:
+    state = TenantsState
+    return rx.fragment(
+        table(
+            "Tenants with their credits and usage",
+            [
+                sort_heading("Tenant", "name", state.order, state.sort),
+                column("Identifier"),
+                sort_heading("Available", "available", state.order, state.sort, num=True),
+                sort_heading("Balance", "balance", state.order, state.sort, num=True),
+                sort_heading("Receivable", "receivable", state.order, state.sort, num=True),
+                sort_heading("Usage, 30 days", "usage30d", state.order, state.sort, num=True),
+                sort_heading("Last used", "lastUsedAt", state.order, state.sort, num=True),
+            ],
+            rx.foreach(state.shown.rows, _row),
+        ),
+        pager(
+            rx.fragment(state.shown.total, " tenants, page ", state.cursors.length()),
+            previous=state.previous,
+            following=state.following,
+            first=state.cursors.length() <= 1,
+            last=state.shown.next_cursor == "",
+        ),
+    )
+
+
+def _row(row: rx.Var[TenantRow]) -> rx.Component:
+    return rx.el.tr(
+        row_heading(
+            rx.link(row.name, href=f"/tenants/{row.tenant_id}", class_name="row-link", unstyled=True),
+            " ",
+            rx.cond(row.is_test, rx.el.span("test", class_name="badge")),
+        ),
+        cell(row.tenant_id, kind="quiet under"),
+        cell(short(row.available), kind="num main"),
+        cell(short(row.balance), kind="num", label="Balance"),
+        cell(owed(row.receivable), kind="num", label="Receivable"),
+        cell(short(row.usage_30d), kind="num", label="Usage, 30 days"),
+        cell(instant(row.last_used), kind="num", label="Last used"),
+    )
+
+
+def _nobody() -> rx.Component:
+    return rx.cond(
+        TenantsState.search != "",
+        blank(
+            "search-x",
+            rx.fragment("No tenant matches “", TenantsState.search, "”"),
+            "Names and identifiers are searched.",
+        ),
+        blank(
+            "building-2",
+            "No tenant yet",
+            "The first to register at POST /auth/register with a new tenantId appears here.",
+        ),
+    )

@@ -1,0 +1,98 @@
+"""The frame every page is built in: its address, its title, who sees which way to go, and what stands in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import reflex as rx
+
+from console.components.browser import ticker
+from console.components.notice import trouble_sheet, trouble_strip
+from console.components.shell import Link, Person, shell
+from console.viewer import ViewerState
+
+FRESH_SECONDS = 30
+
+
+def tenant_links(slug: rx.Var[str]) -> list[Link]:
+    """The pages of one tenant."""
+    base = f"/tenants/{slug}"
+    return [
+        Link("statement", "Statement", "scroll-text", base),
+        Link("usage", "Usage", "activity", f"{base}/usage"),
+        Link("purchases", "Purchases", "shopping-bag", f"{base}/purchases"),
+        Link("holds", "Holds", "lock", f"{base}/holds"),
+        Link("keys", "API keys", "key-round", f"{base}/keys", ~ViewerState.sees_installation),
+        Link("clock", "Test clock", "clock", f"{base}/clock"),
+    ]
+
+
+def page(
+    route: str,
+    *,
+    title: str,
+    current: str,
+    state: Any,
+    on_load: Any,
+    bones: Callable[[], rx.Component],
+    fresh: bool = True,
+    tenant_name: Any = None,
+) -> Callable[[Callable[[], rx.Component]], Callable[[], rx.Component]]:
+    """Put a page at `route`. Its content is shown once its state holds rows for the tenant in the address."""
+
+    def decorate(content: Callable[[], rx.Component]) -> Callable[[], rx.Component]:
+        of_tenant = "[tenant_slug]" in route
+
+        def framed() -> rx.Component:
+            slug = rx.State.tenant_slug if of_tenant else None
+            shown = state.loaded & (state.of == slug) if of_tenant else state.loaded
+            return shell(
+                rx.fragment(
+                    rx.cond(
+                        shown,
+                        rx.fragment(
+                            rx.cond(state.trouble.title != "", trouble_strip(state.trouble, on_load)), content()
+                        ),
+                        rx.cond(state.trouble.title != "", trouble_sheet(state.trouble, on_load), bones()),
+                    ),
+                    ticker(seconds=FRESH_SECONDS, on_tick=on_load) if fresh else rx.fragment(),
+                ),
+                groups=_groups(slug, tenant_name),
+                tabs=tenant_links(rx.cond(ViewerState.sees_installation, slug, ViewerState.tenant_id))
+                if of_tenant
+                else [],
+                current=current,
+                home=ViewerState.home,
+                person=_person(),
+            )
+
+        framed.__name__ = content.__name__
+        return rx.page(route=route, title=title, on_load=on_load)(framed)
+
+    return decorate
+
+
+def _groups(slug: rx.Var[str] | None, tenant_name: Any) -> list[tuple[Any, Any, list[Link]]]:
+    installation = [
+        Link("overview", "Overview", "layout-dashboard", "/"),
+        Link("tenants", "Tenants", "building-2", "/tenants"),
+    ]
+    groups: list[tuple[Any, Any, list[Link]]] = [("Installation", ViewerState.sees_installation, installation)]
+    if slug is not None:
+        # Whoever belongs to a tenant is led to their own, whatever tenant stands in the address.
+        led_to = rx.cond(ViewerState.sees_installation, slug, ViewerState.tenant_id)
+        groups.append((rx.cond(tenant_name != "", tenant_name, led_to), True, tenant_links(led_to)))
+    return groups
+
+
+def _person() -> Person:
+    return Person(
+        name=ViewerState.name,
+        initial=ViewerState.initial,
+        email=ViewerState.email,
+        role=ViewerState.role_spelled,
+        memberships=ViewerState.memberships,
+        tenant_id=ViewerState.tenant_id,
+        on_switch=ViewerState.switch,
+    )

@@ -1,0 +1,1 @@
+"""CloudBill's billing core: identity, billing and operations on one foundation."""

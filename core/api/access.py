@@ -1,0 +1,176 @@
+"""Who may use which route: one row a route, and a route without a row does not start.
+
+Tenant users by role, API keys and foreign tokens by scope, installation users by role. An installation role in a row
+of a tenant's route reads with `?tenantId=`; writing there is the operator's alone, with a reason (identity/scope.py).
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+
+from core.identity.access import (
+    BILLING_READ,
+    BILLING_WRITE,
+    DEVELOPER,
+    FINANCE,
+    INSTALLATION_FINANCE,
+    KEYS_WRITE,
+    LEDGER_READ,
+    OPERATOR,
+    OWNER,
+    PURCHASES_READ,
+    PURCHASES_WRITE,
+    READ_ONLY,
+    USAGE_READ,
+    USAGE_WRITE,
+    Principal,
+)
+
+ANY_SCOPE = "*"
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may: roles of tenants, roles of the installation, and the scope of keys (None: no key)."""
+
+    roles: frozenset[str] = field(default_factory=frozenset[str])
+    installation: frozenset[str] = field(default_factory=frozenset[str])
+    scope: str | None = None
+    signed_out: bool = False
+    customers: bool = False
+    """Whether a customer with a foreign token may: only where the route keeps to that customer."""
+
+    def allows(self, principal: Principal) -> bool:
+        """Whether this caller may use the route."""
+        if self.signed_out:
+            return True
+        if principal.kind == "foreign" and not self.customers:
+            return False
+        if principal.scopes is not None:
+            return self.scope == ANY_SCOPE or self.scope in principal.scopes
+        if principal.installation_role is not None:
+            return principal.installation_role in self.installation
+        return principal.role in self.roles
+
+
+def _rule(*roles: str, installation: tuple[str, ...] = (), scope: str | None = None) -> Rule:
+    return Rule(frozenset(roles), frozenset(installation), scope)
+
+
+ANYONE = Rule(signed_out=True)
+BOTH = (OPERATOR, INSTALLATION_FINANCE)
+SIGNED_IN = _rule(OWNER, FINANCE, DEVELOPER, READ_ONLY, installation=BOTH)
+OWNERS = _rule(OWNER, installation=(OPERATOR,))
+KEYS = _rule(OWNER, DEVELOPER, installation=(OPERATOR,), scope=KEYS_WRITE)
+MEMBERS = _rule(OWNER, FINANCE, DEVELOPER, READ_ONLY, installation=BOTH)
+INSTALLATION = _rule(installation=BOTH)
+OPERATORS = _rule(installation=(OPERATOR,))
+
+
+def reads(scope: str) -> Rule:
+    """Every role of the tenant and of the installation, and keys of that scope."""
+    return _rule(OWNER, FINANCE, DEVELOPER, READ_ONLY, installation=BOTH, scope=scope)
+
+
+def pays(scope: str) -> Rule:
+    """Who may spend the tenant's money at the payment provider, or change what it pays for."""
+    return _rule(OWNER, FINANCE, installation=(OPERATOR,), scope=scope)
+
+
+def uses(scope: str) -> Rule:
+    """Who may spend credits by using something."""
+    return _rule(OWNER, DEVELOPER, installation=(OPERATOR,), scope=scope)
+
+
+def by_customers(rule: Rule) -> Rule:
+    """The same, and customers with their own tokens: the route keeps to what is theirs."""
+    return replace(rule, customers=True)
+
+
+ACCESS: dict[tuple[str, str], Rule] = {
+    # Health, documents
+    ("GET", "/health"): ANYONE,
+    ("GET", "/readyz"): ANYONE,
+    ("GET", "/metrics"): ANYONE,
+    ("GET", "/auth/health"): ANYONE,
+    ("GET", "/billing/health"): ANYONE,
+    ("GET", "/payment/health"): ANYONE,
+    ("GET", "/notification/health"): ANYONE,
+    ("GET", "/api/v1/actuator/health"): ANYONE,
+    ("GET", "/api/v1/actuator/health/liveness"): ANYONE,
+    ("GET", "/api/v1/actuator/health/readiness"): ANYONE,
+    ("GET", "/.well-known/jwks.json"): ANYONE,
+    ("GET", "/openapi.json"): ANYONE,
+    ("GET", "/docs"): ANYONE,
+    # Identity
+    ("POST", "/auth/register"): ANYONE,
+    ("POST", "/auth/login"): ANYONE,
+    ("POST", "/auth/refresh"): ANYONE,
+    ("POST", "/auth/logout"): ANYONE,
+    ("GET", "/auth/me"): Rule(MEMBERS.roles, MEMBERS.installation, scope=ANY_SCOPE, customers=True),
+    ("POST", "/auth/invitations"): OWNERS,
+    ("GET", "/auth/invitations"): OWNERS,
+    ("DELETE", "/auth/invitations/{invitation_id}"): OWNERS,
+    ("POST", "/auth/api-keys"): KEYS,
+    ("GET", "/auth/api-keys"): KEYS,
+    ("DELETE", "/auth/api-keys/{api_key_id}"): KEYS,
+    ("GET", "/auth/members"): MEMBERS,
+    ("PATCH", "/auth/members/{user_id}"): OWNERS,
+    ("DELETE", "/auth/members/{user_id}"): OWNERS,
+    # Catalogue and subscriptions
+    ("GET", "/billing/packages"): reads(BILLING_READ),
+    ("POST", "/billing/packages"): pays(BILLING_WRITE),
+    ("GET", "/billing/plans"): reads(BILLING_READ),
+    ("POST", "/billing/plans"): pays(BILLING_WRITE),
+    ("GET", "/billing/price-books"): reads(BILLING_READ),
+    ("POST", "/billing/subscriptions"): pays(BILLING_WRITE),
+    ("GET", "/billing/subscriptions"): reads(BILLING_READ),
+    ("GET", "/billing/subscriptions/{subscription_id}"): reads(BILLING_READ),
+    # Wallets, settings, clock
+    ("GET", "/billing/wallets"): reads(BILLING_READ),
+    ("GET", "/billing/wallets/{customer_id}"): reads(BILLING_READ),
+    ("GET", "/billing/settings"): reads(BILLING_READ),
+    ("PATCH", "/billing/settings"): pays(BILLING_WRITE),
+    ("GET", "/billing/test-clock"): reads(BILLING_READ),
+    ("POST", "/billing/test-clock"): _rule(OWNER, DEVELOPER, installation=(OPERATOR,), scope=BILLING_WRITE),
+    # Purchases
+    ("POST", "/api/purchases"): pays(PURCHASES_WRITE),
+    ("GET", "/api/purchases"): reads(PURCHASES_READ),
+    ("GET", "/api/purchases/{purchase_id}"): reads(PURCHASES_READ),
+    ("POST", "/api/purchases/{purchase_id}/sync"): pays(PURCHASES_WRITE),
+    ("POST", "/api/purchases/{purchase_id}/refunds"): pays(PURCHASES_WRITE),
+    # Ledger
+    ("GET", "/api/ledger"): reads(LEDGER_READ),
+    ("GET", "/api/ledger/verification"): reads(LEDGER_READ),
+    # Usage
+    ("POST", "/api/usage/holds"): by_customers(uses(USAGE_WRITE)),
+    ("GET", "/api/usage/holds"): reads(USAGE_READ),
+    ("GET", "/api/usage/holds/{hold_id}"): by_customers(reads(USAGE_READ)),
+    ("DELETE", "/api/usage/holds/{hold_id}"): by_customers(uses(USAGE_WRITE)),
+    ("POST", "/api/usage/reconcile"): by_customers(uses(USAGE_WRITE)),
+    ("GET", "/api/usage/events"): by_customers(reads(USAGE_READ)),
+    ("GET", "/api/usage/events/{usage_event_id}"): by_customers(reads(USAGE_READ)),
+    ("GET", "/api/usage/summary"): reads(USAGE_READ),
+    # Webhooks
+    ("POST", "/webhooks/stripe"): ANYONE,
+    ("GET", "/payment/webhook-events"): INSTALLATION,
+    ("POST", "/payment/webhook-events/{event_id}/replay"): OPERATORS,
+    # Operations
+    ("GET", "/operations/overview"): INSTALLATION,
+    ("GET", "/operations/tenants"): INSTALLATION,
+    ("GET", "/operations/tenants/{tenant_id}"): INSTALLATION,
+    ("GET", "/operations/jobs"): INSTALLATION,
+    ("POST", "/operations/jobs/{job_id}/replay"): OPERATORS,
+}
+
+
+def find_rule(method: str, path: str) -> Rule | None:
+    """The row of a route; what a path's parameters are called does not matter."""
+    return _BY_SHAPE.get((method, _shape(path)))
+
+
+def _shape(path: str) -> str:
+    return _PARAMETER.sub("{}", path)
+
+
+_BY_SHAPE = {(method, _shape(path)): rule for (method, path), rule in ACCESS.items()}

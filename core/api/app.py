@@ -1,0 +1,141 @@
+"""The API: the rooms' routes behind the guard, the edge around them, errors in one form."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
+
+from core.api import errors, health, metrics
+from core.api.edge import Edge
+from core.api.exact import ExactRoutes
+from core.api.guard import guarded
+from core.api.limits import Limits
+from core.api.openapi import describe
+from core.billing.catalog import routes as catalog
+from core.billing.clocks import routes as clocks
+from core.billing.credits import routes as credits
+from core.billing.credits.charges import Charges
+from core.billing.ledger import routes as ledger
+from core.billing.ledger.verification import routes as verification
+from core.billing.metering import routes as metering
+from core.billing.payments import routes as payments
+from core.billing.payments.gateway import close_providers
+from core.billing.pricing import routes as pricing
+from core.billing.subscriptions import routes as subscriptions
+from core.billing.webhooks import routes as webhooks
+from core.foundation.cache import create_cache
+from core.foundation.database import Database
+from core.foundation.runtime import Runtime
+from core.foundation.settings import Settings, load_settings
+from core.foundation.telemetry import configure_logs, create_tracer_provider, log
+from core.identity.api_keys import routes as api_keys
+from core.identity.assembly import open_identity
+from core.identity.sign_in import routes as sign_in
+from core.identity.tenants import routes as tenants
+from core.operations.jobs import routes as jobs
+from core.operations.overview import routes as overview
+
+_LOG = log("api")
+_WAIT_FOR_DATABASE_SECONDS = 20
+
+ROUTERS = (
+    health.router,
+    metrics.router,
+    sign_in.router,
+    tenants.router,
+    api_keys.router,
+    catalog.router,
+    pricing.router,
+    subscriptions.router,
+    clocks.router,
+    metering.router,
+    ledger.router,
+    verification.router,
+    overview.router,
+    credits.router,
+    payments.router,
+    webhooks.router,
+    jobs.router,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The ASGI application; granian calls it without arguments, and then the environment rules.
+
+    At its start it raises SettingsInvalid, or UnsafeRole for a database role that row security does not bind.
+    """
+    chosen = settings or load_settings()
+    if settings is None:
+        configure_logs(chosen)
+    traces = create_tracer_provider(chosen, role="api")
+    app = FastAPI(
+        title="CloudBill",
+        version="1.0.0",
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan(chosen),
+        telemetry={
+            "tracing": traces is not None,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "tracer_provider": traces,
+        },
+    )
+    app.state.traces = traces
+    errors.install(app)
+    app.add_middleware(Edge, owner=app, settings=chosen)
+    app.router.routes.extend(guarded(ROUTERS))
+    describe(app, chosen)
+    if traces is None:  # a trace wants the route that was tried and found
+        app.router.routes.insert(0, ExactRoutes(routes_of(app)))
+    return app
+
+
+def routes_of(app: FastAPI) -> list[APIRoute]:
+    """The routes of the rooms, for the document and for tests."""
+    return [route for route in app.router.routes if isinstance(route, APIRoute)]
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        runtime = Runtime(settings, Database(settings), create_cache(settings))
+        try:
+            await _refuse_unsafe_role(runtime.database)
+            identity = await open_identity(runtime)
+            app.state.runtime = runtime
+            app.state.identity = identity
+            app.state.directory = identity.directory
+            app.state.limits = Limits(runtime.cache, window_ms=settings.rate_limit_window_ms)
+            app.state.charges = charges = Charges(runtime.database, settings)
+            charges.start()
+            try:
+                yield
+            finally:
+                await charges.close()
+        finally:
+            await close_providers()
+            await runtime.database.dispose()
+            await runtime.cache.aclose()
+            if app.state.traces is not None:
+                await asyncio.to_thread(app.state.traces.shutdown)
+
+    return lifespan
+
+
+async def _refuse_unsafe_role(database: Database) -> None:
+    """Nothing is served before it is known that row security binds us; a database that is starting is waited for."""
+    for waited in range(_WAIT_FOR_DATABASE_SECONDS):
+        try:
+            await database.refuse_unsafe_role()
+            return
+        except OperationalError:
+            _LOG.warning("waiting_for_database", seconds=waited)
+            await asyncio.sleep(1)
+    await database.refuse_unsafe_role()

@@ -1,0 +1,72 @@
+"""Packages and plans, as they are offered and as they are added."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+
+from core.billing.catalog.payable import MOST_MINOR
+from core.foundation.money import MAX_MICRO, MAX_WALLET_MICRO, minor_digits, minor_to_micro, parse_amount
+from core.foundation.schemas import Answer, Body, Credits, Name, StrictInteger, Text
+
+
+def _currency(text: str) -> str:
+    minor_digits(text)
+    return text
+
+
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, hyphens.")]
+Currency = Annotated[Text, Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
+AmountMinor = Annotated[StrictInteger, Field(gt=0, le=MOST_MINOR)]
+
+
+class PackageAnswer(Answer):
+    """Credits at a price; `credits` is a decimal string in units of the currency."""
+
+    package_code: str
+    name: str
+    amount_minor: int
+    currency: str
+    credits: Credits
+    owner: Literal["tenant", "installation"]
+
+
+class NewPackage(Body):
+    """A package of the tenant's own for its customers. Without `credits` it brings what it costs."""
+
+    package_code: Code
+    name: Name
+    amount_minor: AmountMinor
+    currency: Currency | None = None
+    credits: Annotated[Text, Field(max_length=20)] | None = None
+
+    def credits_micro(self) -> int | None:
+        """`credits` in micro-units. Raises InvalidInput."""
+        return None if self.credits is None else parse_amount(self.credits, "credits")
+
+
+class PlanAnswer(Answer):
+    """A plan at the price in force."""
+
+    plan_id: UUID
+    code: str
+    name: str
+    amount_minor: int
+    currency: str
+    interval: str
+    version: int
+    owner: Literal["tenant", "installation"]
+
+
+class NewPlan(Body):
+    """A plan of the tenant's own for its customers."""
+
+    code: Code
+    name: Name
+    amount_minor: Annotated[StrictInteger, Field(ge=0, le=MOST_MINOR)]
+    currency: Currency | None = None
+    interval: Literal["month", "year"] = "month"
+
+
+# The largest package of every currency is one that a wallet can hold.
+assert minor_to_micro(MOST_MINOR, "JPY") <= MAX_WALLET_MICRO <= MAX_MICRO

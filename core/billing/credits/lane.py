@@ -1,0 +1,83 @@
+"""One connection of the charge desk: opened when needed, never left inside a transaction, replaced when it breaks."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
+from psycopg.pq import PipelineStatus, TransactionStatus
+
+from core.billing.credits.booking import Connection, Outcome, book
+from core.billing.credits.charging import Usage
+from core.foundation.clock import wall_now
+
+ANSWER_SECONDS = 15
+_OPTIONS = (
+    "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c lock_timeout={lock_timeout} "
+    # Plans of the writer, its triggers and foreign keys are made once, maybe while a table is still empty: they are to
+    # use its indexes all the same.
+    "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off"
+)
+
+
+class NotConnected(Exception):
+    """The database cannot be reached; nothing was sent."""
+
+
+class Lane:
+    """Books groups one after the other as the application's role."""
+
+    def __init__(self, url: str, *, lock_timeout_ms: int) -> None:
+        self._url = url
+        self._options = _OPTIONS.format(lock_timeout=lock_timeout_ms)
+        self._connection: Connection | None = None
+
+    async def book(self, usages: Sequence[Usage]) -> list[Outcome]:
+        """`booking.book` on this lane's connection. Raises NotConnected before anything was sent."""
+        connection = self._connection or await self._connect()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await book(connection, usages, now=wall_now())
+        except BaseException:
+            await self._recover(connection)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from None
+            raise
+
+    async def warm_up(self) -> None:
+        """Opens the connection ahead of the first charge; a database that is not there yet is no error."""
+        with suppress(NotConnected):
+            await self._connect()
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _connect(self) -> Connection:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=5,
+                application_name="cloudbill charges",
+                options=self._options,
+            )
+        except psycopg.Error as error:
+            raise NotConnected(str(error)) from error
+        self._connection = connection
+        return connection
+
+    async def _recover(self, connection: Connection) -> None:
+        """Ends the transaction that failed; a connection that is not idle then is not used again."""
+        with suppress(psycopg.Error, TimeoutError):
+            async with asyncio.timeout(2):
+                if connection.info.pipeline_status == PipelineStatus.OFF:
+                    await connection.execute("ROLLBACK")
+        if (
+            connection.info.pipeline_status != PipelineStatus.OFF
+            or connection.info.transaction_status != TransactionStatus.IDLE
+        ):
+            await self.close()

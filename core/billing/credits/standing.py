@@ -1,0 +1,116 @@
+"""What one tenant's transaction has locked and read before it decides on charges and holds."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from core.billing.credits.planning import CreditPlan, LockedHold
+from core.billing.ledger.posting import LockedAccount
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A caller's key that was used before, with the event it stands for."""
+
+    input_hash: bytes
+    event_id: UUID
+    event_occurred_at: datetime
+    transaction_id: UUID | None
+    amount_micro: int
+    currency: str
+    price_book_version: int
+    arithmetic: dict[str, Any]
+
+
+class NotPrepared(Exception):
+    """Something has to be there first that nobody has needed before."""
+
+
+class AccountsMissing(NotPrepared):
+    """The payer's accounts have to be opened."""
+
+    def __init__(self, payer_id: UUID) -> None:
+        super().__init__(f"customer {payer_id} lacks accounts")
+        self.payer_id = payer_id
+
+
+class CustomerMissing(NotPrepared):
+    """A customer by the tenant's own id has to be made."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__("the tenant has no such customer yet")
+        self.user_id = user_id
+
+
+@dataclass(slots=True)
+class Standing:
+    """What one tenant's transaction has locked and read; deciding moves it forward.
+
+    `users` are the named customers by the tenant's own ids, `customers` the same by ours.
+    """
+
+    now: datetime
+    policy: str
+    accounts: dict[tuple[UUID, str], LockedAccount]
+    customers: set[UUID] = field(default_factory=lambda: set())
+    users: dict[str, UUID] = field(default_factory=lambda: {})
+    keys: dict[str, KnownKey] = field(default_factory=lambda: {})
+    holds: dict[UUID, LockedHold] = field(default_factory=lambda: {})
+
+    def wallet_of_hold(self, hold: LockedHold) -> LockedAccount:
+        """The wallet that a hold is on; it was locked with the hold."""
+        return next(account for account in self.accounts.values() if account.id == hold.account_id)
+
+    def wallet_of(self, customer_id: UUID, self_id: UUID) -> LockedAccount:
+        """The customer's own wallet if it has one, else the tenant's. Raises AccountsMissing."""
+        wallet = self.accounts.get((customer_id, "wallet")) or self.accounts.get((self_id, "wallet"))
+        if wallet is None:
+            raise AccountsMissing(self_id)
+        return wallet
+
+    def account(self, payer_id: UUID, kind: str) -> LockedAccount:
+        """An account of the payer's. Raises AccountsMissing."""
+        account = self.accounts.get((payer_id, kind))
+        if account is None:
+            raise AccountsMissing(payer_id)
+        return account
+
+
+def free_expired(standing: Standing, plan: CreditPlan) -> int:
+    """Expires the open holds whose time is over: they count as released at once. Returns how many."""
+    expired = [hold for hold in standing.holds.values() if hold.state == "open" and hold.expires_at <= standing.now]
+    for hold in expired:
+        plan.free(standing.wallet_of_hold(hold), hold)
+        plan.close(hold, "expired", now=standing.now)
+    return len(expired)
+
+
+def read_standing(answer: dict[str, Any]) -> Standing:
+    """The standing in an answer of the SQL function `read_charges`."""
+    standing = Standing(now=_instant(answer["now"]), policy=answer["policy"], accounts={})
+    for account_id, customer_id, kind, *figures in answer["accounts"] or ():
+        payer_id = UUID(customer_id)
+        standing.accounts[payer_id, kind] = LockedAccount(UUID(account_id), payer_id, kind, *figures)
+    for customer_id, external_id in answer["customers"] or ():
+        standing.users[external_id] = UUID(customer_id)
+    standing.customers.update(standing.users.values())
+    for key, input_hash, event_id, event_at, transaction_id, *event in answer["keys"] or ():
+        standing.keys[key] = KnownKey(
+            bytes.fromhex(input_hash),
+            UUID(event_id),
+            _instant(event_at),
+            UUID(transaction_id) if transaction_id else None,
+            *event,
+        )
+    for hold_id, account_id, customer_id, amount_micro, state, expires_at in (
+        *(answer["holds"] or ()),
+        *(answer["expired"] or ()),
+    ):
+        hold = LockedHold(UUID(hold_id), UUID(account_id), UUID(customer_id), amount_micro, state, _instant(expires_at))
+        standing.holds[hold.id] = hold
+    return standing
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

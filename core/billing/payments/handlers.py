@@ -1,0 +1,95 @@
+"""Jobs of payments: what is done at the provider after a decision, and the sweep for what its events did not tell."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from core.billing.payments import asking, repository
+from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
+from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict
+from core.foundation.clock import wall_now
+from core.foundation.jobs import BackOff, Blueprint, JobContext, Permanent, defer, describe, runtime_of
+from core.foundation.telemetry import log
+
+jobs = Blueprint()
+
+PATIENCE = timedelta(seconds=60)
+"""How long events may take before the provider is asked."""
+_REFUND_PATIENCE = timedelta(minutes=10)
+_SWEPT_AT_ONCE = 100
+
+_LOG = log("payments")
+
+
+@jobs.task(name="close_other", pass_context=True)
+async def close_other(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
+    """Once a purchase is paid one way, the other is closed."""
+    runtime = runtime_of(context)
+    try:
+        await asking.close_other(
+            runtime.database,
+            runtime.settings,
+            tenant_id=UUID(tenant_id),
+            purchase_id=UUID(purchase_id),
+            wall=wall_now(),
+        )
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+
+
+@jobs.task(name="refund", pass_context=True)
+async def refund(context: JobContext, *, tenant_id: str, refund_id: str) -> None:
+    """Money that was promised back goes back."""
+    runtime = runtime_of(context)
+    try:
+        await asking.refund(
+            runtime.database, runtime.settings, tenant_id=UUID(tenant_id), refund_id=UUID(refund_id), wall=wall_now()
+        )
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+
+
+@jobs.task(name="ask", pass_context=True, retry=BackOff(attempts=3))
+async def ask(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
+    """Asks the provider how a purchase stands. Where it does not say, the sweep comes again, ever more rarely."""
+    runtime = runtime_of(context)
+    try:
+        await asking.ask(
+            runtime.database,
+            runtime.settings,
+            tenant_id=UUID(tenant_id),
+            purchase_id=UUID(purchase_id),
+            wall=wall_now(),
+        )
+    except (LiveProviderRefused, PaymentProviderUnavailable, ProviderError) as error:
+        _LOG.warning("purchase_still_uncertain", purchaseId=purchase_id, error=describe(error))
+
+
+@jobs.periodic(cron="* * * * * */30")
+@jobs.task(name="sweep", pass_context=True, lock="payments:sweep", queueing_lock="payments:sweep")
+async def sweep(context: JobContext, timestamp: int) -> None:
+    """Has the provider asked about everything that its events should have told by now."""
+    database, wall = runtime_of(context).database, wall_now()
+    async with database.reading() as session:
+        purchases = await repository.list_uncertain_purchases(
+            session, wall=wall, patience=PATIENCE, limit=_SWEPT_AT_ONCE
+        )
+        refunds = await repository.list_uncertain_refunds(
+            session, wall=wall, patience=_REFUND_PATIENCE, limit=_SWEPT_AT_ONCE
+        )
+    async with database.nobody() as session:
+        for tenant_id, purchase_id in purchases:
+            await defer(
+                session,
+                "payments:ask",
+                queueing_lock=f"payments:ask:{purchase_id}",
+                tenant_id=str(tenant_id),
+                purchase_id=str(purchase_id),
+            )
+        for tenant_id, refund_id in refunds:
+            await defer(
+                session,
+                "payments:refund",
+                queueing_lock=f"payments:refund:{refund_id}",
+                tenant_id=str(tenant_id),
+                refund_id=str(refund_id),
+            )

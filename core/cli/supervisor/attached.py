@@ -1,0 +1,84 @@
+"""A start in this process: it supervises until Ctrl-C, SIGTERM or `cloudbill down`, then stops everything."""
+
+import os
+import signal
+import sys
+from threading import Event
+from types import FrameType
+
+from core.cli.supervisor.environment import OPERATOR_EMAIL
+from core.cli.supervisor.errors import StartRefused, StopRequested
+from core.cli.supervisor.home import Home
+from core.cli.supervisor.records import SUPERVISOR, forget, write_record
+from core.cli.supervisor.reporting import Progress
+from core.cli.supervisor.startup import Startup
+from core.cli.supervisor.state import PartState, State, clear_state, write_state
+from core.cli.supervisor.summary import show_summary
+from core.cli.supervisor.supervision import Supervision, stop_all
+from core.cli.supervisor.tasks import Task
+from core.foundation.settings import load_settings
+
+
+def run_attached(home: Home, *, in_background: bool) -> None:
+    """Start, watch, stop. Raises what made the start fail, after stopping what it had started."""
+    settings = load_settings()
+    home.create()
+    with home.exclusively():
+        write_record(home.run, SUPERVISOR, os.getpid())
+        stop = _stop_on_signals()
+        progress = Progress()
+        startup = Startup(home, settings, progress, stop)
+        write_state(home.run, State("starting"))
+        try:
+            environment = startup.run()
+            parts = {part.name: PartState(part.url, True) for part in startup.started}
+            state = State("starting", parts, operator=OPERATOR_EMAIL if startup.choices.operator else None)
+            supervision = Supervision(home, startup.started, progress, stop, state=state)
+            if not startup.choices.demo:
+                progress.say(f"No demo: {startup.choices.why_no_demo}.")
+            elif home.was_done("demo") or _make_demo(startup.demo(environment), supervision, progress, stop, state):
+                state.has_demo = True
+                home.mark_done("demo")
+            state.phase = "running"
+            write_state(home.run, state)
+            if not in_background:
+                show_summary(home, state, last_line="Ctrl-C stops everything; the data stays.")
+            supervision.watch()
+        except StopRequested:
+            progress.say("Stopping as asked.")
+        finally:
+            stop_all(home, startup.started, progress)
+            clear_state(home.run)
+            forget(home.run, SUPERVISOR)
+
+
+def _make_demo(task: Task, supervision: Supervision, progress: Progress, stop: Event, state: State) -> bool:
+    """Make the demo while everything already runs and is watched; false when it could not be made."""
+    try:
+        with progress.step(f"Demo (all else is up: {state.parts['console'].url})") as step:
+            task.start()
+            try:
+                supervision.watch(lambda: task.under_way(step))
+                if stop.is_set():
+                    raise StopRequested
+                # What it says ends with a password, which belongs into the summary and not among the steps.
+                step.outcome = "made" if task.finish(step) else "was made before"
+            finally:
+                task.stop()
+        return True
+    except StartRefused as error:
+        progress.warn(f"{error}. All else runs; `cloudbill demo create` tries again.")
+        return False
+
+
+def _stop_on_signals() -> Event:
+    stop = Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            print("\nStopping already; PostgreSQL gets its time to write everything down.", file=sys.stderr)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, note)
+    return stop

@@ -1,0 +1,90 @@
+"""What must be true before anything is started: free ports, free disk, no leftovers of a killed start."""
+
+import errno
+import os
+import shutil
+import signal
+from contextlib import suppress
+from itertools import combinations
+from pathlib import Path
+
+import psutil
+
+from core.cli.supervisor.errors import StartRefused
+from core.cli.supervisor.home import Home
+from core.cli.supervisor.records import find_record, forget
+from core.foundation.embedded.ports import find_holder, is_free
+from core.foundation.embedded.postgres_data import end_server
+
+NEEDED_BYTES = 400 * 1024 * 1024
+"""Data of both servers, logs and the built console, with room to work."""
+
+_TOGETHER = ("demo", "operator", "migrate", "console-build", "console", "worker", "api", "stripe")
+_SERVERS = ("cache", "database")
+
+
+def end_orphans(home: Home) -> list[str]:
+    """End what a killed supervisor left behind, in the order of a stop; what was ended, in words."""
+    ended: list[str] = []
+    for name in _TOGETHER:  # asked all at once, so that their times to end do not add up
+        record = find_record(home.run, name)
+        leader = record.find_leader() if record else None
+        if leader:
+            with suppress(psutil.Error):
+                leader.terminate()
+    for name in (*_TOGETHER, *_SERVERS):
+        record = find_record(home.run, name)
+        if record is None:
+            continue
+        number = signal.SIGINT if name == "database" else signal.SIGTERM  # PostgreSQL's fast shutdown
+        if record.end(number, seconds=30 if name == "database" else 10):
+            ended.append(f"{name} (process {record.pid})")
+        forget(home.run, name)
+    # A database started a moment before its record could be written.
+    if pid := end_server(home.postgres.resolve()):
+        ended.append(f"database (process {pid})")
+    return ended
+
+
+def check_ports(ports: dict[str, tuple[str, int]]) -> None:
+    """`ports` maps a variable's name to the address it sets. Raises StartRefused for the first that is taken."""
+    for (first, (_, port)), (second, (_, other)) in combinations(ports.items(), 2):
+        if port == other:
+            raise StartRefused(f"{first} and {second} are both {port}: give one of them another port.")
+    for variable, (host, port) in ports.items():
+        try:
+            free = is_free(port, host)
+        except OSError as error:
+            raise StartRefused(_cannot_listen(variable, host, port, error)) from None
+        if not free:
+            way_out = f"end that, or choose another with `{variable}={_next(port)} make up`"
+            raise StartRefused(f"Port {port} is taken{_by_whom(port)}: {way_out}.")
+
+
+def check_disk(folder: Path) -> None:
+    """Raises StartRefused when the disk of `folder` has too little room."""
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_BYTES:
+        raise StartRefused(
+            f"The disk of {folder} has {free // 2**20} MB free and at least {NEEDED_BYTES // 2**20} MB are needed: "
+            "free some space, or set CLOUDBILL_HOME to a folder on another disk."
+        )
+
+
+def _cannot_listen(variable: str, host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs rights we do not have: set {variable} to one above 1023."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"This machine has no address {host}: set HOST to one it has, such as 127.0.0.1."
+    return f"Cannot listen on {host}:{port} ({error.strerror or error}): check HOST and {variable}."
+
+
+def _by_whom(port: int) -> str:
+    holder = find_holder(port)
+    if holder is None:
+        return " by another program"
+    return f" by {holder.name()} (process {holder.pid})" if holder.pid != os.getpid() else " by this very process"
+
+
+def _next(port: int) -> int:
+    return port + 1 if port < 65535 else port - 1

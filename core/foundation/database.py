@@ -1,0 +1,95 @@
+"""PostgreSQL: engines by role, and sessions that belong to one tenant.
+
+`app.tenant_id` is set per transaction, so a pooled connection never carries a tenant into the next one. Policies
+compare it through the STABLE function `app_tenant()`.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
+
+from core.foundation.roles import ROLE_CHECK, refuse_unsafe
+from core.foundation.roles import UnsafeRole as UnsafeRole  # raised by `refuse_unsafe_role`
+from core.foundation.settings import Settings
+
+_TENANT = "tenant_id"
+
+
+def sqlalchemy_url(url: str) -> str:
+    """A libpq URL as SQLAlchemy's psycopg dialect wants it."""
+    return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))
+
+
+def create_engine(url: str, settings: Settings) -> AsyncEngine:
+    """An engine with the configured pool; connections are tested before use, since a failover leaves dead ones."""
+    return create_async_engine(
+        sqlalchemy_url(url),
+        pool_size=settings.db_pool_max,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "cloudbill"},
+    )
+
+
+class TenantSession(Session):
+    """A session whose every transaction carries the tenant named in `info`."""
+
+
+@event.listens_for(TenantSession, "after_begin")
+def _set_tenant(session: Session, _transaction: Any, connection: Any) -> None:
+    tenant_id: UUID | None = session.info.get(_TENANT)
+    if tenant_id is not None:
+        connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)})
+
+
+class Database:
+    """The installation's database as this process reaches it: as the application and as the reading operator."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.app = create_engine(settings.app_url, settings)
+        self.operator = create_engine(settings.operator_url, settings)
+        self._app_sessions = async_sessionmaker(self.app, expire_on_commit=False, sync_session_class=TenantSession)
+        self._operator_sessions = async_sessionmaker(self.operator, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncGenerator[AsyncSession]:
+        """A transaction of one tenant; committed at the end, rolled back on any error."""
+        async with self._app_sessions(info={_TENANT: tenant_id}) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def nobody(self) -> AsyncGenerator[AsyncSession]:
+        """A transaction without a tenant: only the narrow functions and the jobs are in reach."""
+        async with self._app_sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncSession]:
+        """A read across all tenants as `cloudbill_operator`, which can write no table."""
+        async with self._operator_sessions() as session, session.begin():
+            yield session
+
+    async def refuse_unsafe_role(self) -> None:
+        """Raises UnsafeRole when row security would not bind the application's role."""
+        async with self.app.connect() as connection:
+            row = (await connection.execute(text(ROLE_CHECK))).one()
+        refuse_unsafe(row.name, is_super=row.is_super, bypasses=row.bypasses, owns=row.owns)
+
+    async def dispose(self) -> None:
+        """Closes all connections."""
+        await self.app.dispose()
+        await self.operator.dispose()
+
+
+async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The psycopg connection under a session's current transaction; ask anew inside each savepoint."""
+    raw = await (await session.connection()).get_raw_connection()
+    return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)

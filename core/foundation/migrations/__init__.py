@@ -1,0 +1,1 @@
+"""The schema's history: `cloudbill migrate` brings a database to the newest version."""

@@ -1,0 +1,227 @@
+"""The settings: one frozen object, read from the environment once. An error names the key and what it may be."""
+
+import re
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_DURATION = re.compile(r"^(\d+)(ms|s|m|h|d)?$")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, None: 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsInvalid(Exception):
+    """Settings that cannot work. The text has one line a key and never a secret's value."""
+
+
+def _duration(value: object) -> object:
+    """ "15m", "7d", "900" (seconds), "900000ms" as a timedelta."""
+    if not isinstance(value, str | int):
+        return value
+    match = _DURATION.match(str(value).strip())
+    if not match or int(match[1]) == 0:
+        raise ValueError('must be a duration such as "15m", "7d" or "900" (seconds)')
+    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def _comma_list(value: object) -> object:
+    return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in values:
+        parts = urlsplit(origin)
+        if origin == "*" or parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+            raise ValueError("must be a comma-separated list of origins such as https://app.example.com; no wildcard")
+    return tuple(origin.rstrip("/") for origin in values)
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise ValueError("must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return value
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("must look like redis://:PASSWORD@HOST:PORT/0 (rediss:// with TLS)")
+    return value
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("must be an address such as https://billing.example.com")
+    return value.rstrip("/")
+
+
+def _upper_is_fine(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_origins)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All settings, with the environment's names in lower case. URLs win over their parts (DB_*, REDIS_*)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    # Where things lie and listen
+    cloudbill_home: Path = Path(".cloudbill")
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    console_port: Port = 3000
+    stripe_port: Port = 12111
+    api_url: WebUrl | None = None
+    console_url: WebUrl | None = None
+
+    # PostgreSQL: the owner's URL is for migrations, the other two serve
+    database_url: DatabaseUrl | None = None
+    database_app_url: DatabaseUrl | None = None
+    database_operator_url: DatabaseUrl | None = None
+    db_host: str | None = None
+    db_port: Port = 5432
+    db_name: str = "cloudbill"
+    db_user: str = "cloudbill_owner"
+    db_password: SecretStr | None = None
+    db_ssl: bool = False
+    db_pool_min: Annotated[int, Field(ge=1, le=200)] = 2
+    db_pool_max: Annotated[int, Field(ge=1, le=200)] = 10
+
+    # Redis or Valkey: never the truth
+    redis_url: RedisUrl | None = None
+    redis_host: str | None = None
+    redis_port: Port = 6379
+    redis_password: SecretStr | None = None
+    redis_tls: bool = False
+
+    # Tokens, keys, doors
+    jwt_expiration: Duration = timedelta(minutes=15)
+    jwt_refresh_expiration: Duration = timedelta(days=7)
+    token_issuer: str = "cloudbill"
+    token_audience: str = "cloudbill"
+    # One foreign issuer may be trusted: its tokens' `sub` is a customer of the tenant named here
+    jwt_public_key: str | None = None
+    jwt_jwks_url: WebUrl | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_tenant: str | None = None
+    encryption_key: SecretStr | None = None
+    registration: Literal["open", "invited"] = "open"
+    cors_origin: Origins = ()
+    rate_limit_window_ms: Annotated[int, Field(ge=100, le=86_400_000)] = 60_000
+    rate_limit_max_requests: Annotated[int, Field(ge=1, le=100_000_000)] = 100
+    trusted_proxies: CommaList = ()
+    max_body_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 1_000_000
+
+    # Stripe
+    stripe_secret_key: SecretStr | None = None
+    stripe_publishable_key: str | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api_base: WebUrl | None = None
+    stripe_account_id: str = "default"
+
+    # The worker
+    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    worker_metrics_port: Port | None = None
+
+    # The ledger's signed heads, kept outside the database
+    ledger_heads_path: Path | None = None
+    ledger_signing_key: SecretStr | None = None
+
+    # What is seen from outside
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_upper_is_fine)] = "info"
+    log_format: Literal["json", "text"] = "json"
+    otel_exporter_otlp_endpoint: WebUrl | None = None
+    metrics_token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _pool_is_a_range(self) -> Self:
+        if self.db_pool_min > self.db_pool_max:
+            raise ValueError("DB_POOL_MIN must not be larger than DB_POOL_MAX")
+        return self
+
+    @property
+    def owner_url(self) -> str:
+        """PostgreSQL as the owner, for migrations only."""
+        return self._url_of(self.database_url, "DATABASE_URL", user=self.db_user, password=self.db_password)
+
+    @property
+    def app_url(self) -> str:
+        """PostgreSQL as the application: row security forced."""
+        return self._url_of(self.database_app_url, "DATABASE_APP_URL", user=None, password=None)
+
+    @property
+    def operator_url(self) -> str:
+        """PostgreSQL as the reader across tenants."""
+        return self._url_of(self.database_operator_url, "DATABASE_OPERATOR_URL", user=None, password=None)
+
+    @property
+    def cache_url(self) -> str:
+        """Redis or Valkey."""
+        if self.redis_url:
+            return self.redis_url.get_secret_value()
+        if self.redis_host:
+            scheme = "rediss" if self.redis_tls else "redis"
+            password = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
+            return f"{scheme}://{password}{self.redis_host}:{self.redis_port}/0"
+        raise SettingsInvalid("REDIS_URL (or REDIS_HOST) is not set: give the address of a Redis 7 or Valkey server")
+
+    @property
+    def stripe_is_live(self) -> bool:
+        """A live key moves real money: demo, simulator and test tenants stay away from it."""
+        key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+        return key.startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def heads_path(self) -> Path:
+        """The folder of the ledger's signed heads."""
+        return self.ledger_heads_path or self.cloudbill_home / "ledger-heads"
+
+    @property
+    def public_api_url(self) -> str:
+        """The API's address as callers see it."""
+        return self.api_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def public_console_url(self) -> str:
+        """The console's address as a browser sees it."""
+        return self.console_url or f"http://127.0.0.1:{self.console_port}"
+
+    def _url_of(self, url: SecretStr | None, key: str, *, user: str | None, password: SecretStr | None) -> str:
+        if url:
+            return url.get_secret_value()
+        if self.db_host and user:
+            secret = f":{quote(password.get_secret_value(), safe='')}" if password else ""
+            tls = "?sslmode=require" if self.db_ssl else ""
+            return f"postgresql://{quote(user, safe='')}{secret}@{self.db_host}:{self.db_port}/{self.db_name}{tls}"
+        raise SettingsInvalid(f"{key} is not set: it must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises SettingsInvalid with one line a wrong key."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in e['loc']).upper() or 'SETTINGS'}: {e['msg']}" for e in error.errors()
+        ]
+        raise SettingsInvalid("\n".join(line.replace("Value error, ", "") for line in lines)) from None
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()

@@ -1,0 +1,19 @@
+"""What waits for a person, as gauges: jobs and events of the payment provider that are parked."""
+
+from prometheus_client import Gauge
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.webhooks import repository as webhooks
+from core.foundation import job_queue
+
+JOBS_PARKED = Gauge("cloudbill_jobs_parked", "Jobs that failed for good and wait for a replay.")
+WEBHOOK_EVENTS_OPEN = Gauge(
+    "cloudbill_webhook_events_open", "Events of the payment provider that wait to be applied, or are parked.", ["state"]
+)
+
+
+async def measure(session: AsyncSession) -> None:
+    """Brings the gauges of this process up to date; as the reading operator."""
+    JOBS_PARKED.set(await job_queue.count_parked(session))
+    for state, events in (await webhooks.count_open(session)).items():
+        WEBHOOK_EVENTS_OPEN.labels(state).set(events)

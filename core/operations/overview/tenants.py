@@ -1,0 +1,125 @@
+"""Tenants as the installation's users list them: searched, sorted, paged."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Row, Text, column, literal, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.foundation.ids import INSTALLATION_ID
+
+SORTS: dict[str, type[str] | type[int]] = {
+    "name": str,
+    "createdAt": int,
+    "balance": int,
+    "available": int,
+    "receivable": int,
+    "usage30d": int,
+    "lastUsedAt": int,
+    "members": int,
+}
+"""What a list may be sorted by, `-` in front for the other way round, and the kind of its values."""
+
+
+async def list_tenants(
+    session: AsyncSession, *, search: str, sort: str, after: Sequence[Any] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Rows with their `sort_key`; `after` is (sort key, slug) of the row before."""
+    name = sort.removeprefix("-")
+    descending = sort.startswith("-")
+    rows = _TENANTS.subquery("listed")
+    key = rows.c[f"by_{name}"]
+    statement = select(rows, key.label("sort_key"))
+    if after is not None:
+        kind = Text() if SORTS[name] is str else BigInteger()
+        place, last = tuple_(key, rows.c.slug), tuple_(literal(after[0], kind), literal(after[1], Text()))
+        statement = statement.where(place < last if descending else place > last)
+    order = (key.desc(), rows.c.slug.desc()) if descending else (key, rows.c.slug)
+    found = await session.execute(statement.order_by(*order).limit(limit), _parameters(search=search))
+    return found.all()
+
+
+async def count_tenants(session: AsyncSession, *, search: str) -> int:
+    """How many there are in all pages."""
+    return await session.scalar(_COUNT, _parameters(search=search)) or 0
+
+
+async def find_tenant(session: AsyncSession, slug: str) -> Row[Any] | None:
+    """One tenant's row, and what only its own page shows."""
+    rows = _TENANTS.subquery("listed")
+    statement = select(rows).where(rows.c.slug == slug)
+    return (await session.execute(statement, _parameters(search=""))).one_or_none()
+
+
+async def find_plan(session: AsyncSession, tenant_id: UUID) -> str | None:
+    """The code of the plan that the tenant itself has subscribed to last."""
+    return await session.scalar(_PLAN, {"tenant": tenant_id})
+
+
+def _parameters(*, search: str) -> dict[str, Any]:
+    escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return {"installation": INSTALLATION_ID, "search": f"%{escaped}%"}
+
+
+_SHOWN = (
+    "id",
+    "slug",
+    "name",
+    "created_at",
+    "is_test",
+    "is_probe",
+    "currency",
+    "now_at",
+    "balance_micro",
+    "available_micro",
+    "receivable_micro",
+    "charged_micro",
+    "last_used_at",
+    "members",
+)
+
+# Sort keys are texts in C order or integers, so that a cursor holds them exactly.
+_TENANTS = text("""
+SELECT t.id, t.slug COLLATE "C" AS slug, t.name, t.created_at, t.is_test, t.is_probe, t.currency, c.now_at,
+       coalesce(w.balance_micro, 0) AS balance_micro,
+       coalesce(w.balance_micro - w.held_micro, 0) AS available_micro,
+       coalesce(-r.balance_micro, 0) AS receivable_micro,
+       u.charged_micro, l.last_used_at, m.members,
+       lower(t.name) COLLATE "C" AS "by_name",
+       (extract(epoch FROM t.created_at) * 1000000)::bigint AS "by_createdAt",
+       coalesce(w.balance_micro, 0) AS "by_balance",
+       coalesce(w.balance_micro - w.held_micro, 0) AS "by_available",
+       coalesce(-r.balance_micro, 0) AS "by_receivable",
+       u.charged_micro AS "by_usage30d",
+       (extract(epoch FROM coalesce(l.last_used_at, 'epoch')) * 1000000)::bigint AS "by_lastUsedAt",
+       m.members AS "by_members"
+FROM tenants t
+JOIN customers s ON s.tenant_id = t.id AND s.is_self
+LEFT JOIN tenant_clocks c ON c.tenant_id = t.id
+LEFT JOIN accounts w ON w.tenant_id = t.id AND w.customer_id = s.id AND w.kind = 'wallet' AND w.currency = t.currency
+LEFT JOIN accounts r ON r.tenant_id = t.id AND r.customer_id = s.id AND r.kind = 'receivable'
+                    AND r.currency = t.currency
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_micro), 0)::bigint AS charged_micro FROM usage_events e
+    WHERE e.tenant_id = t.id AND e.outcome = 'settled'
+      AND e.occurred_at >= date_trunc('day', coalesce(c.now_at, now()), 'UTC') - interval '29 days'
+) AS u
+LEFT JOIN LATERAL (
+    SELECT e.occurred_at AS last_used_at FROM usage_events e WHERE e.tenant_id = t.id
+    ORDER BY e.occurred_at DESC LIMIT 1
+) AS l ON true
+CROSS JOIN LATERAL (SELECT count(*) AS members FROM memberships b WHERE b.tenant_id = t.id) AS m
+WHERE t.id <> :installation AND (t.name ILIKE :search OR t.slug ILIKE :search)
+""").columns(*map(column, (*_SHOWN, *(f"by_{name}" for name in SORTS))))
+
+_COUNT = text("""
+SELECT count(*) FROM tenants WHERE id <> :installation AND (name ILIKE :search OR slug ILIKE :search)
+""")
+
+_PLAN = text("""
+SELECT l.code FROM subscriptions b
+JOIN customers s ON s.tenant_id = b.tenant_id AND s.id = b.customer_id AND s.is_self
+JOIN plans l ON l.tenant_id = b.plan_tenant_id AND l.id = b.plan_id
+WHERE b.tenant_id = :tenant AND b.state <> 'canceled' ORDER BY b.id DESC LIMIT 1
+""")

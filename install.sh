@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes .venv with exactly what requirements.lock names, and CloudBill itself from these sources. Called by make.
+set -u
+cd "$(dirname "$0")" || exit 1
+
+fail() {
+    echo "cloudbill: $1" >&2
+    exit 1
+}
+
+python=""
+without_venv=""
+for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+    without_venv=${without_venv:-$candidate}
+done
+if [ -z "$python" ] && [ -n "$without_venv" ]; then
+    fail "$without_venv cannot make environments: install its venv module (Debian, Ubuntu: apt install python3-venv), then run this again."
+fi
+[ -n "$python" ] || fail "Python 3.11 or newer is needed${PYTHON:+ and $PYTHON is not one}: install it (Debian, Ubuntu: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3."
+
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    echo "Making the environment .venv with $("$python" --version) ..."
+    "$python" -m venv --clear .venv || fail "the environment .venv could not be made with $python: see the lines above."
+fi
+if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d ' ' -f 2)" != "$UV_VERSION" ]; then
+    echo "Installing uv $UV_VERSION ..."
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION" ||
+        fail "uv $UV_VERSION could not be installed: check the network and the free disk space, then run this again."
+fi
+echo "Installing what requirements.lock names ..."
+VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --require-hashes --requirement requirements.lock &&
+    VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable . ||
+    fail "the packages could not be installed: check the network and the free disk space, then run this again."
+touch .venv/.installed

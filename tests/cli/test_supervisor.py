@@ -1,0 +1,194 @@
+"""The supervisor's smaller promises: who is taken for ours, what each part is told, what is refused."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from threading import Event
+
+import pytest
+from psutil import Process, pid_exists
+
+from core.cli.explanations import explain
+from core.cli.supervisor import preflight
+from core.cli.supervisor.environment import Environment, choose
+from core.cli.supervisor.errors import StartRefused
+from core.cli.supervisor.home import Home
+from core.cli.supervisor.parts import Program
+from core.cli.supervisor.probes import without_password
+from core.cli.supervisor.records import find_record, write_record
+from core.cli.supervisor.reporting import Progress
+from core.cli.supervisor.state import PartState, State
+from core.cli.supervisor.supervision import PartLost, Supervision
+from core.foundation.settings import load_settings
+
+OWNER = "postgresql://cloudbill_owner:word@127.0.0.1:5433/cloudbill"
+CACHE = "redis://:word@127.0.0.1:6380/0"
+
+
+def sleeper(*, child: bool = False) -> "subprocess.Popen[bytes]":
+    """A process group of its own, with a child that outlives its parent if wanted."""
+    line = "import subprocess, sys, time; print('up', flush=True); time.sleep(60)"
+    if child:
+        line = (
+            "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); print('up', flush=True); time.sleep(60)"
+        )
+    process = subprocess.Popen([sys.executable, "-c", line], start_new_session=True, stdout=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.readline()
+    return process
+
+
+def test_a_process_is_ours_only_if_id_start_and_program_agree(tmp_path: Path) -> None:
+    with sleeper() as process:
+        write_record(tmp_path, "api", process.pid)
+        record = find_record(tmp_path, "api")
+        assert record
+        assert record.find_leader() == Process(process.pid)
+        for changed in (
+            dataclasses.replace(record, created_at=record.created_at - 60),
+            dataclasses.replace(record, executable="/usr/bin/other"),
+        ):
+            assert changed.find_leader() is None
+            assert changed.end() is False
+        assert process.poll() is None
+        assert record.end() is True
+        assert not pid_exists(process.pid)
+
+
+def test_children_that_outlive_their_leader_are_ended_by_its_group(tmp_path: Path) -> None:
+    with sleeper(child=True) as process:
+        write_record(tmp_path, "api", process.pid)
+        child = Process(process.pid).children()[0].pid
+        process.kill()
+        process.wait()
+        assert pid_exists(child)
+        record = find_record(tmp_path, "api")
+        assert record
+        assert record.end() is True
+        assert not pid_exists(child) or Process(child).status() == "zombie"
+
+
+def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "api.json").write_text("{")
+    assert find_record(tmp_path, "api") is None
+    assert find_record(tmp_path, "worker") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "embedded", "simulator", "why_no_demo"),
+    [
+        ({}, (True, True), True, ""),
+        ({"database_url": OWNER}, (False, True), True, "the database is not the embedded one"),
+        ({"db_host": "db"}, (False, True), True, "the database is not the embedded one"),
+        ({"redis_url": CACHE}, (True, False), True, ""),
+        ({"redis_host": "cache"}, (True, False), True, ""),
+        ({"stripe_secret_key": "sk_live_x"}, (True, True), False, "STRIPE_SECRET_KEY is a live key"),
+        ({"stripe_secret_key": "rk_live_x"}, (True, True), False, "STRIPE_SECRET_KEY is a live key"),
+        ({"stripe_secret_key": "sk_test_x"}, (True, True), False, "Stripe is not the simulator"),
+        ({"stripe_api_base": "http://mock:12111"}, (True, True), False, "Stripe is not the simulator"),
+    ],
+)
+def test_what_is_given_replaces_what_would_be_brought(
+    given: dict[str, str], embedded: tuple[bool, bool], simulator: bool, why_no_demo: str
+) -> None:
+    choices = choose(load_settings(**given))
+    assert (choices.embedded_database, choices.embedded_cache) == embedded
+    assert choices.simulator is simulator
+    assert choices.operator is embedded[0]
+    assert (choices.demo, choices.why_no_demo) == (not why_no_demo, why_no_demo)
+
+
+def test_each_part_is_told_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_LIMIT_MAX_REQUESTS", "7")
+    monkeypatch.setenv("METRICS_TOKEN", "metrics")
+    settings = load_settings(metrics_token="metrics")
+    made = Environment(Home(tmp_path), settings, choose(settings), owner_url=OWNER, cache_url=CACHE)
+    ours = {"DATABASE_URL", "DATABASE_APP_URL", "DATABASE_OPERATOR_URL", "REDIS_URL", "ENCRYPTION_KEY", "METRICS_TOKEN"}
+    ours |= {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE"}
+    assert ours - made.for_owner().keys() == set()
+    assert ours - made.for_service().keys() == {"DATABASE_URL"}
+    stripes = {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE"}
+    assert ours & made.for_simulator().keys() == stripes
+    assert ours & made.for_console().keys() == {"REDIS_URL", "STRIPE_API_BASE"}
+    assert {part["RATE_LIMIT_MAX_REQUESTS"] for part in (made.for_service(), made.for_console())} == {"7"}
+    word = Home(tmp_path).secrets.find("postgres-cloudbill_app")
+    assert made.for_service()["DATABASE_APP_URL"] == f"postgresql://cloudbill_app:{word}@127.0.0.1:5433/cloudbill"
+
+
+def test_an_address_given_by_the_caller_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = "postgresql://me:word@elsewhere/cloudbill"
+    monkeypatch.setenv("DATABASE_APP_URL", mine)
+    settings = load_settings(database_url=OWNER, database_app_url=mine)
+    made = Environment(Home(tmp_path), settings, choose(settings), owner_url=OWNER, cache_url=CACHE)
+    assert made.for_service()["DATABASE_APP_URL"] == mine
+
+
+def test_generated_keys_stay_the_same(tmp_path: Path) -> None:
+    settings = load_settings()
+    first, second = (
+        Environment(Home(tmp_path), settings, choose(settings), owner_url=OWNER, cache_url=CACHE).for_owner()
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_addresses_are_shown_without_passwords() -> None:
+    assert without_password(OWNER) == "postgresql://127.0.0.1:5433/cloudbill"
+    assert without_password(CACHE) == "redis://127.0.0.1:6380/0"
+    assert without_password("postgresql://u:w@[::1]:5432/db?sslmode=require") == "postgresql://[::1]:5432/db"
+
+
+def test_one_port_for_two_parts_is_refused() -> None:
+    with pytest.raises(StartRefused, match=r"^PORT and CONSOLE_PORT are both 8080: give one of them another port\.$"):
+        preflight.check_ports({"PORT": ("127.0.0.1", 8080), "CONSOLE_PORT": ("127.0.0.1", 8080)})
+
+
+def test_an_address_this_machine_does_not_have_is_named() -> None:
+    with pytest.raises(StartRefused, match=r"This machine has no address 192\.0\.2\.1: set HOST to one it has"):
+        preflight.check_ports({"PORT": ("192.0.2.1", 8080)})
+
+
+def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "NEEDED_BYTES", 1 << 60)
+    with pytest.raises(StartRefused, match=rf"The disk of {tmp_path} has \d+ MB free and at least \d+ MB are needed"):
+        preflight.check_disk(tmp_path)
+
+
+def test_a_full_disk_is_explained_wherever_it_shows() -> None:
+    assert explain(OSError(28, "No space left on device", "/data/x")) == (
+        "No space left on the disk of /data/x: free some space there, then try again."
+    )
+
+
+def test_a_part_that_does_not_stay_up_ends_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("core.cli.supervisor.supervision._BACK_OFF_SECONDS", (0.0, 0.0))
+    home = Home(tmp_path)
+    home.create()
+    part = Program(
+        "worker",
+        "Worker",
+        url="http://127.0.0.1:9",
+        probe=lambda: False,
+        argv=[sys.executable, "-c", "print('no database'); raise SystemExit(3)"],
+        environment=os.environ,
+        log=home.log / "worker.log",
+    )
+    part.start()
+    state = State("running", {"worker": PartState(part.url)})
+    with pytest.raises(PartLost, match=r"^Worker ended 3 times in a short while: no database\. Its log: "):
+        Supervision(home, [part], Progress(), Event(), state=state).watch()
+    assert capsys.readouterr().out.count("Worker ended with code 3. It said last") == 3
+
+
+def test_being_told_to_stop_ends_the_watch(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    stop = Event()
+    threading.Timer(0.1, stop.set).start()
+    Supervision(home, [], Progress(), stop, state=State("running")).watch()
+    assert stop.is_set()

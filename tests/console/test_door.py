@@ -1,0 +1,134 @@
+"""Nobody comes in without signing in, no other site speaks in somebody's name, and nothing leads elsewhere."""
+
+import httpx
+import pytest
+from redis.exceptions import ConnectionError as RedisGone
+
+from console import door
+from console.session import COOKIE
+from tests.support.callers import PASSWORD, Caller
+
+
+async def test_a_stranger_is_asked_to_sign_in_and_led_back(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/tenants/acme/usage?span=7")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/tenants/acme/usage%3Fspan%3D7")
+    assert (await browser.get("/sign-in")).status_code == 200
+
+
+async def test_the_browser_holds_a_random_name_and_no_token(signed_in: httpx.AsyncClient) -> None:
+    value = signed_in.cookies[COOKIE]
+    assert len(value) == 43
+    assert "." not in value
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    browser: httpx.AsyncClient, tenant: Caller
+) -> None:
+    answer = await browser.post("/session", data={"email": tenant.email, "password": PASSWORD})
+    attributes = answer.headers["set-cookie"].lower()
+    assert "httponly" in attributes
+    assert "samesite=lax" in attributes
+    assert "path=/" in attributes
+
+
+async def test_a_refusal_goes_back_to_the_form_with_its_reason(browser: httpx.AsyncClient, tenant: Caller) -> None:
+    answer = await browser.post("/session", data={"email": tenant.email, "password": "wrong", "next": "/tenants"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/tenants#refused")
+    assert "set-cookie" not in answer.headers
+
+
+async def test_somebody_signed_in_is_led_home(signed_in: httpx.AsyncClient) -> None:
+    assert (await signed_in.get("/")).headers["location"] == "/tenants/acme"
+    assert (await signed_in.get("/sign-in")).headers["location"] == "/tenants/acme"
+    assert (await signed_in.get("/tenants/acme")).status_code == 200
+
+
+async def test_signing_out_forgets_the_cookie_and_the_session(signed_in: httpx.AsyncClient) -> None:
+    answer = await signed_in.post("/session/end")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in#signed-out")
+    assert signed_in.cookies.get(COOKIE) is None
+    assert (await signed_in.get("/tenants/acme")).status_code == 303
+
+
+async def test_signing_in_again_ends_the_former_session(
+    signed_in: httpx.AsyncClient, tenant: Caller, browser: httpx.AsyncClient
+) -> None:
+    former = signed_in.cookies[COOKIE]
+    await browser.post("/session", data={"email": tenant.email, "password": PASSWORD})
+    assert browser.cookies[COOKIE] != former
+    browser.cookies.clear()
+    assert (await browser.get("/tenants/acme", headers={"cookie": f"{COOKIE}={former}"})).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "onward", ["//evil.test", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", "/sign-in", "evil"]
+)
+async def test_signing_in_never_leads_elsewhere(browser: httpx.AsyncClient, tenant: Caller, onward: str) -> None:
+    answer = await browser.post("/session", data={"email": tenant.email, "password": PASSWORD, "next": onward})
+    assert answer.headers["location"] == "/tenants/acme"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.test"},
+        {"origin": "http://console.test:8081"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+async def test_another_site_cannot_send_a_form(
+    signed_in: httpx.AsyncClient, tenant: Caller, headers: dict[str, str]
+) -> None:
+    assert (await signed_in.post("/session/end", headers=headers)).status_code == 403
+    wanted = {"email": tenant.email, "password": PASSWORD}
+    assert (await signed_in.post("/session", data=wanted, headers=headers)).status_code == 403
+    assert (await signed_in.get("/tenants/acme")).status_code == 200
+
+
+async def test_another_site_cannot_open_a_socket(browser: httpx.AsyncClient) -> None:
+    house: door.Door = browser._transport.app  # type: ignore[attr-defined]
+    sent: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"console.test"), (b"origin", b"https://evil.test")]
+    scope = {"type": "websocket", "path": "/_event", "query_string": b"", "headers": headers}
+    await house(scope, receive, send)  # type: ignore[arg-type]
+    assert sent == [{"type": "websocket.close", "code": 4403}]
+
+
+async def test_our_own_pages_may_send_forms(browser: httpx.AsyncClient, tenant: Caller) -> None:
+    headers = {"origin": "http://console.test", "sec-fetch-site": "same-origin"}
+    answer = await browser.post("/session", data={"email": tenant.email, "password": PASSWORD}, headers=headers)
+    assert answer.headers["location"] == "/tenants/acme"
+
+
+async def test_pages_run_no_script_but_their_own(browser: httpx.AsyncClient) -> None:
+    policy = (await browser.get("/sign-in")).headers["content-security-policy"]
+    assert "script-src 'self' 'sha256-" in policy
+    assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
+    assert "unsafe-eval" not in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+async def test_a_cache_that_is_down_is_named(browser: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        async def find(self, session_id: str | None) -> None:
+            raise RedisGone
+
+        async def are_reachable(self) -> bool:
+            return False
+
+    assert (await browser.get("/health")).json() == {"status": "healthy", "redis": True}
+    monkeypatch.setattr(door, "sessions", Gone)
+    assert (await browser.get("/health")).status_code == 503
+    answer = await browser.get("/tenants")
+    assert answer.status_code == 503
+    assert "Redis is down" in answer.text
+    assert "cloudbill status" in answer.text

@@ -1,0 +1,1 @@
+"""What stands behind the fixtures: servers, databases, callers, processes."""

@@ -1,0 +1,63 @@
+"""A tenant with something of everything, made by API calls: what another tenant's calls are aimed at."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.support.callers import Caller, invite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Furnished:
+    """A tenant's owner and the ids of what it has, by the name of the path parameter that takes them."""
+
+    owner: Caller
+    ids: dict[str, str]
+    keys: dict[str, str]
+    """Idempotency keys it has used, by door."""
+
+
+async def furnish(owner: Caller) -> Furnished:
+    """Fill a funded tenant whose installation can reach a Stripe (simulated or not)."""
+    invitation = await made(owner.post("/auth/invitations", {"email": "new@else.test", "role": "developer"}))
+    member = await invite(owner, "finance")
+    key = await made(owner.post("/auth/api-keys", {"name": "production", "scopes": ["usage:write"]}))
+    plan = await made(owner.post("/billing/plans", {"code": "own-plan", "name": "Own", "amountMinor": 700}))
+    await made(owner.post("/billing/packages", {"packageCode": "own-package", "name": "Own", "amountMinor": 300}))
+    subscription = await made(owner.post("/billing/subscriptions", {"planId": "starter", "tenantId": owner.tenant}))
+    hold_key, usage_key, purchase_key = (f"{door}-{uuid4().hex[:8]}" for door in ("hold", "usage", "purchase"))
+    hold = await made(
+        owner.post("/api/usage/holds", {"amount": "0.05", "idempotencyKey": hold_key, "ttlSeconds": 3600})
+    )
+    call = {"model": "gpt-4o", "inputTokens": 1000, "outputTokens": 500}
+    charge = await made(
+        owner.post("/api/usage/reconcile", {**call, "userId": "their-user", "idempotencyKey": usage_key})
+    )
+    purchase = await made(owner.post("/api/purchases", {"packageCode": "starter"}, key=purchase_key))
+    wallets = (await made(owner.get("/billing/wallets")))["data"]
+    return Furnished(
+        owner=owner,
+        ids={
+            "tenant_id": owner.tenant or "",
+            "user_id": member.user_id or "",
+            "invitation_id": invitation["invitationId"],
+            "api_key_id": key["apiKeyId"],
+            "plan_id": plan["planId"],
+            "subscription_id": subscription["subscriptionId"],
+            "hold_id": hold["holdId"],
+            "usage_event_id": charge["usageEventId"],
+            "transaction_id": charge["transactionId"],
+            "purchase_id": purchase["purchaseId"],
+            "customer_id": wallets[0]["customerId"],
+        },
+        keys={"hold": hold_key, "usage": usage_key, "purchase": purchase_key},
+    )
+
+
+async def made(answering: Any) -> dict[str, Any]:
+    """The body of an answer that has to be a success."""
+    answer: httpx.Response = await answering
+    assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
+    return answer.json()
