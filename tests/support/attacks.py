@@ -280,7 +280,7 @@ ATTACKS: dict[str, tuple[Attack, type[psycopg.Error], str | None]] = {
     "two keys for a transaction": (
         two_keys_for_a_transaction,
         errors.UniqueViolation,
-        "usage_keys_tenant_id_transaction_id_key",
+        "usage_keys_transaction_key",
     ),
     "event under another key": (event_under_another_key, errors.CheckViolation, "usage_one_to_one"),
     "event at another time": (event_at_another_time, errors.CheckViolation, "usage_one_to_one"),

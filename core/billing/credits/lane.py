@@ -1,6 +1,7 @@
 """One connection of the charge desk: opened when needed, never left inside a transaction, replaced when it breaks."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -12,10 +13,12 @@ from core.billing.credits.charging import Usage
 from core.foundation.clock import wall_now
 
 ANSWER_SECONDS = 15
+REPLAN_SECONDS = 10
+"""How long plans are kept. Those made while a table was empty read all that a tenant has, once there is much."""
+
 _OPTIONS = (
     "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c lock_timeout={lock_timeout} "
-    # Plans of the writer, its triggers and foreign keys are made once, maybe while a table is still empty: they are to
-    # use its indexes all the same.
+    # Plans of the writer, its triggers and foreign keys are kept and serve small and large tenants alike.
     "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off"
 )
 
@@ -31,12 +34,16 @@ class Lane:
         self._url = url
         self._options = _OPTIONS.format(lock_timeout=lock_timeout_ms)
         self._connection: Connection | None = None
+        self._replan_at = 0.0
 
     async def book(self, usages: Sequence[Usage]) -> list[Outcome]:
         """`booking.book` on this lane's connection. Raises NotConnected before anything was sent."""
         connection = self._connection or await self._connect()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
+                if time.monotonic() >= self._replan_at:
+                    await connection.execute("DISCARD PLANS")
+                    self._replan_at = time.monotonic() + REPLAN_SECONDS
                 return await book(connection, usages, now=wall_now())
         except BaseException:
             await self._recover(connection)

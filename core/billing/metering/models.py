@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.foundation.tables import Table, one_of
@@ -28,7 +28,7 @@ class UsageEvent(Table):
             "input_tokens >= 0 AND output_tokens >= 0 AND cached_tokens BETWEEN 0 AND input_tokens", name="tokens"
         ),
         CheckConstraint("amount_micro >= 0", name="amount"),
-        Index("usage_events_recent_idx", "tenant_id", "occurred_at"),
+        Index("usage_events_recent_idx", "tenant_id", "occurred_at", "id"),
         {"postgresql_partition_by": "RANGE (occurred_at)"},
     )
 
@@ -55,7 +55,16 @@ class UsageKey(Table):
     """A caller's idempotency key, kept for ever: its one usage event and, once settled, its one transaction."""
 
     __tablename__ = "usage_keys"
-    __table_args__ = (UniqueConstraint("tenant_id", "transaction_id"),)
+    __table_args__ = (
+        # Partial, so that no plan can take it for a question that only the primary key answers.
+        Index(
+            "usage_keys_transaction_key",
+            "tenant_id",
+            "transaction_id",
+            unique=True,
+            postgresql_where="transaction_id IS NOT NULL",
+        ),
+    )
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)

@@ -244,7 +244,13 @@ def create_tables() -> None:
         sa.Column("event_occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("transaction_id", sa.UUID(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "key", name=op.f("usage_keys_pkey")),
-        sa.UniqueConstraint("tenant_id", "transaction_id", name=op.f("usage_keys_tenant_id_transaction_id_key")),
+    )
+    op.create_index(
+        "usage_keys_transaction_key",
+        "usage_keys",
+        ["tenant_id", "transaction_id"],
+        unique=True,
+        postgresql_where="transaction_id IS NOT NULL",
     )
     op.create_table(
         "users",
@@ -586,7 +592,7 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", "occurred_at", name=op.f("usage_events_pkey")),
         postgresql_partition_by="RANGE (occurred_at)",
     )
-    op.create_index("usage_events_recent_idx", "usage_events", ["tenant_id", "occurred_at"], unique=False)
+    op.create_index("usage_events_recent_idx", "usage_events", ["tenant_id", "occurred_at", "id"], unique=False)
     op.create_table(
         "holds",
         sa.Column("tenant_id", sa.UUID(), nullable=False),

@@ -74,12 +74,16 @@ CREATE CONSTRAINT TRIGGER check_ledger_transaction AFTER INSERT ON ledger_transa
 -- The cached balance is the newest entry's, and every version up to it is there (each follows from the one before).
 CREATE FUNCTION check_account() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen record;
 BEGIN
-    IF EXISTS (SELECT FROM public.accounts a
-               LEFT JOIN public.ledger_entries e
-                      ON e.tenant_id = a.tenant_id AND e.account_id = a.id AND e.version = a.version
-               WHERE a.tenant_id = NEW.tenant_id AND a.id = NEW.id
-                 AND a.balance_micro IS DISTINCT FROM CASE a.version WHEN 0 THEN 0 ELSE e.balance_after_micro END) THEN
+    -- As it is by now: a later change of this transaction is judged, not the one that called. Two questions, since a
+    -- join may read all entries of the account to find one.
+    SELECT a.version, a.balance_micro INTO STRICT seen
+    FROM public.accounts a WHERE a.tenant_id = NEW.tenant_id AND a.id = NEW.id;
+    IF seen.balance_micro IS DISTINCT FROM (CASE seen.version WHEN 0 THEN 0 ELSE
+           (SELECT e.balance_after_micro FROM public.ledger_entries e
+            WHERE e.tenant_id = NEW.tenant_id AND e.account_id = NEW.id AND e.version = seen.version) END) THEN
         RAISE EXCEPTION 'the balance of account % is not that of its entries', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_balance';
     END IF;
