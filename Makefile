@@ -30,6 +30,7 @@ proof: $(INSTALLED)
 
 bench: $(INSTALLED)
 	.venv/bin/python -m bench.reconcile $(ARGS)
+	.venv/bin/python -m bench.ledger
 
 check: $(INSTALLED)
 	.venv/bin/ruff format --check .

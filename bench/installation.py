@@ -7,7 +7,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +35,8 @@ class Installation:
 
 
 @contextmanager
-def installation(*, serving: bool = True) -> Generator[Installation]:
-    """Starts it in a temporary folder and removes it afterwards; `serving` starts API and worker too."""
+def installation(*, serving: Sequence[str] = ("worker", "api")) -> Generator[Installation]:
+    """Starts it in a temporary folder and removes it afterwards; `serving` names the processes that run on it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudbill-bench-")))
         folder.chmod(0o711)  # PostgreSQL may run under another account
@@ -68,12 +68,12 @@ def installation(*, serving: bool = True) -> Generator[Installation]:
         settings = load_settings()
         upgrade_schema(settings.owner_url)
         ensure_logins(settings)
-        if serving:
-            for role in ("worker", "api"):
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "core.cli.main", role], cwd=ROOT, env=environment, start_new_session=True
-                )
-                stack.callback(_end, process)
+        for role in serving:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core.cli.main", role], cwd=ROOT, env=environment, start_new_session=True
+            )
+            stack.callback(_end, process)
+        if "api" in serving:
             _await(f"http://127.0.0.1:{port}/readyz")
         yield Installation(postgres, environment, settings, port)
 
