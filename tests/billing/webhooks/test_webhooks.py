@@ -147,8 +147,8 @@ async def test_an_event_is_stored_once_and_applied_once(shop: Shop, told: tuple[
     for _ in range(5):
         assert (await shop.post(body)).json() == {"received": True}
     async with shop.runtime.database.reading() as session:
-        waiting, _ = await job_queue.list_jobs(session, state=None, before=None, limit=50)
-    assert [job.task for job in waiting] == ["webhooks:apply"]
+        jobs, _ = await job_queue.list_jobs(session, state=None, before=None, limit=50)
+    assert [job.task for job in jobs if job.task.startswith("webhooks:")] == ["webhooks:apply"]
     assert (await shop.look(bought))["status"] == "pending"
 
     before = REGISTRY.get_sample_value("cloudbill_webhook_events_total", {"state": "applied"}) or 0
@@ -162,7 +162,8 @@ async def test_a_job_that_runs_twice_applies_an_event_once(shop: Shop, told: tup
 
     await shop.post(told[1])
     async with shop.runtime.database.reading() as session:
-        (job,), _ = await job_queue.list_jobs(session, state=None, before=None, limit=5)
+        jobs, _ = await job_queue.list_jobs(session, state=None, before=None, limit=50)
+    (job,) = [job for job in jobs if job.task == "webhooks:apply"]
     async with shop.runtime.database.nobody() as session:
         for _ in range(4):
             await defer(session, "webhooks:apply", **job.arguments)
