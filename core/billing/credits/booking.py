@@ -48,7 +48,7 @@ async def book(connection: Connection, usages: Sequence[Usage], *, now: datetime
     async with connection.pipeline():
         await connection.execute("BEGIN", prepare=True)
         cursor = await connection.execute(_READ, [orjson.dumps(requests).decode()], prepare=True)
-        row = await cursor.fetchone()
+    row = await cursor.fetchone()
     assert row is not None
     standings = [read_standing(answer) for answer in orjson.loads(row[0])]
 
