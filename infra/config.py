@@ -145,6 +145,8 @@ class Release(_Section):
 
     image: Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")] | None = None
     """A published image by digest; without one the program builds it from the Dockerfile and pushes it."""
+    collector: Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")] | None = None
+    """The same for the collector of metrics (collector/Dockerfile)."""
     architecture: Literal["amd64", "arm64"] = "amd64"
     canary: Annotated[int, Field(ge=0, le=100)] = 0
     """Percent of the requests that the canary gets."""
@@ -197,6 +199,7 @@ class StackConfig(_Section):
 
 
 _FORMS = {
+    "release.collector": "REPOSITORY@sha256:DIGEST, since a tag may be moved",
     "release.image": "REPOSITORY@sha256:DIGEST, since a tag may be moved",
     "network.cidr": "10.20.0.0/16",
     "bridge.until": "2026-12-31",

@@ -83,7 +83,7 @@ class KeysArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryArgs(Generic[KeysT]):
-    """The image is `config.release.image`, or is built from the Dockerfile and pushed."""
+    """Both images are `config.release`'s, or are built from their Dockerfiles and pushed."""
 
     config: StackConfig
     keys: KeysT
@@ -165,6 +165,7 @@ class ServiceArgs(Generic[NetworkT, KeysT, SecretT, FilesT, EdgeT]):
     config: StackConfig
     role: Role
     image: Input[str]
+    collector: Input[str]
     network: NetworkT
     keys: KeysT
     files: FilesT
@@ -249,6 +250,8 @@ class Registry(Protocol):
     url: Output[str]
     image: Output[str]
     """The image that runs, by digest."""
+    collector: Output[str]
+    """The collector of metrics that runs beside each service, by digest."""
 
 
 class Secret(Protocol):

@@ -111,6 +111,8 @@ def _release(config: StackConfig) -> Iterator[Problem]:
         yield "release.architecture", "arm64: Cloud Run runs amd64 only; the revision would never start"
     if config.cloud is Cloud.GCP and config.release.spot:
         yield "release.spot", "true: Cloud Run has no interruptible instances. Remove it"
+    if bool(config.release.image) != bool(config.release.collector):
+        yield "release.collector", "must be given with release.image: either both are published or both are built here"
     if config.is_production and config.release.spot:
         yield "release.spot", "true: production would lose instances at two minutes' notice. Remove it"
 

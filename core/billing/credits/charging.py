@@ -1,51 +1,59 @@
 """What a call costs whom: the pure rule of reconciliation, decided on what one transaction has locked and read.
 
-Calls of a group are decided one after the other on the same standing, so each sees what the ones before it left; one
+Requests of a group are decided one after the other on the same standing, so each sees what the ones before it left; one
 that is refused does not stand in the way of a smaller one behind it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.billing.credits.errors import HoldNotFound, HoldNotOpen, HoldOfAnother, InsufficientCredits
 from core.billing.credits.planning import CreditPlan, LockedHold
-from core.billing.credits.standing import CustomerMissing, KnownKey, Standing
+from core.billing.credits.standing import CustomerMissing, KnownKey, PricedTerms, Standing
 from core.billing.ledger.posting import LockedAccount
 from core.billing.pricing.rating import Charge, RateCard, rate
 from core.billing.pricing.service import card_at, check_model
+from core.foundation.crypto import input_hash as hash_of
 from core.foundation.errors import InvalidInput, KeyReused
 from core.foundation.ids import new_id
 from core.foundation.money import format_micro, read_micro
-from core.identity.tenants.customers import CustomerNotFound
 
 OLDEST_USAGE = timedelta(days=35)
 AHEAD_OF_CLOCK = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """A call to be charged. `user_id` is the tenant's own name for a customer, `customer_id` ours; neither: itself.
-
-    `self_id` is the customer that is the tenant, `cards` are its price books.
-    """
+class Call:
+    """A call as its caller reports it. `user_id` is the tenant's own name for a customer, `customer_id` ours."""
 
     tenant_id: UUID
-    self_id: UUID
-    currency: str
-    cards: Sequence[RateCard]
     model: str
     input_tokens: int
     cached_tokens: int
     output_tokens: int
     key: str
-    input_hash: bytes
     user_id: str | None = None
     customer_id: UUID | None = None
     hold_id: UUID | None = None
     occurred_at: datetime | None = None
     is_partial: bool = False
+
+    def hash(self) -> bytes:
+        """SHA-256 of everything but the key."""
+        return hash_of(
+            [
+                self.user_id,
+                self.customer_id,
+                self.model,
+                self.input_tokens,
+                self.cached_tokens,
+                self.output_tokens,
+                self.hold_id,
+                self.occurred_at.timestamp() if self.occurred_at else None,
+                self.is_partial,
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Refused:
     error: InsufficientCredits
 
 
-def charge(usage: Usage, standing: Standing, plan: CreditPlan) -> Charged | Refused:
+def charge(call: Call, standing: Standing, plan: CreditPlan, *, terms: PricedTerms) -> Charged | Refused:
     """Decides one call and adds what follows to the plan.
 
     Without a hold, a charge beyond the wallet's floor is refused, or owed where the tenant chose so. With a hold
@@ -78,33 +86,33 @@ def charge(usage: Usage, standing: Standing, plan: CreditPlan) -> Charged | Refu
     planned when it raises: KeyReused, HoldNotFound, HoldOfAnother, HoldNotOpen, CustomerNotFound, InvalidInput,
     UnknownModel, NoPriceBook; or NotPrepared, after all of these, when a customer or accounts have to be made first.
     """
-    known = standing.keys.get(usage.key)
+    known = standing.keys.get(call.key)
     if known is not None:
-        if known.input_hash != usage.input_hash:
+        if known.input_hash != call.hash():
             raise KeyReused
         if known.transaction_id is not None:
             return _replayed(known, known.transaction_id)
 
-    hold = _find_hold(usage, standing)
+    hold = _find_hold(call, standing)
     # A refused call keeps the time at which it was delivered.
-    occurred_at = known.event_occurred_at if known else check_time(usage.occurred_at, standing.now)
-    card = card_at(usage.cards, occurred_at, currency=usage.currency)
-    check_model(card, usage.model)
-    customer_id = _customer(usage, standing, hold)
-    wallet = standing.wallet_of_hold(hold) if hold else standing.wallet_of(customer_id, usage.self_id)
+    occurred_at = known.event_occurred_at if known else check_time(call.occurred_at, standing.now)
+    card = card_at(terms.cards, occurred_at, currency=terms.currency)
+    check_model(card, call.model)
+    customer_id = _customer(call, standing, hold, terms)
+    wallet = standing.wallet_of_hold(hold) if hold else standing.wallet_of(customer_id, terms.self_id)
     cost = rate(
         card,
-        usage.model,
-        input_tokens=usage.input_tokens,
-        cached_tokens=usage.cached_tokens,
-        output_tokens=usage.output_tokens,
+        call.model,
+        input_tokens=call.input_tokens,
+        cached_tokens=call.cached_tokens,
+        output_tokens=call.output_tokens,
     )
 
     freed_micro = hold.amount_micro if hold and hold.state == "open" else 0
     spendable_micro = max(0, wallet.available_micro + freed_micro - (wallet.floor_micro or 0))
     if cost.amount_micro > spendable_micro and hold is None and standing.policy == "refuse":
         return _refused(
-            usage, standing, plan, wallet, cost, card=card, customer_id=customer_id, occurred_at=occurred_at
+            call, standing, plan, wallet, cost, card=card, customer_id=customer_id, occurred_at=occurred_at
         )
 
     from_wallet_micro = min(cost.amount_micro, spendable_micro)
@@ -128,7 +136,7 @@ def charge(usage: Usage, standing: Standing, plan: CreditPlan) -> Charged | Refu
         balance_micro=wallet.balance_micro,
         available_micro=wallet.available_micro,
         receivable_micro=receivable_micro,
-        currency=usage.currency,
+        currency=terms.currency,
         price_book_version=card.version,
         replayed=False,
     )
@@ -140,12 +148,13 @@ def charge(usage: Usage, standing: Standing, plan: CreditPlan) -> Charged | Refu
         "available": format_micro(charged.available_micro),
     }
     _record(
-        usage,
+        call,
         standing,
         plan,
         cost,
         card=card,
         customer_id=customer_id,
+        currency=wallet.currency,
         event_id=charged.usage_event_id,
         transaction_id=transaction_id,
         occurred_at=occurred_at,
@@ -153,27 +162,25 @@ def charge(usage: Usage, standing: Standing, plan: CreditPlan) -> Charged | Refu
     return charged
 
 
-def _customer(usage: Usage, standing: Standing, hold: LockedHold | None) -> UUID:
+def _customer(call: Call, standing: Standing, hold: LockedHold | None, terms: PricedTerms) -> UUID:
     """Whose call it is; a hold is settled for the customer that it was made for."""
-    if usage.user_id is not None:
-        customer_id = standing.users.get(usage.user_id)
-        if customer_id is None and hold is None:
-            raise CustomerMissing(usage.user_id)
-    elif usage.customer_id is not None:
-        customer_id = usage.customer_id
-        if customer_id not in standing.customers:
-            raise CustomerNotFound
-    else:
-        return hold.customer_id if hold else usage.self_id
-    if customer_id is None or (hold is not None and hold.customer_id != customer_id):
+    if hold is None:
+        return standing.customer_of(call.user_id, call.customer_id, terms.self_id)
+    if call.user_id is None and call.customer_id is None:
+        return hold.customer_id
+    try:
+        customer_id = standing.customer_of(call.user_id, call.customer_id, terms.self_id)
+    except CustomerMissing:
+        raise HoldOfAnother from None
+    if customer_id != hold.customer_id:
         raise HoldOfAnother
     return customer_id
 
 
-def _find_hold(usage: Usage, standing: Standing) -> LockedHold | None:
-    if usage.hold_id is None:
+def _find_hold(call: Call, standing: Standing) -> LockedHold | None:
+    if call.hold_id is None:
         return None
-    hold = standing.holds.get(usage.hold_id)
+    hold = standing.holds.get(call.hold_id)
     if hold is None:
         raise HoldNotFound
     if hold.state == "settled":
@@ -206,7 +213,7 @@ def _replayed(known: KnownKey, transaction_id: UUID) -> Charged:
 
 
 def _refused(
-    usage: Usage,
+    call: Call,
     standing: Standing,
     plan: CreditPlan,
     wallet: LockedAccount,
@@ -216,16 +223,17 @@ def _refused(
     customer_id: UUID,
     occurred_at: datetime,
 ) -> Refused:
-    known = standing.keys.get(usage.key)
+    known = standing.keys.get(call.key)
     event_id = known.event_id if known else new_id()
     if known is None:
         _record(
-            usage,
+            call,
             standing,
             plan,
             cost,
             card=card,
             customer_id=customer_id,
+            currency=wallet.currency,
             event_id=event_id,
             transaction_id=None,
             occurred_at=occurred_at,
@@ -236,55 +244,57 @@ def _refused(
             available_micro=wallet.available_micro,
             spendable_micro=wallet.spendable_micro,
             required_micro=cost.amount_micro,
-            currency=usage.currency,
+            currency=wallet.currency,
             usage_event_id=event_id,
         )
     )
 
 
 def _record(
-    usage: Usage,
+    call: Call,
     standing: Standing,
     plan: CreditPlan,
     cost: Charge,
     *,
     card: RateCard,
     customer_id: UUID,
+    currency: str,
     event_id: UUID,
     transaction_id: UUID | None,
     occurred_at: datetime,
 ) -> None:
-    if usage.is_partial:
+    input_hash = call.hash()
+    if call.is_partial:
         cost.arithmetic["partial"] = True
     plan.record(
         {
-            "tenant_id": usage.tenant_id,
+            "tenant_id": call.tenant_id,
             "id": event_id,
             "occurred_at": occurred_at,
             "customer_id": customer_id,
-            "idempotency_key": usage.key,
+            "idempotency_key": call.key,
             "outcome": "settled" if transaction_id else "refused",
-            "model": usage.model,
-            "input_tokens": usage.input_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "output_tokens": usage.output_tokens,
+            "model": call.model,
+            "input_tokens": call.input_tokens,
+            "cached_tokens": call.cached_tokens,
+            "output_tokens": call.output_tokens,
             "amount_micro": cost.amount_micro,
-            "currency": usage.currency,
+            "currency": currency,
             "price_book_version": card.version,
             "arithmetic": cost.arithmetic,
             "transaction_id": transaction_id,
-            "hold_id": usage.hold_id,
+            "hold_id": call.hold_id,
         },
-        input_hash=usage.input_hash,
-        key_is_known=usage.key in standing.keys,
+        input_hash=input_hash,
+        key_is_known=call.key in standing.keys,
     )
-    standing.keys[usage.key] = KnownKey(
-        input_hash=usage.input_hash,
+    standing.keys[call.key] = KnownKey(
+        input_hash=input_hash,
         event_id=event_id,
         event_occurred_at=occurred_at,
         transaction_id=transaction_id,
         amount_micro=cost.amount_micro,
-        currency=usage.currency,
+        currency=currency,
         price_book_version=card.version,
         arithmetic=cost.arithmetic,
     )

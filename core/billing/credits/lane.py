@@ -1,4 +1,4 @@
-"""One connection of the charge desk: opened when needed, never left inside a transaction, replaced when it breaks."""
+"""One connection of the desk: opened when needed, never left inside a transaction, replaced when it breaks."""
 
 import asyncio
 import time
@@ -8,8 +8,7 @@ from contextlib import suppress
 import psycopg
 from psycopg.pq import PipelineStatus, TransactionStatus
 
-from core.billing.credits.booking import Connection, Outcome, book
-from core.billing.credits.charging import Usage
+from core.billing.credits.booking import Connection, Outcome, Request, book
 from core.foundation.clock import wall_now
 
 ANSWER_SECONDS = 15
@@ -36,7 +35,7 @@ class Lane:
         self._connection: Connection | None = None
         self._replan_at = 0.0
 
-    async def book(self, usages: Sequence[Usage]) -> list[Outcome]:
+    async def book(self, members: Sequence[Request]) -> list[Outcome]:
         """`booking.book` on this lane's connection. Raises NotConnected before anything was sent."""
         connection = self._connection or await self._connect()
         try:
@@ -44,7 +43,7 @@ class Lane:
                 if time.monotonic() >= self._replan_at:
                     await connection.execute("DISCARD PLANS")
                     self._replan_at = time.monotonic() + REPLAN_SECONDS
-                return await book(connection, usages, now=wall_now())
+                return await book(connection, members, now=wall_now())
         except BaseException:
             await self._recover(connection)
             task = asyncio.current_task()
@@ -53,7 +52,7 @@ class Lane:
             raise
 
     async def warm_up(self) -> None:
-        """Opens the connection ahead of the first charge; a database that is not there yet is no error."""
+        """Opens the connection ahead of the first group; a database that is not there yet is no error."""
         with suppress(NotConnected):
             await self._connect()
 

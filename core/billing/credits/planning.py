@@ -42,14 +42,14 @@ class CreditPlan(Plan):
         input_hash: bytes,
         now: datetime,
         expires_at: datetime,
-    ) -> UUID:
-        """Keeps an amount back on a wallet and returns the hold's id."""
+    ) -> LockedHold:
+        """Keeps an amount back on a wallet."""
         self.hold(wallet, amount_micro)
-        hold_id = new_id()
+        hold = LockedHold(new_id(), wallet.id, customer_id, amount_micro, "open", expires_at)
         self._holds_opened.append(
             {
                 "tenant_id": self.tenant_id,
-                "id": hold_id,
+                "id": hold.id,
                 "account_id": wallet.id,
                 "customer_id": customer_id,
                 "amount_micro": amount_micro,
@@ -62,7 +62,7 @@ class CreditPlan(Plan):
                 "available_after_micro": wallet.available_micro,
             }
         )
-        return hold_id
+        return hold
 
     def free(self, wallet: LockedAccount, hold: LockedHold) -> None:
         """Gives an open hold's amount back to its wallet; `close` must follow in the same plan."""

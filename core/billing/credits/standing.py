@@ -1,5 +1,6 @@
-"""What one tenant's transaction has locked and read before it decides on charges and holds."""
+"""What one tenant's transaction has locked and read before it decides on charges and holds, and the tenant's terms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,23 @@ from uuid import UUID
 
 from core.billing.credits.planning import CreditPlan, LockedHold
 from core.billing.ledger.posting import LockedAccount
+from core.billing.pricing.rating import RateCard
+from core.identity.tenants.customers import CustomerNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class TenantTerms:
+    """What a tenant keeps for ever: the customer that is the tenant itself, and its currency."""
+
+    self_id: UUID
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricedTerms(TenantTerms):
+    """The same with the tenant's price books, which may be some seconds old."""
+
+    cards: Sequence[RateCard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,22 @@ class KnownKey:
     currency: str
     price_book_version: int
     arithmetic: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHold:
+    """How a hold was made, by its caller's key; the balances are those of that moment."""
+
+    id: UUID
+    key: str
+    input_hash: bytes
+    amount_micro: int
+    currency: str
+    created_at: datetime
+    expires_at: datetime
+    closed_at: datetime | None
+    balance_micro: int
+    available_micro: int
 
 
 class NotPrepared(Exception):
@@ -47,7 +81,8 @@ class CustomerMissing(NotPrepared):
 class Standing:
     """What one tenant's transaction has locked and read; deciding moves it forward.
 
-    `users` are the named customers by the tenant's own ids, `customers` the same by ours.
+    `users` are the named customers by the tenant's own ids, `customers` the same by ours. `keys` are those of usage and
+    `hold_keys` those of holds: two spaces of names. `known_holds` has the holds by key, and those to be released.
     """
 
     now: datetime
@@ -57,6 +92,29 @@ class Standing:
     users: dict[str, UUID] = field(default_factory=lambda: {})
     keys: dict[str, KnownKey] = field(default_factory=lambda: {})
     holds: dict[UUID, LockedHold] = field(default_factory=lambda: {})
+    hold_keys: dict[str, UUID] = field(default_factory=lambda: {})
+    known_holds: dict[UUID, KnownHold] = field(default_factory=lambda: {})
+
+    def know(self, known: KnownHold) -> None:
+        """Keeps how a hold was made, to be found by its key."""
+        self.hold_keys[known.key] = known.id
+        self.known_holds[known.id] = known
+
+    def customer_of(self, user_id: str | None, customer_id: UUID | None, self_id: UUID) -> UUID:
+        """Who is meant: a customer by the tenant's own id or by ours; neither: the tenant itself.
+
+        Raises CustomerMissing or CustomerNotFound.
+        """
+        if user_id is not None:
+            named = self.users.get(user_id)
+            if named is None:
+                raise CustomerMissing(user_id)
+            return named
+        if customer_id is None:
+            return self_id
+        if customer_id not in self.customers:
+            raise CustomerNotFound
+        return customer_id
 
     def wallet_of_hold(self, hold: LockedHold) -> LockedAccount:
         """The wallet that a hold is on; it was locked with the hold."""
@@ -109,6 +167,24 @@ def read_standing(answer: dict[str, Any]) -> Standing:
     ):
         hold = LockedHold(UUID(hold_id), UUID(account_id), UUID(customer_id), amount_micro, state, _instant(expires_at))
         standing.holds[hold.id] = hold
+    for hold_id, key, input_hash, amount_micro, currency, *instants, balance, available in answer["reservations"] or ():
+        created_at, expires_at, closed_at = (_instant(text) if text else None for text in instants)
+        assert created_at is not None
+        assert expires_at is not None
+        standing.know(
+            KnownHold(
+                UUID(hold_id),
+                key,
+                bytes.fromhex(input_hash),
+                amount_micro,
+                currency,
+                created_at,
+                expires_at,
+                closed_at,
+                balance,
+                available,
+            )
+        )
     return standing
 
 
