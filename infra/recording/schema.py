@@ -4,6 +4,7 @@ import collections.abc
 import functools
 import importlib
 import inspect
+import re
 import types
 import typing
 from typing import Any, cast
@@ -26,8 +27,22 @@ def output_types(cls: type[pulumi.CustomResource]) -> dict[str, Any]:
 
 def input_problems(cls: type[pulumi.CustomResource], inputs: dict[str, Any]) -> list[str]:
     """What the provider would refuse: unknown keys, missing ones, at any depth."""
-    arguments = getattr(importlib.import_module(cls.__module__), f"{cls.__name__}Args", None)
+    arguments = _arguments(cls)
     return [] if arguments is None else list(_problems(arguments, inputs, path=""))
+
+
+def documentation(cls: type[pulumi.CustomResource], path: str) -> collections.abc.Iterator[str]:
+    """What the provider says of the input at this path (`a.b[0].c`), from the outermost key to the innermost."""
+    arguments: Any = _arguments(cls)
+    for key in re.split(r"[.\[]", re.sub(r"\[\d+\]", "", path)):
+        if not (inspect.isclass(arguments) and _types.is_input_type(arguments)):
+            return
+        names = {wire: name for name, wire in _types.input_type_py_to_pulumi_names(arguments).items()}
+        if key not in names:
+            return
+        yield getattr(arguments, names[key]).__doc__ or ""
+        kind = _plain(_types.input_type_types(arguments)[key])
+        arguments = _plain(element(kind) or kind)
 
 
 def fields(output: Any) -> dict[str, Any] | None:
@@ -41,6 +56,10 @@ def element(kind: Any) -> Any:
     if origin in (list, collections.abc.Sequence):
         return _plain(typing.get_args(kind)[0])
     return None
+
+
+def _arguments(cls: type[pulumi.CustomResource]) -> Any:
+    return getattr(importlib.import_module(cls.__module__), f"{cls.__name__}Args", None)
 
 
 def _classes(root: type[Any]) -> dict[str, type[pulumi.CustomResource]]:
@@ -69,8 +88,6 @@ def _value_problems(kind: Any, value: Any, *, path: str) -> collections.abc.Iter
     inner = element(kind)
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        if inner is None and _is_scalar(kind):
-            yield f"{path} is a list, {getattr(kind, '__name__', kind)} is expected"
         for place, item in enumerate(items):
             yield from _value_problems(inner, item, path=f"{path}[{place}]")
     elif isinstance(value, dict):
