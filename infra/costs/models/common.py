@@ -1,0 +1,24 @@
+"""What is the same on both clouds: what the program makes for itself and nobody bills."""
+
+from infra.costs.items import Free, Model, Stack
+from infra.graph import Resource
+
+_PROGRAM = Free("made by the Pulumi program itself: no cloud knows of it")
+
+
+def _nothing(resource: Resource, stack: Stack) -> Free:
+    return _PROGRAM
+
+
+MODELS: dict[str, Model] = {
+    kind: _nothing
+    for kind in (
+        "random:index/randomPassword:RandomPassword",
+        "random:index/randomBytes:RandomBytes",
+        "random:index/randomId:RandomId",
+        "random:index/randomString:RandomString",
+        "tls:index/privateKey:PrivateKey",
+        "tls:index/selfSignedCert:SelfSignedCert",
+        "docker-build:index:Image",
+    )
+}
