@@ -59,6 +59,10 @@ def _project(config: StackConfig) -> Iterator[Problem]:
         yield "project", "is missing: Google Cloud creates nothing outside of a project. Set it to the project's id"
     if config.cloud is Cloud.AWS and config.project:
         yield "project", "is Google Cloud's: on AWS the credentials say which account is meant. Remove it"
+    if config.cloud is Cloud.AWS and config.billing_account:
+        yield "billingAccount", "is Google Cloud's: on AWS the account itself has the budget. Remove it"
+    if config.cloud is Cloud.AWS and config.secret_versions:
+        yield "secretVersions", "is Google Cloud's: on AWS a task reads the current version. Remove it"
 
 
 def _domain(config: StackConfig) -> Iterator[Problem]:

@@ -23,6 +23,9 @@ LOOKUPS = {
     "aws:index/getCallerIdentity:getCallerIdentity": ("accountId",),
     "aws:index/getPartition:getPartition": ("partition", "dnsSuffix"),
     "gcp:organizations/getProject:getProject": ("number", "projectId"),
+    # Google's own accounts in the project, which are made when they are asked for: their names follow no rule.
+    "gcp:logging/getProjectCmekSettings:getProjectCmekSettings": ("serviceAccountId",),
+    "gcp:storage/getProjectServiceAccount:getProjectServiceAccount": ("emailAddress", "member"),
 }
 DEPTH_OF_OUTPUTS = 4
 
@@ -202,10 +205,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
 
 
 def _token(path: str, kind: Any, depth: int) -> Any:
-    """`${path}`, inside a list or an object where the type is one."""
+    """`${path}`, inside a list or an object where the type is one; of an enum, which holds no other, its first value."""
     inner = schema.element(kind)
     if inner is not None:
         return [_token(f"{path}[0]", inner, depth)]
+    choices = schema.choices(kind)
+    if choices:
+        return choices[0]
     fields = schema.fields(kind)
     if fields is not None and depth:
         return {name: _token(f"{path}.{name}", field, depth - 1) for name, field in fields.items()}

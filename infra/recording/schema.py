@@ -1,6 +1,7 @@
 """What the providers' own packages say of a resource: its class, its outputs, the keys that its inputs may have."""
 
 import collections.abc
+import enum
 import functools
 import importlib
 import inspect
@@ -48,6 +49,12 @@ def documentation(cls: type[pulumi.CustomResource], path: str) -> collections.ab
 def fields(output: Any) -> dict[str, Any] | None:
     """The fields of an output that is an object, else None."""
     return _types.output_type_types(output) if inspect.isclass(output) and _types.is_output_type(output) else None
+
+
+def choices(kind: Any) -> list[Any]:
+    """The values of an enum, in its order; of any other type none."""
+    kind = _plain(kind)
+    return [choice.value for choice in kind] if inspect.isclass(kind) and issubclass(kind, enum.Enum) else []
 
 
 def element(kind: Any) -> Any:
