@@ -56,7 +56,7 @@ async def book(connection: Connection, members: Sequence[Request], *, now: datet
         by_tenant.setdefault(member.asked.tenant_id, []).append(position)
     tenants = sorted(by_tenant.items())
 
-    wanted = [_wanted(tenant_id, [members[position] for position in positions], now) for tenant_id, positions in tenants]
+    wanted = [_wanted(tenant_id, [members[at] for at in positions], now) for tenant_id, positions in tenants]
     async with connection.pipeline():
         await connection.execute("BEGIN", prepare=True)
         cursor = await connection.execute(_READ, [orjson.dumps(wanted).decode()], prepare=True)

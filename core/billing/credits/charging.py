@@ -111,9 +111,7 @@ def charge(call: Call, standing: Standing, plan: CreditPlan, *, terms: PricedTer
     freed_micro = hold.amount_micro if hold and hold.state == "open" else 0
     spendable_micro = max(0, wallet.available_micro + freed_micro - (wallet.floor_micro or 0))
     if cost.amount_micro > spendable_micro and hold is None and standing.policy == "refuse":
-        return _refused(
-            call, standing, plan, wallet, cost, card=card, customer_id=customer_id, occurred_at=occurred_at
-        )
+        return _refused(call, standing, plan, wallet, cost, card=card, customer_id=customer_id, occurred_at=occurred_at)
 
     from_wallet_micro = min(cost.amount_micro, spendable_micro)
     receivable_micro = cost.amount_micro - from_wallet_micro

@@ -1,9 +1,10 @@
-"""The charge desk: books the charges of all tenants in groups, one database transaction a group.
+"""The charge desk: books charges and the holds kept for them, of all tenants in groups, a database transaction a group.
 
 Whatever waits when the connection is free makes the next group, so a group grows with the load and nobody sleeps for
 company. A group that fails is rolled back and its members are booked alone on another connection, so that a bad member
 or a locked wallet harms nobody else. Each member gets its own answer, and one whose caller has gone is booked all the
-same. A charge whose COMMIT got no answer is tried again by its key, which books it at most once.
+same. A member whose COMMIT got no answer is tried again: a charge and a reservation by their keys, which book them at
+most once, a release because it is the same the second time.
 """
 
 import asyncio
@@ -16,17 +17,21 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from core.billing.credits.booking import Answer, CommitUnknown, Outcome
-from core.billing.credits.charging import Charged, Refused, Usage
+from core.billing.credits.booking import Answer, CommitUnknown, Outcome, Request
+from core.billing.credits.charging import Call, Charged, Refused
 from core.billing.credits.errors import OutcomeUnknown, Overloaded
 from core.billing.credits.lane import Lane, NotConnected
+from core.billing.credits.reserving import Release, Released, Reservation, Reserved
 from core.billing.credits.standing import NotPrepared
 from core.foundation.errors import CloudBillError, KeyInFlight, Unavailable
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("charges")
 
-Prepare = Callable[[Usage, NotPrepared], Awaitable[None]]
-"""Makes, in a transaction of its own, what a charge lacks: a customer or its accounts."""
+Prepare = Callable[[Request, NotPrepared], Awaitable[None]]
+"""Makes, in a transaction of its own, what a member lacks: a customer or its accounts."""
+
+Claim = tuple[type[Call] | type[Reservation], UUID, str]
+"""A key that is in flight: keys of usage and keys of holds are two spaces of names."""
 
 MAX_GROUP = 128
 MAX_PREPARATIONS = 3
@@ -39,20 +44,36 @@ PAUSE_SECONDS = 0.05
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """A charge that waits.
+    """A request that waits.
 
-    `preparations` counts what had to be made for it first, `lost` are its transactions whose COMMIT got no answer.
+    `preparations` counts what had to be made for it first, `lost` are the transactions and holds that it was answered
+    with in COMMITs that got no answer themselves.
     """
 
-    usage: Usage
+    request: Request
     answer: asyncio.Future[Answer]
     gives_up_at: float
     preparations: int = 0
     lost: set[UUID] = field(default_factory=lambda: set[UUID]())
 
     def may_be_booked(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Charged) and not outcome.replayed:
-            self.lost.add(outcome.transaction_id)
+        match outcome:
+            case Charged(transaction_id=made, replayed=False) | Reserved(hold_id=made, replayed=False):
+                self.lost.add(made)
+            case Released(hold_id=hold_id):
+                self.lost.add(hold_id)
+            case _:
+                pass
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.request.asked.tenant_id
+
+    @property
+    def claim(self) -> Claim | None:
+        """The key that nobody else may use meanwhile; a release has none."""
+        asked = self.request.asked
+        return None if isinstance(asked, Release) else (type(asked), asked.tenant_id, asked.key)
 
 
 class ChargeDesk:
@@ -75,7 +96,8 @@ class ChargeDesk:
         self._lanes = lanes
         self._groups = _Queue()
         self._alone = _Queue()
-        self._in_flight: set[tuple[UUID, str]] = set()
+        self._unanswered = 0
+        self._in_flight: set[Claim] = set()
         self._slow_tenants: set[UUID] = set()
         self._group_tasks: list[asyncio.Task[None]] = []
         self._alone_task: asyncio.Task[None] | None = None
@@ -87,9 +109,9 @@ class ChargeDesk:
         self._alone_task = asyncio.create_task(self._book_alone())
 
     async def close(self) -> None:
-        """Turns new charges away, books those that wait and closes the connections."""
+        """Turns new requests away, books those that wait and closes the connections."""
         self._closing = True
-        while self._in_flight:
+        while self._unanswered:
             await asyncio.sleep(0.01)
         self._groups.end()
         self._alone.end()
@@ -99,27 +121,28 @@ class ChargeDesk:
 
     @property
     def waiting(self) -> int:
-        """Charges that are not answered yet."""
-        return len(self._in_flight)
+        """Requests that are not answered yet."""
+        return self._unanswered
 
-    async def submit(self, usage: Usage) -> Charged:
-        """Books a charge and returns when it is committed.
+    async def submit(self, request: Request) -> Charged | Reserved | Released:
+        """Books what is asked and returns when it is committed.
 
-        Raises what `charging.charge` raises, InsufficientCredits, KeyInFlight while a charge by the same key is being
-        booked in this process, Overloaded or Unavailable (nothing was charged), or OutcomeUnknown.
+        Raises what its rule raises, InsufficientCredits, KeyInFlight while a request of its kind with the same key is
+        being booked in this process, Overloaded or Unavailable (nothing was booked), or OutcomeUnknown.
         """
-        if self._closing or len(self._in_flight) >= self._max_waiting:
+        if self._closing or self._unanswered >= self._max_waiting:
             raise Overloaded
-        claim = (usage.tenant_id, usage.key)
-        if claim in self._in_flight:
-            raise KeyInFlight
-        self._in_flight.add(claim)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        member = _Member(usage, answer, gives_up_at=time.monotonic() + PATIENCE_SECONDS)
-        (self._alone if usage.tenant_id in self._slow_tenants else self._groups).put(member)
+        member = _Member(request, answer, gives_up_at=time.monotonic() + PATIENCE_SECONDS)
+        if (claim := member.claim) is not None:
+            if claim in self._in_flight:
+                raise KeyInFlight
+            self._in_flight.add(claim)
+        self._unanswered += 1
+        (self._alone if member.tenant_id in self._slow_tenants else self._groups).put(member)
         # Shielded: a caller that goes away takes nothing back.
         outcome = await asyncio.shield(answer)
-        if isinstance(outcome, Charged):
+        if isinstance(outcome, Charged | Reserved | Released):
             return outcome
         raise outcome.error if isinstance(outcome, Refused) else outcome
 
@@ -132,19 +155,19 @@ class ChargeDesk:
 
     async def _book_group(self, lane: Lane, members: Sequence[_Member]) -> None:
         try:
-            outcomes = await lane.book([member.usage for member in members])
+            outcomes = await lane.book([member.request for member in members])
         except NotConnected as error:
-            _log.error("database_unreachable", charges=len(members), error=str(error))
+            _log.error("database_unreachable", members=len(members), error=str(error))
             for member in members:
-                self._finish(member, _nothing_charged())
+                self._finish(member, _nothing_booked())
         except CommitUnknown as unknown:
-            _log.error("commit_unknown", charges=len(members))
+            _log.error("commit_unknown", members=len(members))
             for member, outcome in zip(members, unknown.outcomes, strict=True):
                 member.may_be_booked(outcome)
                 self._alone.put(member)
         except Exception as error:
             # Whatever it was, the members are not in it together any more.
-            _log.warning("group_failed", charges=len(members), error=repr(error))
+            _log.warning("group_failed", members=len(members), error=repr(error))
             for member in members:
                 self._alone.put(member)
         else:
@@ -159,23 +182,23 @@ class ChargeDesk:
 
     async def _book_one(self, lane: Lane, member: _Member) -> None:
         try:
-            (outcome,) = await lane.book([member.usage])
+            (outcome,) = await lane.book([member.request])
         except CommitUnknown as unknown:
             member.may_be_booked(unknown.outcomes[0])
             await self._try_again(member)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, TimeoutError):
-            # Somebody holds this tenant's wallet: its charges wait here and no group waits for them.
-            self._slow_tenants.add(member.usage.tenant_id)
+            # Somebody has this tenant's wallet locked: its requests wait here and no group waits for them.
+            self._slow_tenants.add(member.tenant_id)
             await self._try_again(member)
         except (psycopg.OperationalError, psycopg.errors.UniqueViolation, NotConnected) as error:
             # A lost connection, a deadlock, or the same key booked by another process meanwhile.
-            _log.warning("charge_failed", error=repr(error))
+            _log.warning("booking_failed", error=repr(error))
             await self._try_again(member)
         except Exception:
-            _log.exception("charge_failed")
-            self._finish(member, OutcomeUnknown() if member.lost else CloudBillError("The charge could not be booked."))
+            _log.exception("booking_failed")
+            self._finish(member, OutcomeUnknown() if member.lost else _not_booked())
         else:
-            self._slow_tenants.discard(member.usage.tenant_id)
+            self._slow_tenants.discard(member.tenant_id)
             self._finish(member, outcome)
 
     async def _try_again(self, member: _Member) -> None:
@@ -184,15 +207,15 @@ class ChargeDesk:
             self._alone.put(member)
             await asyncio.sleep(PAUSE_SECONDS)
         else:
-            self._slow_tenants.discard(member.usage.tenant_id)
-            self._finish(member, OutcomeUnknown() if member.lost else _nothing_charged())
+            self._slow_tenants.discard(member.tenant_id)
+            self._finish(member, OutcomeUnknown() if member.lost else _nothing_booked())
 
     async def _prepare_and_retry(self, member: _Member, lacking: NotPrepared) -> None:
         try:
-            await self._prepare(member.usage, lacking)
+            await self._prepare(member.request, lacking)
         except Exception:
-            _log.exception("charge_not_prepared", lacking=str(lacking))
-            self._finish(member, _nothing_charged())
+            _log.exception("not_prepared", lacking=str(lacking))
+            self._finish(member, _nothing_booked())
         else:
             self._groups.put(member)
 
@@ -204,11 +227,18 @@ class ChargeDesk:
                 self._preparing.add(task)
                 task.add_done_callback(self._preparing.discard)
                 return
-            outcome = CloudBillError("The charge could not be booked.")
-        self._in_flight.discard((member.usage.tenant_id, member.usage.key))
-        if isinstance(outcome, Charged) and outcome.replayed and outcome.transaction_id in member.lost:
-            # It was our own COMMIT whose answer got lost: to the caller this is the first answer.
-            outcome = replace(outcome, replayed=False)
+            outcome = _not_booked()
+        self._unanswered -= 1
+        if (claim := member.claim) is not None:
+            self._in_flight.discard(claim)
+        match outcome:
+            case Charged(transaction_id=made, replayed=True) | Reserved(hold_id=made, replayed=True) if (
+                made in member.lost
+            ):
+                # It was our own COMMIT whose answer got lost: to the caller this is the first answer.
+                outcome = replace(outcome, replayed=False)
+            case _:
+                pass
         if not member.answer.done():
             member.answer.set_result(outcome)
 
@@ -237,5 +267,9 @@ class _Queue:
         return [self._members.popleft() for _ in range(min(most, len(self._members)))]
 
 
-def _nothing_charged() -> Unavailable:
-    return Unavailable("The database does not answer. Nothing was charged; send the request again.")
+def _nothing_booked() -> Unavailable:
+    return Unavailable("The database does not answer. Nothing was booked; send the request again.")
+
+
+def _not_booked() -> CloudBillError:
+    return CloudBillError("The request could not be booked.")

@@ -86,20 +86,20 @@ class Overloaded(CloudBillError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Too many charges are waiting. Nothing was charged; send the request again.", headers={"Retry-After": "1"}
+            "Too many requests are waiting. Nothing was booked; send the request again.", headers={"Retry-After": "1"}
         )
 
 
 class OutcomeUnknown(CloudBillError):
-    """The database went away while the charge was being booked."""
+    """The database went away while the request was being booked."""
 
     status = 503
     code = "outcome_unknown"
-    title = "It is not known whether the charge was booked"
+    title = "It is not known whether the request was booked"
 
     def __init__(self) -> None:
         super().__init__(
-            "The database did not answer while the charge was being booked. Send the request again with the same "
-            "idempotency key: it is charged once.",
+            "The database did not answer while the request was being booked. Send the same request again, with the "
+            "same idempotency key if it had one: it is booked once.",
             headers={"Retry-After": "2"},
         )

@@ -1,4 +1,4 @@
-"""Wallets, holds and what a charge needs to know: every SELECT of the credits room."""
+"""Wallets and holds: every SELECT of the credits room, but for what the desk reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.credits.planning import LockedHold
-from core.billing.credits.standing import Standing, read_standing
+from core.billing.credits.standing import Standing, TenantTerms, read_standing
 
 ChargePolicy = Literal["refuse", "receivable"]
 
@@ -27,14 +27,6 @@ class Wallet:
     available_micro: int
     receivable_micro: int
     floor_micro: int
-
-
-@dataclass(frozen=True, slots=True)
-class TenantTerms:
-    """What a tenant keeps for ever."""
-
-    self_id: UUID
-    currency: str
 
 
 async def get_terms(session: AsyncSession, tenant_id: UUID) -> TenantTerms:
@@ -53,27 +45,23 @@ async def lock_standing(
     tenant_id: UUID,
     *,
     terms: TenantTerms,
+    customers: Sequence[UUID],
+    currency: str,
     now: datetime,
-    customers: Sequence[UUID] = (),
-    holds: Sequence[UUID] = (),
-    currency: str | None = None,
 ) -> Standing:
-    """Locks the accounts that calls of `customers` are charged to and those that `holds` are on, and reads them.
+    """Locks the accounts that calls of `customers` are charged to, and reads them with the holds that have expired.
 
-    A customer without a wallet of its own is charged to the tenant's. Holds that have expired are read with them.
+    A customer without a wallet of its own is charged to the tenant's.
     """
-    request: dict[str, Any] = {
+    wanted: dict[str, Any] = {
         "tenant_id": tenant_id,
         "now": now,
-        "currency": currency or terms.currency,
+        "currency": currency,
         "self_id": terms.self_id,
         "self_pays": False,
-        "users": (),
         "customers": customers,
-        "keys": (),
-        "holds": holds,
     }
-    answer: str = (await session.execute(_READ, {"requests": orjson.dumps([request]).decode()})).scalar_one()
+    answer: str = (await session.execute(_READ, {"requests": orjson.dumps([wanted]).decode()})).scalar_one()
     return read_standing(orjson.loads(answer)[0])
 
 
@@ -104,11 +92,6 @@ async def customer_exists(session: AsyncSession, tenant_id: UUID, customer_id: U
 async def find_hold(session: AsyncSession, tenant_id: UUID, hold_id: UUID) -> Row[Any] | None:
     """A hold as it is shown."""
     return (await session.execute(_HOLD, {"tenant": tenant_id, "hold": hold_id})).one_or_none()
-
-
-async def find_hold_by_key(session: AsyncSession, tenant_id: UUID, key: str) -> Row[Any] | None:
-    """A hold by its caller's key."""
-    return (await session.execute(_HOLD_BY_KEY, {"tenant": tenant_id, "key": key})).one_or_none()
 
 
 async def list_holds(
@@ -142,11 +125,6 @@ async def list_payers_with_expired_holds(
 async def list_tenants_with_expired_holds(session: AsyncSession, *, now: datetime) -> Sequence[UUID]:
     """Tenants with holds to expire by their own clock, or by `now` where they have none; for the operator."""
     return (await session.scalars(_TENANTS_EXPIRED, {"now": now})).all()
-
-
-async def is_key_free(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
-    """Claims a hold's key until the transaction ends; False while another transaction has it."""
-    return bool(await session.scalar(_CLAIM, {"claim": f"hold {tenant_id} {key}"}))
 
 
 _READ = text("SELECT read_charges(CAST(:requests AS json))::text")
@@ -184,14 +162,12 @@ ORDER BY w.customer_id, w.currency LIMIT :limit
 _CUSTOMER_EXISTS = text("SELECT EXISTS (SELECT FROM customers WHERE tenant_id = :tenant AND id = :customer)")
 
 _HOLD_COLUMNS = """
-SELECT id, customer_id, amount_micro, currency, state, idempotency_key, input_hash, created_at, expires_at, closed_at,
-       transaction_id, balance_after_micro, available_after_micro
+SELECT id, customer_id, amount_micro, currency, state, idempotency_key, created_at, expires_at, closed_at,
+       transaction_id
 FROM holds WHERE tenant_id = :tenant
 """
 
 _HOLD = text(f"{_HOLD_COLUMNS} AND id = :hold")
-
-_HOLD_BY_KEY = text(f"{_HOLD_COLUMNS} AND idempotency_key = :key")
 
 _HOLDS = text(f"""
 {_HOLD_COLUMNS} AND (CAST(:before AS uuid) IS NULL OR id < :before)
@@ -217,5 +193,3 @@ _TENANTS_EXPIRED = text("""
 SELECT DISTINCT h.tenant_id FROM holds h LEFT JOIN tenant_clocks c ON c.tenant_id = h.tenant_id
 WHERE h.state = 'open' AND h.expires_at <= coalesce(c.now_at, :now)
 """)
-
-_CLAIM = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:claim, 0))")

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from core.billing.credits import holding, repository, service
 from core.billing.credits.charges import Charges
-from core.billing.credits.charging import Charged
+from core.billing.credits.charging import Call, Charged
 from core.billing.credits.errors import (
     HoldNotFound,
     HoldNotOpen,
@@ -21,9 +21,8 @@ from core.billing.credits.errors import (
     OutcomeUnknown,
     Overloaded,
 )
-from core.billing.credits.holding import Reservation, Reserved
 from core.billing.credits.repository import Wallet
-from core.billing.credits.resolving import Call
+from core.billing.credits.reserving import Release, Released, Reservation, Reserved
 from core.billing.credits.schemas import (
     BillingSettings,
     BillingSettingsBody,
@@ -82,9 +81,7 @@ async def reconcile(request: Request, body: ReconcileBody, scope: Writing) -> Re
     With a `holdId` the hold is settled to the actual. 402 `insufficient_credits` beyond the floor: nothing is charged,
     and the same request may be sent again once there are credits.
     """
-    if scope.principal.installation_role is not None:
-        async with scope.writing():
-            pass  # an operator who enters is audited; the charge has a transaction of its own
+    await _enter(scope)
     return _charged(await _settle(request.app.state.charges, body, scope))
 
 
@@ -115,11 +112,16 @@ router.add_api_route(
     tags=["usage"],
     status_code=201,
     summary="Keep back the most a call may cost",
-    responses=refusals(InsufficientCredits, CustomerNotFound, KeyReused, UnknownModel, NoPriceBook),
+    responses=refusals(
+        InsufficientCredits, CustomerNotFound, KeyReused, UnknownModel, NoPriceBook, Overloaded, OutcomeUnknown
+    ),
 )
-async def reserve(body: HoldBody, scope: Writing) -> ReservedAnswer:
+async def reserve(request: Request, body: HoldBody, scope: Writing) -> ReservedAnswer:
+    await _enter(scope)
     user_id, customer_id = _customer_of(scope, body.user_id, body.customer_id)
+    charges: Charges = request.app.state.charges
     reservation = Reservation(
+        tenant_id=scope.tenant_id,
         key=body.idempotency_key,
         time_to_live=timedelta(seconds=body.ttl_seconds),
         amount_micro=parse_amount(body.amount, "amount") if body.amount is not None else None,
@@ -129,9 +131,7 @@ async def reserve(body: HoldBody, scope: Writing) -> ReservedAnswer:
         user_id=user_id,
         customer_id=customer_id,
     )
-    async with scope.writing() as unit:
-        reserved = await holding.reserve(unit.session, reservation, tenant_id=unit.tenant_id, now=unit.now)
-    return _reserved(reserved)
+    return _reserved(await charges.reserve(reservation))
 
 
 @router.get("/api/usage/holds", tags=["usage"], summary="Holds, newest first")
@@ -161,14 +161,12 @@ async def get_hold(hold_id: UUID, scope: Reading) -> HoldAnswer:
     "/api/usage/holds/{hold_id}",
     tags=["usage"],
     summary="Release a hold",
-    responses=refusals(HoldNotFound, HoldNotOpen),
+    responses=refusals(HoldNotFound, HoldNotOpen, Overloaded, OutcomeUnknown),
 )
-async def release(hold_id: UUID, scope: Writing) -> HoldAnswer:
-    async with scope.writing() as unit:
-        if scope.principal.customer_id is not None:
-            hold = await holding.get_hold(unit.session, hold_id, tenant_id=unit.tenant_id)
-            scope.customer(customer_id=hold.customer_id)
-        return _hold(await holding.release(unit.session, hold_id, tenant_id=unit.tenant_id, now=unit.now), unit)
+async def release(request: Request, hold_id: UUID, scope: Writing) -> HoldAnswer:
+    await _enter(scope)
+    charges: Charges = request.app.state.charges
+    return _released(await charges.release(Release(scope.tenant_id, hold_id, customer_id=scope.principal.customer_id)))
 
 
 @router.get("/billing/wallets", tags=["billing"], summary="Wallets by customer")
@@ -234,6 +232,13 @@ async def _settle(charges: Charges, body: ReconcileBody, scope: TenantScope) -> 
     )
 
 
+async def _enter(scope: TenantScope) -> None:
+    """Audits an operator who enters the tenant; what it asks is booked by the desk, in a transaction of its own."""
+    if scope.principal.installation_role is not None:
+        async with scope.writing():
+            pass
+
+
 def _customer_of(scope: TenantScope, user_id: str | None, customer_id: UUID | None) -> tuple[str | None, UUID | None]:
     """Whom the caller means; a foreign token means the customer it was issued to."""
     scope.customer(external_id=user_id, customer_id=customer_id)
@@ -272,6 +277,21 @@ def _reserved(reserved: Reserved) -> ReservedAnswer:
         available=reserved.available_micro,
         currency=reserved.currency,
         replayed=reserved.replayed,
+    )
+
+
+def _released(released: Released) -> HoldAnswer:
+    return HoldAnswer(
+        hold_id=released.hold_id,
+        customer_id=released.customer_id,
+        amount=released.amount_micro,
+        currency=released.currency,
+        status=released.state,
+        idempotency_key=released.key,
+        created_at=released.created_at,
+        expires_at=released.expires_at,
+        closed_at=released.closed_at,
+        transaction_id=None,
     )
 
 

@@ -6,7 +6,7 @@
 import asyncio
 import os
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from core.billing.credits import holding, service
+from core.billing.credits import service
 from core.billing.credits.charges import Charges
+from core.billing.credits.charging import Call
 from core.billing.credits.errors import HoldNotOpen, InsufficientCredits
-from core.billing.credits.holding import HoldExpiry, Reservation
-from core.billing.credits.resolving import Call
+from core.billing.credits.holding import HoldExpiry
+from core.billing.credits.reserving import Release, Reservation
 from core.billing.pricing.rating import recompute
 from core.foundation.database import Database
 from core.foundation.errors import KeyReused
@@ -158,6 +159,9 @@ class Credits(RuleBasedStateMachine):
             hold_id=hold,
         )
 
+    def _reservation(self, amount: int, seconds: int) -> Reservation:
+        return Reservation(self.tenant, uuid4().hex, timedelta(seconds=seconds), amount_micro=amount)
+
     def _where(self) -> dict[str, Any]:
         return {"tenant_id": self.tenant, "customer_id": self.tenant, "currency": "USD"}
 
@@ -207,22 +211,17 @@ class Credits(RuleBasedStateMachine):
 
     @rule(target=holds, amount=amounts, seconds=st.integers(min_value=1, max_value=3600))
     def reserve(self, amount: int, seconds: int) -> UUID | None:
-        reservation = Reservation(key=uuid4().hex, time_to_live=timedelta(seconds=seconds), amount_micro=amount)
-
-        async def work() -> Any:
-            async with self.database.tenant(self.tenant) as session:
-                return await holding.reserve(session, reservation, tenant_id=self.tenant, now=self.model.now)
-
+        reservation = self._reservation(amount, seconds)
         if amount > self.model.available:
             with pytest.raises(InsufficientCredits):
-                self.run(work())
+                self.run(self.charges.reserve(reservation))
             return None
-        reserved = self.run(work())
+        reserved = self.run(self.charges.reserve(reservation))
         self.model.holds[reserved.hold_id] = HoldModel(amount, reserved.expires_at)
         assert (reserved.balance_micro, reserved.available_micro) == (self.model.balance, self.model.available)
-        again = self.run(work())
-        assert again.replayed
-        assert (again.hold_id, again.available_micro) == (reserved.hold_id, reserved.available_micro)
+        assert self.run(self.charges.reserve(reservation)) == replace(reserved, replayed=True)
+        with pytest.raises(KeyReused):
+            self.run(self.charges.reserve(replace(reservation, amount_micro=amount + 1)))
         return reserved.hold_id
 
     @rule(hold=holds)
@@ -230,16 +229,12 @@ class Credits(RuleBasedStateMachine):
         if hold is None:
             return
 
-        async def work() -> Any:
-            async with self.database.tenant(self.tenant) as session:
-                return await holding.release(session, hold, tenant_id=self.tenant, now=self.model.now)
-
         known = self.model.holds[hold]
         if known.state == "settled":
             with pytest.raises(HoldNotOpen):
-                self.run(work())
+                self.run(self.charges.release(Release(self.tenant, hold)))
             return
-        state = self.run(work()).state
+        state = self.run(self.charges.release(Release(self.tenant, hold))).state
         assert state == (
             "released" if self.model.is_open(known) else known.state if known.state != "open" else "expired"
         )
@@ -386,8 +381,6 @@ def service_text(amount_micro: int) -> str:
 
 
 def _changed(call: Call) -> Call:
-    from dataclasses import replace
-
     return replace(call, output_tokens=call.output_tokens + 1)
 
 

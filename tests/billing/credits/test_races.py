@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -13,8 +14,8 @@ import psycopg
 import pytest
 
 from core.billing.credits.charges import Charges
+from core.billing.credits.charging import Call
 from core.billing.credits.errors import OutcomeUnknown
-from core.billing.credits.resolving import Call
 from core.foundation.errors import KeyInFlight, Unavailable
 from core.foundation.runtime import Runtime
 from tests.support.books import Books, open_books
@@ -167,7 +168,10 @@ async def test_a_caller_that_goes_away_is_charged_all_the_same(runtime: Runtime)
 async def test_connections_that_break_at_any_moment_charge_nobody_twice(
     runtime: Runtime, connect: Callable[[str], Awaitable[psycopg.AsyncConnection[Any]]]
 ) -> None:
-    """Backends are terminated under load; whoever got no answer sends the same key again."""
+    """Backends are terminated under load; whoever got no answer sends the same key again.
+
+    At a random moment after each few answers: at a pace of its own the killer would be faster than a busy machine.
+    """
     books = await open_books(runtime.database)
     await books.top_up(5_000_000)
     charges = Charges(runtime.database, runtime.settings)
@@ -175,11 +179,14 @@ async def test_connections_that_break_at_any_moment_charge_nobody_twice(
     await charges.settle(_call(books, "first"))
     admin = await connect("admin")
     await admin.set_autocommit(True)
-    stop = asyncio.Event()
+    chance = random.Random(7)
+    answered = asyncio.Event()
 
     async def killer() -> None:
-        while not stop.is_set():
-            await asyncio.sleep(0.02)
+        while True:
+            answered.clear()
+            await answered.wait()
+            await asyncio.sleep(chance.uniform(0, 0.03))
             await admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND application_name = 'cloudbill charges'"
@@ -192,6 +199,7 @@ async def test_connections_that_break_at_any_moment_charge_nobody_twice(
             while True:
                 try:
                     charged.append(await charges.settle(call))
+                    answered.set()
                     break
                 except (Unavailable, OutcomeUnknown, KeyInFlight):
                     await asyncio.sleep(0.01)
@@ -199,8 +207,9 @@ async def test_connections_that_break_at_any_moment_charge_nobody_twice(
 
     killing = asyncio.create_task(killer())
     answers = [one for many in await asyncio.gather(*(client(number) for number in range(16))) for one in many]
-    stop.set()
-    await killing
+    killing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killing
     await charges.close()
 
     assert len({answer.transaction_id for answer in answers}) == 96
