@@ -59,7 +59,7 @@ class Cluster(ComponentResource):
             },
             opts=ResourceOptions(parent=self, depends_on=[insights]),
         )
-        aws.ecs.ClusterCapacityProviders(
+        self.capacity = aws.ecs.ClusterCapacityProviders(
             f"{name}-capacity",
             cluster_name=cluster.name,
             capacity_providers=["FARGATE", "FARGATE_SPOT"],

@@ -22,8 +22,10 @@ DatabaseArgs = contract.DatabaseArgs[Network, Keys]
 
 NAME = "cloudbill"
 OWNER = "cloudbill_owner"
-OWNER_SETTINGS = ("DB_USER", "DB_PASSWORD")
-"""The owner's, whose password RDS made: for migrations, read by the worker's first container and by jobs only."""
+OWNER_SETTINGS = ("DB_PASSWORD", "DB_USER")
+"""The owner's, whose password RDS made."""
+MIGRATION_SETTINGS = (*OWNER_SETTINGS, "DATABASE_MOVER_URL")
+"""For migrations, which make the logins, and for jobs: no service that runs is given them."""
 CERTIFICATE_AUTHORITY = "rds-ca-rsa2048-g1"
 """Until 2061; a new one is a decision, since clients may have to learn it first."""
 BACKUP_WINDOW, MAINTENANCE_WINDOW = "03:00-04:00", "mon:04:00-mon:05:00"

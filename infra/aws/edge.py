@@ -31,10 +31,10 @@ COOKIE_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Targets:
-    """Of one service: those that serve, and those that try the next release."""
+    """Of one service: those that serve, and those that try the next release, which only the API has."""
 
     stable: aws.lb.TargetGroup
-    canary: aws.lb.TargetGroup
+    canary: aws.lb.TargetGroup | None
 
 
 class Edge(ComponentResource):
@@ -82,7 +82,7 @@ class Edge(ComponentResource):
             config=config,
             load_balancer=self.load_balancer.arn,
             certificates=(args.domain.certificate, args.domain.api_certificate),
-            targets={role: (of.stable.arn, of.canary.arn) for role, of in self.targets.items()},
+            targets={role: (of.stable.arn, of.canary.arn if of.canary else None) for role, of in self.targets.items()},
             tls_policy=TLS_POLICY,
             ports=(HTTPS, HTTP),
             opts=ResourceOptions(parent=self),
@@ -103,7 +103,10 @@ class Edge(ComponentResource):
         self.register_outputs({"address": self.address})
 
     def _targets(self, role: Role) -> Targets:
-        return Targets(stable=self._target_group(role, "main"), canary=self._target_group(role, "next"))
+        return Targets(
+            stable=self._target_group(role, "main"),
+            canary=self._target_group(role, "next") if role is Role.API else None,
+        )
 
     def _target_group(self, role: Role, which: str) -> aws.lb.TargetGroup:
         # Names of target groups end at 32 letters, of which Pulumi needs 8.
@@ -135,21 +138,20 @@ class Edge(ComponentResource):
         zone = self._args.domain.zone
         assert zone is not None, "a domain has a zone"
         for role, host in ((Role.CONSOLE, domain), (Role.API, f"api.{domain}")):
-            for kind in ("A",):
-                aws.route53.Record(
-                    f"{self._name}-{role}-record",
-                    zone_id=zone,
-                    name=host,
-                    type=kind,
-                    aliases=[
-                        {
-                            "name": self.address,
-                            "zone_id": self.load_balancer.zone_id,
-                            "evaluate_target_health": True,
-                        }
-                    ],
-                    opts=ResourceOptions(parent=self),
-                )
+            aws.route53.Record(
+                f"{self._name}-{role}-record",
+                zone_id=zone,
+                name=host,
+                type="A",
+                aliases=[
+                    {
+                        "name": self.address,
+                        "zone_id": self.load_balancer.zone_id,
+                        "evaluate_target_health": True,
+                    }
+                ],
+                opts=ResourceOptions(parent=self),
+            )
             aws.route53.HealthCheck(
                 f"{self._name}-{role}-check",
                 type="HTTPS",

@@ -12,8 +12,8 @@ API_PATHS = (
     ("/operations/*", "/webhooks/*", "/readyz", "/openapi.json", "/.well-known/*"),
 )
 """The API's, where it shares a host with the console; a rule takes five."""
-Destinations = Mapping[Role, tuple[Input[str], Input[str]]]
-"""Role -> the group that serves and the canary's."""
+Destinations = Mapping[Role, tuple[Input[str], Input[str] | None]]
+"""Role -> the group that serves, and the canary's where it has one."""
 
 
 class Listening(ComponentResource):
@@ -103,6 +103,9 @@ class Listening(ComponentResource):
     ) -> aws.lb.ListenerRule:
         stable, canary = self._targets[role]
         share = self._config.release.canary
+        groups: list[aws.lb.ListenerRuleActionForwardTargetGroupArgsDict] = [{"arn": stable, "weight": 100}]
+        if canary is not None:
+            groups = [{"arn": stable, "weight": 100 - share}, {"arn": canary, "weight": share}]
         return aws.lb.ListenerRule(
             f"{self._name}-{what}",
             listener_arn=self.https.arn,
@@ -112,7 +115,7 @@ class Listening(ComponentResource):
                 {
                     "type": "forward",
                     "forward": {
-                        "target_groups": [{"arn": stable, "weight": 100 - share}, {"arn": canary, "weight": share}],
+                        "target_groups": groups,
                         # The console's pages and sockets must meet the same release.
                         "stickiness": {"enabled": role is Role.CONSOLE, "duration": 3600},
                     },

@@ -5,23 +5,154 @@ from typing import Any
 
 from pulumi import ComponentResource, Input, ResourceOptions
 
-from infra.aws.keys import Keys, KeysArgs
+from infra.aws.cache import Cache, CacheArgs
+from infra.aws.database import NAME, OWNER_SETTINGS, Database, DatabaseArgs
+from infra.aws.domain import Domain
+from infra.aws.edge import Edge, EdgeArgs
+from infra.aws.files import Files, FilesArgs
+from infra.aws.firewall import POSTGRESQL
+from infra.aws.job import Job, JobArgs
+from infra.aws.keys import Keys
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.provider import provider
-from infra.contract import PlatformArgs
+from infra.aws.registry import Registry, RegistryArgs
+from infra.aws.secrets import Readable, Secrets, SecretsArgs
+from infra.aws.service import Service, ServiceArgs
+from infra.config import Role
+from infra.contract import PORTS, DomainArgs, KeysArgs, PlatformArgs, Settings
+
+_SERVING = (
+    "DATABASE_APP_URL",
+    "DATABASE_OPERATOR_URL",
+    "REDIS_URL",
+    "ENCRYPTION_KEY",
+    "METRICS_TOKEN",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+)
+SECRETS: Mapping[Role, tuple[str, ...]] = {
+    Role.API: _SERVING,
+    Role.WORKER: (*_SERVING, "LEDGER_SIGNING_KEY", *OWNER_SETTINGS, "DATABASE_MOVER_URL"),
+    Role.CONSOLE: ("REDIS_URL",),
+}
+"""What each role is given; of the worker's, the owner's and the mover's reach only the container that migrates."""
 
 
 class Platform(ComponentResource):
-    """All parts, wired. `outputs` is what people use next."""
+    """All parts, wired. `outputs` is what people use next.
+
+    The order is the graph's own: image before services, since they name its digest; schema before what serves, since
+    API and console wait for the worker, whose task migrates first.
+    """
 
     outputs: Mapping[str, Input[Any]]
 
     def __init__(self, name: str, args: PlatformArgs, opts: ResourceOptions | None = None) -> None:
         config = args.config
-        cloud = provider(f"{name}-provider", config, region=config.region)
+        cloud = provider(f"{name}-provider", config, region=config.region, opts=opts)
         super().__init__("cloudbill:aws:Platform", name, None, ResourceOptions(provider=cloud))
         here = ResourceOptions(parent=self)
-        keys = Keys(f"{name}-keys", KeysArgs(config=config), here)
-        network = Network(f"{name}-network", NetworkArgs(config=config, keys=keys), here)
-        self.outputs = {"network": network.id}
-        self.register_outputs({})
+        self._name, self._config = name, config
+        self.keys = Keys(f"{name}-keys", KeysArgs(config=config), here)
+        self.network = Network(f"{name}-network", NetworkArgs(config=config, keys=self.keys), here)
+        self.registry = Registry(f"{name}-registry", RegistryArgs(config=config, keys=self.keys), here)
+        self.secrets = Secrets(f"{name}-secrets", SecretsArgs(config=config, keys=self.keys), here)
+        self.database = Database(
+            f"{name}-database", DatabaseArgs(config=config, network=self.network, keys=self.keys), here
+        )
+        self.cache = Cache(f"{name}-cache", CacheArgs(config=config, network=self.network, keys=self.keys), here)
+        self.files = Files(f"{name}-files", FilesArgs(config=config, network=self.network, keys=self.keys), here)
+        self.domain = Domain(f"{name}-domain", DomainArgs(config=config), here)
+        self.edge = Edge(
+            f"{name}-edge",
+            EdgeArgs(config=config, network=self.network, keys=self.keys, domain=self.domain, origins={}),
+            here,
+        )
+        self._readable: dict[str, Readable] = {
+            **self.secrets.by_setting,
+            **self.database.by_setting,
+            **self.cache.by_setting,
+        }
+        self._settings = Settings(
+            config=config,
+            api_url=self.edge.api_url,
+            console_url=self.edge.console_url,
+            extra={
+                "DB_HOST": self.database.host,
+                "DB_NAME": NAME,
+                "DB_PORT": str(POSTGRESQL),
+                "DB_SSL": "true",
+                # The load balancer, and the console when it asks the API for somebody.
+                "TRUSTED_PROXIES": config.network.cidr,
+            },
+        )
+        worker = self._service(Role.WORKER)
+        self.services = {
+            Role.API: self._service(Role.API, after=worker),
+            Role.WORKER: worker,
+            Role.CONSOLE: self._service(Role.CONSOLE, after=worker),
+        }
+        self.job = self._job()
+        self.outputs = self._outputs()
+        self.register_outputs(dict(self.outputs))
+
+    def _service(self, role: Role, *, after: Service | None = None) -> Service:
+        return Service(
+            f"{self._name}-{role}",
+            ServiceArgs(
+                config=self._config,
+                role=role,
+                image=self.registry.image,
+                collector=self.registry.collector,
+                network=self.network,
+                keys=self.keys,
+                files=self.files,
+                environment=self._environment(role),
+                secrets={setting: self._readable[setting] for setting in SECRETS[role] if setting in self._readable},
+                edge=self.edge if role is not Role.WORKER else None,
+            ),
+            ResourceOptions(parent=self, depends_on=[after.service] if after else None),
+        )
+
+    def _environment(self, role: Role) -> dict[str, Input[str]]:
+        environment = self._settings.of(role)
+        if role is Role.CONSOLE:
+            # Inside the network; and the pages lie where the image was built.
+            environment["API_URL"] = f"http://{Role.API}.{self.network.cluster.domain}:{PORTS[Role.API]}"
+            environment["CLOUDBILL_HOME"] = "/app/built"
+        return environment
+
+    def _job(self) -> Job:
+        return Job(
+            f"{self._name}-job",
+            JobArgs(
+                config=self._config,
+                image=self.registry.image,
+                network=self.network,
+                keys=self.keys,
+                files=self.files,
+                environment=self._settings.of(None),
+                secrets=self._readable,
+            ),
+            ResourceOptions(parent=self),
+        )
+
+    def _outputs(self) -> dict[str, Input[Any]]:
+        return {
+            "network": self.network.id,
+            "apiUrl": self.edge.api_url,
+            "consoleUrl": self.edge.console_url,
+            "loadBalancer": self.edge.address,
+            "nameServers": self.domain.name_servers or [],
+            "cluster": self.network.cluster.name,
+            "services": {role.value: service.name for role, service in self.services.items()},
+            "registry": self.registry.url,
+            "image": self.registry.image,
+            "databaseEndpoint": self.database.endpoint,
+            "cacheEndpoint": self.cache.endpoint,
+            "secretNames": {setting: secret.name for setting, secret in sorted(self._readable.items())},
+            "dashboards": {},
+            "migrationJob": self.job.name,
+            "backupVault": "",
+            "certificate": self.domain.certificate,
+        }
