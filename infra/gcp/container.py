@@ -68,9 +68,10 @@ def egress(network: Network, tag: str) -> dict[str, Any]:
     }
 
 
-def collector(image: pulumi.Input[str], role: Role, secrets: Mapping[str, Secret]) -> dict[str, Any]:
+def collector(image: pulumi.Input[str], role: Role, stack: str, secrets: Mapping[str, Secret]) -> dict[str, Any]:
     """Beside the service: reads its /metrics every minute and writes them to Cloud Monitoring."""
     token = secrets.get("METRICS_TOKEN")
+    healthy = {"http_get": {"path": "/", "port": COLLECTOR_HEALTH_PORT}, "period_seconds": 10, "timeout_seconds": 5}
     return {
         "name": "collector",
         "image": image,
@@ -78,9 +79,12 @@ def collector(image: pulumi.Input[str], role: Role, secrets: Mapping[str, Secret
             {"name": "CLOUD", "value": "gcp"},
             {"name": "METRICS_PORT", "value": str(PORTS[role])},
             {"name": "ROLE", "value": role.value},
+            {"name": "STACK", "value": stack},
             *([_from_secret("METRICS_TOKEN", token)] if token is not None else []),
         ],
         "resources": {"limits": {"cpu": COLLECTOR_CPU, "memory": COLLECTOR_MEMORY}},
+        "startup_probe": {**healthy, "failure_threshold": 6},
+        "liveness_probe": {**healthy, "failure_threshold": 3},
         # It has something to read only once the service stands.
         "depends_ons": [role.value],
     }

@@ -36,8 +36,8 @@ FLAGS = {
     "max_connections": "200",
     "pgaudit.log": "ddl,role",
 }
-"""Times in ms. Logical decoding needs a restart: it is on from day 0, so that a move never needs one. `max_connections`:
-10 instances with two pools of 10 at most reach it only while a rollout doubles them; the alarm is at 150."""
+"""Times in ms. Logical decoding needs a restart: it is on from day 0, so that a move never needs one.
+`max_connections`: 10 instances with two pools of 10 reach it only while a rollout doubles them; the alarm is at 150."""
 
 
 class Database(pulumi.ComponentResource):

@@ -108,7 +108,10 @@ class Edge(pulumi.ComponentResource):
 
     def _to(self, role: Role) -> compute.URLMap:
         return compute.URLMap(
-            f"{self._name}-{role}-routes", description=f"All to the {role}", opts=self._under, **self._service_or_split(role)
+            f"{self._name}-{role}-routes",
+            description=f"All to the {role}",
+            opts=self._under,
+            **self._service_or_split(role),
         )
 
     def _service_or_split(self, role: Role) -> dict[str, Any]:

@@ -39,7 +39,9 @@ class Files(pulumi.ComponentResource):
             public_access_prevention="enforced",
             versioning={"enabled": True},
             soft_delete_policy={"retention_duration_seconds": 30 * DAY},
-            encryption={"default_kms_key_name": keys.continent_data if keys.continent_data and two_regions else keys.data},
+            encryption={
+                "default_kms_key_name": keys.continent_data if keys.continent_data and two_regions else keys.data
+            },
             force_destroy=False,
             opts=pulumi.ResourceOptions(parent=self, protect=config.environment != "development"),
         )

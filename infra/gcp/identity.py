@@ -16,7 +16,7 @@ WRITES_TRACES = ("roles/cloudtrace.agent",)
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """One account for one service: `secrets` are read, each by its own grant; `files` with `files_role`, where given."""
+    """One account for one service: each of `secrets` is read by a grant of its own, `files` with `files_role`."""
 
     config: StackConfig
     description: str
@@ -38,7 +38,8 @@ class Identity(pulumi.ComponentResource):
         super().__init__("cloudbill:gcp:Identity", f"{name}-identity", None, opts)
         assert args.config.project is not None
         account = serviceaccount.Account(
-            f"{name}-id",
+            # An account's id has 30 characters at most, 8 of which are random.
+            f"{name.partition('-')[2]}-id",
             display_name=args.description,
             description=f"CloudBill, stack {args.config.stack}",
             opts=pulumi.ResourceOptions(parent=self),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_gcp import compute, networkconnectivity, servicenetworking
 
-from infra.config import StackConfig
 from infra.contract import NetworkArgs
 from infra.gcp.firewall import Firewall, FirewallArgs
 from infra.gcp.keys import Keys
@@ -34,7 +33,7 @@ class Ranges:
 
 
 class Network(pulumi.ComponentResource):
-    """A network of one region: a subnet for Cloud Run's direct egress, Google's managed side, addresses for the way out.
+    """One region: a subnet for Cloud Run's direct egress, Google's managed side, addresses for the way out.
 
     Other than on AWS a subnet spans all zones, and nothing of ours has a public subnet: the load balancer is Google's
     and stands outside of the network. NAT is no machine in a zone but a property of the region's router.
@@ -113,7 +112,9 @@ class Network(pulumi.ComponentResource):
         return pulumi.Output.all(reserved.name, connection.id).apply(lambda found: str(found[0]))
 
     def _way_out(self) -> list[pulumi.Output[str]]:
-        router = compute.Router(f"{self._name}-router", network=self.network.id, region=self._config.region, opts=self._under)
+        router = compute.Router(
+            f"{self._name}-router", network=self.network.id, region=self._config.region, opts=self._under
+        )
         addresses = [
             compute.Address(
                 f"{self._name}-nat-{number}",

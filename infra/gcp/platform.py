@@ -8,6 +8,9 @@ import pulumi_gcp as gcp
 
 from infra.config import Role
 from infra.contract import (
+    AlertsArgs,
+    BackupArgs,
+    BridgeArgs,
     CacheArgs,
     DatabaseArgs,
     DomainArgs,
@@ -24,14 +27,20 @@ from infra.contract import (
     Settings,
 )
 from infra.gcp import cache, database
+from infra.gcp.alerts import Alerts
+from infra.gcp.backup import Backup
+from infra.gcp.bridge import Bridge
 from infra.gcp.cache import Cache
 from infra.gcp.database import Database, labels
 from infra.gcp.domain import Domain
+from infra.gcp.drill import Drill, DrillArgs
 from infra.gcp.edge import Edge
 from infra.gcp.files import Files
 from infra.gcp.job import Job
 from infra.gcp.keys import Keys
+from infra.gcp.logs import Logs, LogsArgs
 from infra.gcp.network import Network
+from infra.gcp.off_hours import OffHours, OffHoursArgs
 from infra.gcp.project import Project, ProjectArgs
 from infra.gcp.registry import Registry
 from infra.gcp.secrets import Secret, Secrets
@@ -67,6 +76,7 @@ class Platform(pulumi.ComponentResource):
             KeysArgs(config=config),
             pulumi.ResourceOptions(parent=self, provider=provider, depends_on=project.apis),
         )
+        Logs(f"{name}-logs", LogsArgs(config=config, keys=self.keys), self._under)
         self.network = Network(f"{name}-network", NetworkArgs(config=config, keys=self.keys), self._under)
         self.registry = Registry(f"{name}-registry", RegistryArgs(config=config, keys=self.keys), self._under)
         self.secrets = Secrets(f"{name}-app", SecretsArgs(config=config, keys=self.keys), self._under)
@@ -88,6 +98,33 @@ class Platform(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[*self.services.values()]),
         )
+        self.alerts = Alerts(
+            f"{name}-alerts",
+            AlertsArgs(
+                config=config,
+                keys=self.keys,
+                database=self.database,
+                cache=self.cache,
+                edge=self.edge,
+                services=self.services,
+            ),
+            self._under,
+        )
+        self.backup = Backup(
+            f"{name}-backup",
+            BackupArgs(config=config, keys=self.keys, database=self.database, files=self.files),
+            self._under,
+        )
+        self._drill()
+        if config.switches.off_hours:
+            worker = self.services[Role.WORKER]
+            OffHours(
+                f"{name}-off-hours",
+                OffHoursArgs(config=config, database=self.database, worker=worker.name),
+                self._under,
+            )
+        if config.bridge is not None:
+            Bridge(f"{name}-bridge", BridgeArgs(config=config, network=self.network), self._under)
         self.outputs = self._outputs()
         self.register_outputs({})
 
@@ -167,13 +204,27 @@ class Platform(pulumi.ComponentResource):
             self._under,
         )
 
+    def _drill(self) -> None:
+        """The restore test: our own job, since Google has none; it makes an instance, looks into it, deletes it."""
+        config = self._config
+        if not config.is_production:
+            return
+        drill = self._job("drill", ("drill",))
+        Drill(
+            f"{self._name}-drills",
+            DrillArgs(config=config, job=drill.name, member=drill.identity.member, database=self.database),
+            self._under,
+        )
+
     def _secrets_of(self, role: Role) -> dict[str, Secret]:
         """What a role reads: each its own, none the owner's address."""
         found = {**self.cache.by_setting, cache.CA_FILE: self.cache.ca}
         if role is Role.CONSOLE:
             return found
         found |= self.secrets.by_setting
-        found |= {setting: self.database.by_setting[setting] for setting in ("DATABASE_APP_URL", "DATABASE_OPERATOR_URL")}
+        found |= {
+            setting: self.database.by_setting[setting] for setting in ("DATABASE_APP_URL", "DATABASE_OPERATOR_URL")
+        }
         found[database.CA_FILE] = self.database.ca
         if role is Role.API:
             del found["LEDGER_SIGNING_KEY"]  # the worker signs
@@ -203,6 +254,8 @@ class Platform(pulumi.ComponentResource):
             "databaseEndpoint": self.database.endpoint,
             "cacheEndpoint": self.cache.endpoint,
             "secretNames": {setting: secret.name for setting, secret in sorted(every.items())},
+            "dashboards": {"CloudBill": self.alerts.dashboard_url},
             "migrationJob": self.migration.name,
+            "backupVault": self.backup.vault,
             "certificate": self.domain.certificate,
         }

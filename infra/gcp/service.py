@@ -82,9 +82,7 @@ class Service(pulumi.ComponentResource):
             self._made(f"{self._name}-canary-service", pulumi.Output.concat(service.name, "-canary"), ["traffics"])
         return service.name
 
-    def _made(
-        self, name: str, known_as: pulumi.Output[str], ignored: list[str]
-    ) -> cloudrunv2.Service:
+    def _made(self, name: str, known_as: pulumi.Output[str], ignored: list[str]) -> cloudrunv2.Service:
         args, config, role = self._args, self._args.config, self._args.role
         size = config.size(role)
         scaling: dict[str, Any] = {
@@ -171,7 +169,7 @@ class Service(pulumi.ComponentResource):
         # The console has no /metrics: what is known of it is Cloud Run's own.
         if role is Role.CONSOLE:
             return [main]
-        return [main, container.collector(args.collector, role, args.secrets)]
+        return [main, container.collector(args.collector, role, args.config.stack, args.secrets)]
 
     def _options(self, ignored: list[str]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import gc
 import io
 import json
 import os
@@ -83,7 +84,7 @@ def record(
     monitor = Monitor(project=file.project, stack=stack, preview=preview)
     said = io.StringIO()
     try:
-        with _serving(monitor) as address, contextlib.redirect_stdout(said):
+        with _serving(monitor) as address, _without_collector(), contextlib.redirect_stdout(said):
             # A context of its own: what the SDK remembers of one program never reaches the next.
             contextvars.Context().run(
                 _run,
@@ -138,6 +139,20 @@ def _configured(config: dict[str, str], secrets: Set[str]) -> Generator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _without_collector() -> Generator[None]:
+    """The providers' packages are a million objects that live as long as we do: looking through them again and again
+    for garbage takes as long as all the rest.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _discard(_: dict[str, Any]) -> None:

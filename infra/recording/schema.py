@@ -15,10 +15,15 @@ from pulumi import _types  # pyright: ignore[reportPrivateUsage]  # nowhere else
 
 from infra.recording.values import SECRET_MARK, UNKNOWN_MARK
 
+_KNOWN: dict[str, type[pulumi.CustomResource]] = {}
+
 
 def resource_class(token: str) -> type[pulumi.CustomResource] | None:
     """The class that registers this type; a provider's own resource has none that is asked for."""
-    return _classes(pulumi.CustomResource).get(token)
+    # Walked again only for a type that is not known yet: packages are imported while the program runs.
+    if token not in _KNOWN:
+        _KNOWN.update(_classes(pulumi.CustomResource))
+    return _KNOWN.get(token)
 
 
 def output_types(cls: type[pulumi.CustomResource]) -> dict[str, Any]:
@@ -66,7 +71,9 @@ def element(kind: Any) -> Any:
 
 
 def _arguments(cls: type[pulumi.CustomResource]) -> Any:
-    return getattr(importlib.import_module(cls.__module__), f"{cls.__name__}Args", None)
+    # Where a nested input has taken the name, the resource's own arguments are called InitArgs.
+    module = importlib.import_module(cls.__module__)
+    return getattr(module, f"{cls.__name__}InitArgs", None) or getattr(module, f"{cls.__name__}Args", None)
 
 
 def _classes(root: type[Any]) -> dict[str, type[pulumi.CustomResource]]:

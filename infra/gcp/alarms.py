@@ -1,0 +1,276 @@
+"""What is alarming, as data: each a question in PromQL that has an answer only while something is wrong.
+
+The application's metrics come through the collector under their own names; Google's have its own form of theirs:
+`cloudsql.googleapis.com/database/up` is `cloudsql_googleapis_com:database_up`.
+"""
+
+from dataclasses import dataclass
+
+from infra.config import Role, StackConfig
+from infra.contract import Severity
+
+MINUTE = 60
+BACKUP_FAILURES = "cloudbill_backup_failures"
+SCHEDULE_FAILURES = "cloudbill_schedule_failures"
+"""Counted from logs (`alerts.py`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """`query` must hold for `seconds`; the runbook is docs/runbooks/`name`.md."""
+
+    name: str
+    severity: Severity
+    title: str
+    query: str
+    seconds: int = 5 * MINUTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """How Google calls the parts: `database` is PROJECT:INSTANCE, `cache` the instance's id."""
+
+    database: str
+    cache: str
+    services: dict[Role, str]
+    job: str
+
+
+def alarms(config: StackConfig, watched: Watched) -> list[Alarm]:
+    """All of a stack."""
+    return [*_application(config), *_database(config, watched), *_cache(config, watched), *_platform(config, watched)]
+
+
+def _application(config: StackConfig) -> list[Alarm]:
+    ours = f'stack="{config.stack}"'
+    requests, failed = (
+        f"cloudbill_http_requests_total{{{ours}}}",
+        f'cloudbill_http_requests_total{{{ours},status=~"5.."}}',
+    )
+    unreconciled = f'cloudbill_http_requests_total{{{ours},route="/api/usage/reconcile",status=~"5.."}}'
+    pool = f"cloudbill_database_pool_connections{{{ours},state="
+
+    def slower_than_a_second(share: float) -> str:
+        times = f"sum by (le) (rate(cloudbill_http_request_seconds_bucket{{{ours}}}[5m]))"
+        return f"histogram_quantile({share}, {times}) > 1"
+
+    return [
+        Alarm(
+            name="error-rate",
+            severity=Severity.CRITICAL,
+            title="The API answers over 5 % of requests with an error of its own",
+            query=f"sum(rate({failed}[5m])) / sum(rate({requests}[5m])) > 0.05",
+        ),
+        Alarm(
+            name="database-unreachable",
+            severity=Severity.CRITICAL,
+            title="No instance of the API reaches the database",
+            query=f"max(cloudbill_database_up{{{ours}}}) < 1",
+            seconds=2 * MINUTE,
+        ),
+        Alarm(
+            name="latency-p95",
+            severity=Severity.WARNING,
+            title="One request in 20 takes longer than a second",
+            query=slower_than_a_second(0.95),
+        ),
+        Alarm(
+            name="latency-p99",
+            severity=Severity.WARNING,
+            title="One request in 100 takes longer than a second",
+            query=slower_than_a_second(0.99),
+        ),
+        Alarm(
+            name="failed-sign-ins",
+            severity=Severity.WARNING,
+            title="Over 20 sign-ins a minute fail",
+            query=f"sum(rate(cloudbill_sign_in_failures_total{{{ours}}}[5m])) * 60 > 20",
+        ),
+        Alarm(
+            name="webhook-failures",
+            severity=Severity.WARNING,
+            title="Events of the payment provider could not be applied and are parked",
+            query=f'max(cloudbill_webhook_events_open{{{ours},state="parked"}}) > 0',
+        ),
+        Alarm(
+            name="reconciliation-errors",
+            severity=Severity.WARNING,
+            title="Usage could not be reconciled",
+            query=f"sum(increase({unreconciled}[5m])) > 0",
+            seconds=0,
+        ),
+        Alarm(
+            name="pool-exhaustion",
+            severity=Severity.WARNING,
+            title="A pool of database connections is nine tenths used",
+            query=f'max by (role) ({pool}"used"}}) / max by (role) ({pool}"most"}}) > 0.9',
+        ),
+        Alarm(
+            name="jobs-parked",
+            severity=Severity.WARNING,
+            title="Jobs failed for good and wait for a person",
+            query=f"max(cloudbill_jobs_parked{{{ours}}}) > 0",
+        ),
+        Alarm(
+            name="double-payments",
+            severity=Severity.WARNING,
+            title="A purchase was paid twice and one payment given back",
+            query=f"sum(increase(cloudbill_double_payments_total{{{ours}}}[10m])) > 0",
+            seconds=0,
+        ),
+        Alarm(
+            name="cache-unreachable",
+            severity=Severity.WARNING,
+            title="No instance of the API reaches the cache: limits are kept by each alone",
+            query=f"max(cloudbill_cache_up{{{ours}}}) < 1",
+        ),
+    ]
+
+
+def _database(config: StackConfig, watched: Watched) -> list[Alarm]:
+    where = f'{{monitored_resource="cloudsql_database",database_id="{watched.database}"}}'
+
+    def of(metric: str) -> str:
+        return f"max(cloudsql_googleapis_com:database_{metric}{where})"
+
+    most = config.database.storage_max * 1024**3
+    found = [
+        Alarm(
+            name="database-down",
+            severity=Severity.CRITICAL,
+            title="The database is down",
+            query=f"{of('up')} < 1",
+            seconds=MINUTE,
+        ),
+        Alarm(
+            name="storage-full",
+            severity=Severity.CRITICAL,
+            title="The database's disk is over 90 % full, or has grown to 90 % of what it may",
+            query=f"{of('disk_utilization')} > 0.9 or {of('disk_bytes_used')} > {most * 9 // 10}",
+        ),
+        Alarm(
+            name="database-cpu",
+            severity=Severity.WARNING,
+            title="The database's CPU is over 80 % busy",
+            query=f"{of('cpu_utilization')} > 0.8",
+        ),
+        Alarm(
+            name="database-memory",
+            severity=Severity.WARNING,
+            title="The database's memory is over 80 % used",
+            query=f"{of('memory_utilization')} > 0.8",
+        ),
+        Alarm(
+            name="database-connections",
+            severity=Severity.WARNING,
+            title="Over 150 of the database's 200 connections are in use",
+            query=f"sum(cloudsql_googleapis_com:database_postgresql_num_backends{where}) > 150",
+        ),
+        Alarm(
+            name="backup-failures",
+            severity=Severity.WARNING,
+            title="A backup of the database failed",
+            query=f"sum(increase(logging_googleapis_com:user_{BACKUP_FAILURES}[10m])) > 0",
+            seconds=0,
+        ),
+    ]
+    if config.database.replicas:
+        found.append(
+            Alarm(
+                name="replica-lag",
+                severity=Severity.WARNING,
+                title="A read replica is over a minute behind",
+                query="max(cloudsql_googleapis_com:database_replication_replica_lag) > 60",
+            )
+        )
+    return found
+
+
+def _cache(config: StackConfig, watched: Watched) -> list[Alarm]:
+    if config.cache.engine == "redis":
+        where = f'{{monitored_resource="redis_instance",instance_id="{watched.cache}"}}'
+        cpu = f"max(rate(redis_googleapis_com:stats_cpu_utilization_main_thread{where}[5m]))"
+        memory = f"max(redis_googleapis_com:stats_memory_usage_ratio{where})"
+    else:
+        where = f'{{monitored_resource="memorystore.googleapis.com/Instance",instance_id="{watched.cache}"}}'
+        cpu = f"max(memorystore_googleapis_com:instance_cpu_maximum_utilization{where})"
+        memory = f"max(memorystore_googleapis_com:instance_memory_maximum_utilization{where})"
+    return [
+        Alarm(
+            name="cache-cpu",
+            severity=Severity.WARNING,
+            title="The cache's CPU is over 80 % busy",
+            query=f"{cpu} > 0.8",
+        ),
+        Alarm(
+            name="cache-memory",
+            severity=Severity.WARNING,
+            title="The cache's memory is over 80 % used",
+            query=f"{memory} > 0.8",
+        ),
+    ]
+
+
+def _platform(config: StackConfig, watched: Watched) -> list[Alarm]:
+    names = "|".join(name for role, name in watched.services.items() if role is not Role.WORKER)
+    services = f'monitored_resource="cloud_run_revision",service_name=~"{names}"'
+    pool = f'monitored_resource="cloud_run_worker_pool",worker_pool_name="{watched.services[Role.WORKER]}"'
+    answered = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
+
+    def busy(what: str) -> str:
+        def of(resource: str, by: str) -> str:
+            buckets = f"run_googleapis_com:container_{what}_utilizations_bucket{{{resource}}}"
+            return f"histogram_quantile(0.95, sum by (le, {by}) (rate({buckets}[5m]))) > 0.8"
+
+        return f"{of(services, 'service_name')} or {of(pool, 'worker_pool_name')}"
+
+    def at_most(role: Role) -> str:
+        where = f'monitored_resource="cloud_run_revision",service_name="{watched.services[role]}"'
+        return f"sum(run_googleapis_com:container_instance_count{{{where}}}) >= {config.size(role).max}"
+
+    job = f'monitored_resource="cloud_run_job",result="failed",job_name=~"{watched.job}"'
+    failed_job = f"run_googleapis_com:job_completed_execution_count{{{job}}}"
+    return [
+        Alarm(
+            name="errors-5xx",
+            severity=Severity.CRITICAL,
+            title="The load balancer answers over 1 % of requests with 5xx",
+            query=f'sum(rate({answered},response_code_class="500"}}[5m])) / sum(rate({answered}}}[5m])) > 0.01',
+        ),
+        Alarm(name="cpu", severity=Severity.WARNING, title="A service's CPU is over 80 % busy", query=busy("cpu")),
+        Alarm(
+            name="memory", severity=Severity.WARNING, title="A service's memory is over 80 % used", query=busy("memory")
+        ),
+        Alarm(
+            name="task-failures",
+            severity=Severity.WARNING,
+            title="A one-off task failed: a migration, a drill, a move",
+            query=f"sum(increase({failed_job}[10m])) > 0",
+            seconds=0,
+        ),
+        Alarm(
+            name="schedule-failures",
+            severity=Severity.WARNING,
+            title="A scheduled call failed: an export, a drill, off-hours",
+            query=f"sum(increase(logging_googleapis_com:user_{SCHEDULE_FAILURES}[10m])) > 0",
+            seconds=0,
+        ),
+        Alarm(
+            name="nat-dropped",
+            severity=Severity.WARNING,
+            title="NAT has no port left and drops packets",
+            query="sum(rate(router_googleapis_com:nat_dropped_sent_packets_count[5m])) > 0",
+        ),
+        Alarm(
+            name="certificate-expiry",
+            severity=Severity.WARNING,
+            title="The certificate ends within two weeks",
+            query="min(monitoring_googleapis_com:uptime_check_time_until_ssl_cert_expires) < 14",
+        ),
+        Alarm(
+            name="scaled-out",
+            severity=Severity.INFO,
+            title="A service runs as many instances as it may",
+            query=f"{at_most(Role.API)} or {at_most(Role.CONSOLE)}",
+        ),
+    ]

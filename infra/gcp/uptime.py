@@ -1,0 +1,109 @@
+"""Checks from outside: whether API and console answer, asked from three continents each minute."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_gcp import monitoring
+
+from infra.config import Role, StackConfig
+from infra.contract import HEALTH, Severity
+from infra.gcp.domain import API_PORT_WITHOUT_DOMAIN
+from infra.gcp.edge import Edge
+
+REGIONS = ("USA", "EUROPE", "ASIA_PACIFIC")
+"""Six places, since the USA counts for three and more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UptimeArgs:
+    """`groups` are the channels of each class."""
+
+    config: StackConfig
+    edge: Edge
+    groups: Mapping[Severity, Sequence[pulumi.Output[str]]]
+
+
+class Uptime(pulumi.ComponentResource):
+    """Two checks; each warns when more than one place fails and calls the pager when all do: no instance answers."""
+
+    def __init__(self, name: str, args: UptimeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cloudbill:gcp:Uptime", name, None, opts)
+        self._name, self._args = name, args
+        for role in (Role.API, Role.CONSOLE):
+            check = self._check(role)
+            self._policy(role, "failed", Severity.WARNING, f"The {role} fails its checks from outside", check, places=1)
+            self._policy(role, "down", Severity.CRITICAL, f"All instances of the {role} fail", check, places=3)
+        self.register_outputs({})
+
+    def _check(self, role: Role) -> pulumi.Output[str]:
+        config = self._args.config
+        hosts = {Role.API: config.public_host, Role.CONSOLE: config.domain}
+        port = API_PORT_WITHOUT_DOMAIN if config.domain is None and role is Role.API else 443
+        assert config.project is not None
+        return monitoring.UptimeCheckConfig(
+            f"{self._name}-{role}",
+            display_name=f"CloudBill {config.stack}: {role}",
+            monitored_resource={
+                "type": "uptime_url",
+                "labels": {"host": hosts[role] or self._args.edge.address, "project_id": config.project},
+            },
+            http_check={
+                "path": HEALTH[role],
+                "port": port,
+                "use_ssl": True,
+                # A self-signed certificate can only be refused.
+                "validate_ssl": config.domain is not None,
+                "request_method": "GET",
+                "accepted_response_status_codes": [{"status_class": "STATUS_CLASS_2XX"}],
+            },
+            period="60s",
+            timeout="10s",
+            selected_regions=list(REGIONS),
+            log_check_failures=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        ).uptime_check_id
+
+    def _policy(
+        self, role: Role, what: str, severity: Severity, title: str, check: pulumi.Output[str], *, places: int
+    ) -> None:
+        monitoring.AlertPolicy(
+            f"{self._name}-{role}-{what}",
+            display_name=f"{title} ({self._args.config.stack})",
+            combiner="OR",
+            conditions=[
+                {
+                    "display_name": title,
+                    "condition_threshold": {
+                        "filter": pulumi.Output.concat(
+                            'metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND '
+                            'resource.type="uptime_url" AND metric.label.check_id="',
+                            check,
+                            '"',
+                        ),
+                        "comparison": "COMPARISON_GT",
+                        "threshold_value": places,
+                        "duration": "120s",
+                        "trigger": {"count": 1},
+                        "aggregations": [
+                            {
+                                "alignment_period": "120s",
+                                "per_series_aligner": "ALIGN_NEXT_OLDER",
+                                "cross_series_reducer": "REDUCE_COUNT_FALSE",
+                                "group_by_fields": ["resource.label.host"],
+                            }
+                        ],
+                    },
+                }
+            ],
+            severity=severity.value.upper(),
+            notification_channels=list(self._args.groups[severity]),
+            documentation={
+                "subject": title,
+                "mime_type": "text/markdown",
+                "content": f"{title}.\n\nRunbook: docs/runbooks/{role}-{what}.md",
+            },
+            alert_strategy={"auto_close": "3600s"},
+            user_labels={"class": severity.value},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
