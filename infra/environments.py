@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.config import Cloud, Environment
+from infra.config import Cloud, Environment, Role
 
 
 def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
@@ -12,8 +12,8 @@ def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
         **common,
         "release": {"spot": environment is not Environment.PRODUCTION and cloud is Cloud.AWS},
         "region": {Cloud.AWS: "us-east-1", Cloud.GCP: "us-central1"}[cloud],
-        # A worker pool is always on, for which Cloud Run wants a whole CPU.
-        "worker": {**common["worker"], **({"cpu": 1} if cloud is Cloud.GCP else {})},
+        # Below a whole CPU Cloud Run serves one request at a time, and has neither folders nor worker pools.
+        **({role: {**common[role], "cpu": 1} for role in Role} if cloud is Cloud.GCP else {}),
         "database": {**common["database"], **_DATABASE[cloud][environment]},
         "cache": {**common["cache"], **_CACHE[cloud][environment]},
         "network": {

@@ -26,7 +26,6 @@ _FARGATE = {
 }
 # Cloud Run, memory limits: vCPU -> (least, most) MiB.
 _CLOUD_RUN = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16384), 8: (4096, 32768)}
-_CLOUD_RUN_BELOW_ONE = (512, 1024)
 # CloudWatch Logs, PutRetentionPolicy.
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 _ELASTICACHE = {"redis": ("7.0", "7.1"), "valkey": ("7.2", "8.0", "8.1")}
@@ -97,7 +96,15 @@ def _sizes(config: StackConfig) -> Iterator[Problem]:
                     "it would refuse the task definition",
                 )
         else:
-            least, most = _CLOUD_RUN.get(int(size.cpu), (0, 0)) if size.cpu >= 1 else _CLOUD_RUN_BELOW_ONE
+            if size.cpu < 1:
+                if role is not Role.WORKER:
+                    yield (
+                        f"{role}.cpu",
+                        f"{size.cpu:g}: with less than 1 vCPU Cloud Run serves one request at a time and mounts no "
+                        "folder. Set 1 or more",
+                    )
+                continue
+            least, most = _CLOUD_RUN[int(size.cpu)]
             if not least <= size.memory <= most:
                 yield (
                     f"{role}.memory",

@@ -101,7 +101,7 @@ class Alerts(pulumi.ComponentResource):
         roles = list(args.services)
         job = f"cloudbill-.*-{args.config.stack}"
         return pulumi.Output.all(
-            args.database.instance.name, args.cache.instance.id, *(service.name for service in args.services.values())
+            args.database.instance.name, args.cache.watched_as, *(service.name for service in args.services.values())
         ).apply(
             lambda found: Watched(
                 database=f"{project}:{found[0]}",

@@ -32,6 +32,8 @@ class Cache(pulumi.ComponentResource):
     by_setting: Mapping[str, Secret]
     ca: Secret
     instance: redis.Instance | memorystore.Instance
+    watched_as: pulumi.Output[str]
+    """What the metrics' label `instance_id` says: for Redis the whole name, for Valkey its last part."""
 
     def __init__(self, name: str, args: CacheArgs[Network, Keys], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:gcp:Cache", name, None, opts)
@@ -73,6 +75,7 @@ class Cache(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(create="40m", update="40m"),
             ),
         )
+        self.watched_as = instance.id
         endpoint = pulumi.Output.concat(instance.host, ":", instance.port.apply(str))
         ca = instance.server_ca_certs.apply(lambda certificates: certificates[0].cert or "")
         return endpoint, pulumi.Output.concat(":", pulumi.Output.secret(instance.auth_string)), ca
@@ -118,6 +121,7 @@ class Cache(pulumi.ComponentResource):
             deletion_protection_enabled=config.is_production,
             opts=pulumi.ResourceOptions(parent=self, protect=config.is_production),
         )
+        self.watched_as = instance.instance_id
         address = instance.discovery_endpoints.apply(lambda endpoints: endpoints[0].address or "")
         certificates = instance.managed_server_cas.apply(
             lambda authorities: "\n".join((authorities[0].ca_certs or [])[0].certificates or [])

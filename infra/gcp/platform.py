@@ -123,9 +123,10 @@ class Platform(pulumi.ComponentResource):
                 OffHoursArgs(config=config, database=self.database, worker=worker.name),
                 self._under,
             )
-        if config.bridge is not None:
-            Bridge(f"{name}-bridge", BridgeArgs(config=config, network=self.network), self._under)
         self.outputs = self._outputs()
+        if config.bridge is not None:
+            bridge = Bridge(f"{name}-bridge", BridgeArgs(config=config, network=self.network), self._under)
+            self.outputs = {**self.outputs, "bridgeAddress": bridge.address}
         self.register_outputs({})
 
     def _configured(self, purpose: str, waits_for: list[Any]) -> gcp.Provider:
