@@ -11,7 +11,6 @@ from infra.gcp.files import Files
 from infra.gcp.secrets import Secret
 
 WRITES_METRICS = ("roles/monitoring.metricWriter",)
-WRITES_TRACES = ("roles/cloudtrace.agent",)
 
 
 @dataclass(frozen=True, kw_only=True)

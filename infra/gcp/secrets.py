@@ -1,7 +1,7 @@
 """Secrets: where each lies, who encrypts it, when it has to change; and the application's own."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pulumi
 import pulumi_random as random
@@ -10,8 +10,6 @@ from pulumi_gcp import pubsub, secretmanager
 from infra.contract import SecretArgs, SecretsArgs
 from infra.gcp.keys import Keys
 
-FIRST_ROTATION = datetime(2027, 1, 4, 3, tzinfo=UTC)
-"""Secret Manager wants a first date. A Monday; later ones follow by the period, and this one is not looked at again."""
 DAY = 24 * 3600
 
 
@@ -53,7 +51,7 @@ class Secret(pulumi.ComponentResource):
             if args.rotation_days is None
             else {
                 "rotation_period": f"{args.rotation_days * DAY}s",
-                "next_rotation_time": FIRST_ROTATION.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "next_rotation_time": _first_rotation(args.rotation_days),
             },
             topics=None if topic is None else [{"name": topic}],
             # A destroyed version can be brought back for a week.
@@ -143,3 +141,11 @@ class Secrets(pulumi.ComponentResource):
         return random.RandomPassword(
             f"{self._name}-{purpose}", length=48, special=False, opts=pulumi.ResourceOptions(parent=self)
         ).result
+
+
+def _first_rotation(days: int) -> pulumi.Output[str]:
+    """Secret Manager wants a first date, in the future; later ones follow by the period, and changes are ignored.
+
+    Nothing in it is secret: it is marked so since it differs in each run, and a recorded graph must not.
+    """
+    return pulumi.Output.secret((datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ"))

@@ -12,7 +12,7 @@ from infra.gcp.domain import API_PORT_WITHOUT_DOMAIN
 from infra.gcp.edge import Edge
 
 REGIONS = ("USA", "EUROPE", "ASIA_PACIFIC")
-"""Six places, since the USA counts for three and more."""
+"""Five places: the USA counts for three."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class UptimeArgs:
 
 
 class Uptime(pulumi.ComponentResource):
-    """Two checks; each warns when more than one place fails and calls the pager when all do: no instance answers."""
+    """Two checks; each warns when more than one place fails and calls the pager when more than three of five do: then
+    it is no longer the way to us, and no instance answers.
+    """
 
     def __init__(self, name: str, args: UptimeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:gcp:Uptime", name, None, opts)
