@@ -6,11 +6,12 @@ from pulumi import ComponentResource, Output, ResourceOptions
 from infra.aws.account import Account
 from infra.aws.backup_region import BackupRegion
 from infra.aws.key import encryption_key
+from infra.aws.names import named
 from infra.aws.statements import Statement
-from infra.contract import KeysArgs as KeysArgs
+from infra.contract import KeysArgs
 
-# Each sends to our topics, which are encrypted: without this it would fail, and nobody would hear of it.
-_SENDERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com", "backup.amazonaws.com")
+# They send to our topics, which are encrypted: without this it would fail, and nobody would hear of it.
+_SENDERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
 
 
 class Keys(ComponentResource):
@@ -45,7 +46,7 @@ class Keys(ComponentResource):
 
         self.data = key("data", "Database, cache, files and their backups").arn
         self.secrets = key("secrets", "Secrets").arn
-        self.logs = key("logs", "Logs, topics and the trail", *_writers(account)).arn
+        self.logs = key("logs", "Logs, topics and the trail", *_writers(account, named(args.config))).arn
         self.images = key("images", "Images").arn
         region = args.config.database.backup_region
         self.elsewhere = (
@@ -56,7 +57,7 @@ class Keys(ComponentResource):
         self.register_outputs({"data": self.data, "secrets": self.secrets, "logs": self.logs, "images": self.images})
 
 
-def _writers(account: Account) -> tuple[Statement, ...]:
+def _writers(account: Account, trail: str) -> tuple[Statement, ...]:
     encrypt = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom")
     return (
         Statement(
@@ -71,12 +72,15 @@ def _writers(account: Account) -> tuple[Statement, ...]:
             resources=["*"],
             conditions={"StringEquals": {"aws:SourceAccount": account.id}},
         ),
+        # EventBridge does not say for which account it asks: with a condition nothing would ever arrive (Amazon SNS,
+        # key management). The topics' own policies say who may publish.
+        Statement(services=["events.amazonaws.com"], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"]),
         Statement(
             services=["cloudtrail.amazonaws.com"],
             actions=["kms:DescribeKey", "kms:GenerateDataKey"],
             resources=["*"],
             conditions={
-                "StringEquals": {"aws:SourceArn": account.arn("cloudtrail", "trail/" + "cloudbill")},
+                "StringEquals": {"aws:SourceArn": account.arn("cloudtrail", f"trail/{trail}")},
             },
         ),
     )

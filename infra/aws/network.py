@@ -34,6 +34,8 @@ class Network(ComponentResource):
     private_routes: Mapping[Tier, list[Output[str]]]
     """Route tables of the tiers that a bridge must be reachable from."""
     cluster: Cluster
+    logs_key: Output[str]
+    """Of what a bridge logs."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:aws:Network", name, None, opts)
@@ -48,6 +50,7 @@ class Network(ComponentResource):
         )
         self._vpc = vpc
         self.id = vpc.id
+        self.logs_key = args.keys.logs
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default", vpc_id=vpc.id, tags=self._tag("unused"), opts=ResourceOptions(parent=self)
         )

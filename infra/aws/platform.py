@@ -5,6 +5,9 @@ from typing import Any
 
 from pulumi import ComponentResource, Input, ResourceOptions
 
+from infra.aws.alerts import Alerts, AlertsArgs
+from infra.aws.backup import Backup, BackupArgs
+from infra.aws.bridge import Bridge, BridgeArgs
 from infra.aws.cache import Cache, CacheArgs
 from infra.aws.database import NAME, OWNER_SETTINGS, Database, DatabaseArgs
 from infra.aws.domain import Domain
@@ -14,6 +17,8 @@ from infra.aws.firewall import POSTGRESQL
 from infra.aws.job import Job, JobArgs
 from infra.aws.keys import Keys
 from infra.aws.network import Network, NetworkArgs
+from infra.aws.off_hours import OffHours
+from infra.aws.oversight import Oversight
 from infra.aws.provider import provider
 from infra.aws.registry import Registry, RegistryArgs
 from infra.aws.secrets import Readable, Secrets, SecretsArgs
@@ -93,6 +98,7 @@ class Platform(ComponentResource):
             Role.CONSOLE: self._service(Role.CONSOLE, after=worker),
         }
         self.job = self._job()
+        self._look_after()
         self.outputs = self._outputs()
         self.register_outputs(dict(self.outputs))
 
@@ -137,6 +143,31 @@ class Platform(ComponentResource):
             ResourceOptions(parent=self),
         )
 
+    def _look_after(self) -> None:
+        name, config, here = self._name, self._config, ResourceOptions(parent=self)
+        self.alerts = Alerts(
+            f"{name}-alerts",
+            AlertsArgs(
+                config=config,
+                keys=self.keys,
+                database=self.database,
+                cache=self.cache,
+                edge=self.edge,
+                services=self.services,
+            ),
+            here,
+        )
+        self.backup = Backup(
+            f"{name}-backup",
+            BackupArgs(config=config, keys=self.keys, database=self.database, files=self.files),
+            here,
+        )
+        Oversight(f"{name}-oversight", config=config, keys=self.keys, opts=here)
+        if config.switches.off_hours:
+            OffHours(f"{name}-off-hours", config=config, database=self.database, opts=here)
+        if config.bridge is not None:
+            Bridge(f"{name}-bridge", BridgeArgs(config=config, network=self.network), here)
+
     def _outputs(self) -> dict[str, Input[Any]]:
         return {
             "network": self.network.id,
@@ -151,8 +182,8 @@ class Platform(ComponentResource):
             "databaseEndpoint": self.database.endpoint,
             "cacheEndpoint": self.cache.endpoint,
             "secretNames": {setting: secret.name for setting, secret in sorted(self._readable.items())},
-            "dashboards": {},
+            "dashboards": {"CloudBill": self.alerts.dashboard_url},
             "migrationJob": self.job.name,
-            "backupVault": "",
+            "backupVault": self.backup.vault,
             "certificate": self.domain.certificate,
         }
