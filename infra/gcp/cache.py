@@ -1,6 +1,6 @@
 """Redis or Valkey by Memorystore: never the truth, so that losing it loses nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_random as random
@@ -122,7 +122,7 @@ class Cache(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=config.is_production),
         )
         self.watched_as = instance.instance_id
-        address = instance.discovery_endpoints.apply(lambda endpoints: endpoints[0].address or "")
+        address = instance.endpoints.apply(_primary)
         certificates = instance.managed_server_cas.apply(
             lambda authorities: "\n".join((authorities[0].ca_certs or [])[0].certificates or [])
         )
@@ -146,3 +146,11 @@ class Cache(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
+
+
+def _primary(endpoints: Sequence[memorystore.outputs.InstanceEndpoint]) -> str:
+    """The address that takes writes: of the endpoint's connections one is the primary's, the other the reader's."""
+    connections = [connection.psc_auto_connection for connection in endpoints[0].connections or []]
+    found = [connection for connection in connections if connection is not None]
+    primary = [connection for connection in found if connection.connection_type == "CONNECTION_TYPE_PRIMARY"]
+    return (primary or found)[0].ip_address or ""
