@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -87,8 +88,10 @@ class Stack:
     @classmethod
     def of(cls, graph: Graph) -> Self:
         """Region and environment are those of the stack's own provider."""
-        provider = next((one for one in graph.resources if one.type.startswith("pulumi:providers:")), None)
-        main = next((one for one in graph.resources if one.type == f"pulumi:providers:{graph.cloud}"), provider)
+        # The stack's own provider makes most of it; another one makes the copies in another region.
+        made = Counter(resource.provider for resource in graph.resources if resource.custom and resource.provider)
+        own = max(made, key=lambda urn: made[urn], default=None)
+        main = next((resource for resource in graph.resources if resource.urn == own), None)
         inputs = main.inputs if main else {}
         marks = inputs.get("defaultTags") or inputs.get("defaultLabels") or "{}"
         marks = json.loads(marks) if isinstance(marks, str) else marks

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 
 from infra.costs.items import Model
-from infra.costs.models import aws_compute, aws_data, aws_edge, aws_free, aws_watching, common
+from infra.costs.models import (
+    aws_compute,
+    aws_data,
+    aws_edge,
+    aws_free,
+    aws_watching,
+    common,
+    gcp_compute,
+    gcp_data,
+    gcp_edge,
+    gcp_free,
+    gcp_watching,
+)
 
 MODELS: Mapping[str, Model] = {
     **common.MODELS,
@@ -12,4 +24,9 @@ MODELS: Mapping[str, Model] = {
     **aws_edge.MODELS,
     **aws_watching.MODELS,
     **aws_free.MODELS,
+    **gcp_compute.MODELS,
+    **gcp_data.MODELS,
+    **gcp_edge.MODELS,
+    **gcp_watching.MODELS,
+    **gcp_free.MODELS,
 }

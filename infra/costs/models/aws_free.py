@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from infra.costs.items import Free, Model, Stack
-from infra.graph import Resource
+from infra.costs.items import Model
+from infra.costs.models.common import free
 
 _FREE: Mapping[str, tuple[str, ...]] = {
     "aws.amazon.com/vpc/pricing: a VPC and its parts are free; NAT, addresses, endpoints and data are not": (
@@ -85,9 +85,10 @@ _FREE: Mapping[str, tuple[str, ...]] = {
         "aws:s3/bucketLogging:BucketLogging",
         "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     ),
-    "aws.amazon.com/cloud-map/pricing: a namespace of Service Connect is free": (
+    "aws.amazon.com/cloud-map/pricing: a namespace of ECS services is free; its zone is private and not billed": (
         "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace",
         "aws:servicediscovery/httpNamespace:HttpNamespace",
+        "aws:servicediscovery/service:Service",
     ),
     "aws.amazon.com/autoscaling/pricing: scaling is free, what it starts is not": (
         "aws:appautoscaling/target:Target",
@@ -118,6 +119,9 @@ _FREE: Mapping[str, tuple[str, ...]] = {
         "aws:backup/vaultNotifications:VaultNotifications",
         "aws:backup/restoreTestingSelection:RestoreTestingSelection",
     ),
+    "aws.amazon.com/guardduty/pricing: features are billed by what they look at, with their detector": (
+        "aws:guardduty/detectorFeature:DetectorFeature",
+    ),
     "aws.amazon.com/config/pricing: the channel is free, the items are not": (
         "aws:cfg/deliveryChannel:DeliveryChannel",
         "aws:cfg/recorderStatus:RecorderStatus",
@@ -125,13 +129,4 @@ _FREE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _model(source: str) -> Model:
-    free = Free(source)
-
-    def nothing(resource: Resource, stack: Stack) -> Free:
-        return free
-
-    return nothing
-
-
-MODELS: dict[str, Model] = {kind: _model(source) for source, kinds in _FREE.items() for kind in kinds}
+MODELS: dict[str, Model] = {kind: free(source) for source, kinds in _FREE.items() for kind in kinds}

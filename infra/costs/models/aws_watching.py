@@ -52,6 +52,16 @@ def _recorder(resource: Resource, stack: Stack) -> Iterable[Item]:
     )
 
 
+def _rule(resource: Resource, stack: Stack) -> Iterable[Item]:
+    yield used(
+        "rule evaluations",
+        Category.OVERSIGHT,
+        "config/evaluations/each",
+        lambda usage: usage.findings / 10_000,
+        "a few an hour",
+    )
+
+
 def _detector(resource: Resource, stack: Stack) -> Iterable[Item]:
     yield used(
         "events looked at", Category.OVERSIGHT, "guardduty/events/million", lambda usage: usage.findings / MILLION
@@ -78,6 +88,7 @@ MODELS: dict[str, Model] = {
     "aws:cloudwatch/dashboard:Dashboard": _dashboard,
     "aws:sns/topic:Topic": _mail,
     "aws:cfg/recorder:Recorder": _recorder,
+    "aws:cfg/rule:Rule": _rule,
     "aws:guardduty/detector:Detector": _detector,
     "aws:cloudtrail/trail:Trail": _trail,
     "aws:budgets/budget:Budget": _budget,

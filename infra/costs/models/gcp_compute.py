@@ -1,0 +1,101 @@
+"""Cloud Run: services, worker pool, jobs; images."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from infra.costs.items import Category, Item, Model, Quantity, Stack, used
+from infra.graph import Resource
+
+SECONDS_AN_HOUR = 3600
+MIB_A_GIB = 1024
+UNITS: Mapping[str, Decimal] = {
+    "Mi": Decimal(1) / MIB_A_GIB,
+    "Gi": Decimal(1),
+    "M": Decimal(1) / 1074,
+    "G": Decimal("0.931"),
+}
+JOB_HOURS = 2
+"""A month that migrations, exports and drills run, together."""
+
+
+def _service(resource: Resource, stack: Stack) -> Iterable[Item]:
+    template: Mapping[str, Any] = resource.inputs["template"]
+    scaling: Mapping[str, Any] = template.get("scaling") or {}
+    least = int(scaling.get("minInstanceCount") or 0)
+    most = int(scaling.get("maxInstanceCount") or max(1, least))
+    return _running(template, stack, lambda usage: least + usage.load * (most - least), f"{least} to {most}")
+
+
+def _pool(resource: Resource, stack: Stack) -> Iterable[Item]:
+    scaling: Mapping[str, Any] = resource.inputs.get("scaling") or {}
+    count = Decimal(int(scaling.get("manualInstanceCount") or 1))
+    return _running(resource.inputs["template"], stack, lambda _: count, str(count))
+
+
+def _running(template: Mapping[str, Any], stack: Stack, instances: Quantity, about: str) -> Iterable[Item]:
+    """Always-on CPU of all containers of an instance, per second."""
+    containers: Sequence[Any] = template["containers"]
+    vcpu, gibibytes = _size(containers)
+    seconds = stack.hours * SECONDS_AN_HOUR
+    said = f"{about} instances of {vcpu:f} vCPU and {gibibytes.normalize():f} GiB with their collector"
+    for item, unit, size in (("Cloud Run vCPU", "vcpu", vcpu), ("Cloud Run memory", "memory", gibibytes)):
+        yield used(
+            item,
+            Category.COMPUTE,
+            f"run/instance/{unit}",
+            lambda usage, size=size: instances(usage) * size * seconds,
+            said,
+        )
+
+
+def _job(resource: Resource, stack: Stack) -> Iterable[Item]:
+    vcpu, gibibytes = _size(resource.inputs["template"]["template"]["containers"])
+    seconds = JOB_HOURS * SECONDS_AN_HOUR * stack.share(resource.type)
+    for item, unit, size in (("job vCPU", "vcpu", vcpu), ("job memory", "memory", gibibytes)):
+        yield used(
+            item,
+            Category.COMPUTE,
+            f"run/instance/{unit}",
+            lambda _, size=size: size * seconds,
+            f"{JOB_HOURS} hours a month, all jobs together",
+        )
+
+
+def _size(containers: Sequence[Any]) -> tuple[Decimal, Decimal]:
+    """vCPU and GiB of all containers of an instance."""
+    limits: list[Mapping[str, Any]] = [(one.get("resources") or {}).get("limits") or {} for one in containers]
+    return (
+        sum((_cpu(str(one.get("cpu", "1"))) for one in limits), Decimal(0)),
+        sum((_memory(str(one.get("memory", "512Mi"))) for one in limits), Decimal(0)),
+    )
+
+
+def _cpu(text: str) -> Decimal:
+    return Decimal(text[:-1]) / 1000 if text.endswith("m") else Decimal(text)
+
+
+def _memory(text: str) -> Decimal:
+    found = re.fullmatch(r"([\d.]+)([A-Za-z]+)", text)
+    assert found, f"{text} is no amount of memory"
+    return Decimal(found[1]) * UNITS[found[2]]
+
+
+def _images(resource: Resource, stack: Stack) -> Iterable[Item]:
+    yield used("images", Category.STORAGE, "artifactregistry/storage/month", lambda usage: usage.image_gb)
+    yield used(
+        "images scanned",
+        Category.OVERSIGHT,
+        "artifactregistry/scan/image",
+        lambda usage: (usage.image_gb * 2).to_integral_value(),
+        "two for each GB kept",
+    )
+
+
+MODELS: dict[str, Model] = {
+    "gcp:cloudrunv2/service:Service": _service,
+    "gcp:cloudrunv2/workerPool:WorkerPool": _pool,
+    "gcp:cloudrunv2/job:Job": _job,
+    "gcp:artifactregistry/repository:Repository": _images,
+}
