@@ -37,6 +37,7 @@ COMMANDS = {
     "ledger": _Command("core.cli.ledger:app", "Verify the ledger and its chain."),
     "keys": _Command("core.cli.keys:app", "Rotate signing keys; generate keys."),
     "jobs": _Command("core.cli.jobs:app", "List parked jobs and replay them."),
+    "cost": _Command("core.cli.cost:app", "Price a stack before it is spent.", adopts=False),
     "smoke": _Command("core.cli.smoke:app", "Run the whole story against an installation."),
     "demo": _Command("core.cli.demo:app", "Create the demo installation."),
 }

@@ -1,0 +1,1 @@
+"""What the stacks cost: estimates from their recorded graphs."""
