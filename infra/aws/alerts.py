@@ -6,7 +6,7 @@ import pulumi_aws as aws
 from pulumi import ComponentResource, Output, ResourceOptions
 
 from infra import contract
-from infra.aws import alarms
+from infra.aws import alarms_of_business, alarms_of_serving, alarms_of_stores
 from infra.aws.cache import Cache
 from infra.aws.channels import Channels
 from infra.aws.dashboard import widgets
@@ -41,12 +41,12 @@ class Alerts(ComponentResource):
         channels = Channels(f"{name}-channels", config=config, keys=args.keys, opts=ResourceOptions(parent=self))
         self.channels = channels.topics
         for alarm in (
-            *alarms.database(config, args.database),
-            *alarms.cache(config, args.cache),
-            *alarms.services(config, args.services, named(config)),
-            *alarms.edge(config, args.edge),
-            *alarms.business(config),
-            *alarms.backups(),
+            *alarms_of_stores.database(config, args.database),
+            *alarms_of_stores.cache(config, args.cache),
+            *alarms_of_serving.services(config, args.services, named(config)),
+            *alarms_of_serving.edge(config, args.edge),
+            *alarms_of_business.business(config),
+            *alarms_of_business.backups(),
         ):
             make(name, alarm, config=config, topics=self.channels, parent=self)
         News(

@@ -22,9 +22,8 @@ DatabaseArgs = contract.DatabaseArgs[Network, Keys]
 
 NAME = "cloudbill"
 OWNER = "cloudbill_owner"
-OWNER_SETTINGS = ("DB_PASSWORD", "DB_USER")
-"""The owner's, whose password RDS made."""
-MIGRATION_SETTINGS = (*OWNER_SETTINGS, "DATABASE_MOVER_URL")
+OWNER_SETTING = "DB_PASSWORD"
+MIGRATION_SETTINGS = (OWNER_SETTING, "DATABASE_MOVER_URL")
 """For migrations, which make the logins, and for jobs: no service that runs is given them."""
 CERTIFICATE_AUTHORITY = "rds-ca-rsa2048-g1"
 """Until 2061; a new one is a decision, since clients may have to learn it first."""
@@ -40,11 +39,12 @@ _LOGINS = {
 class Database(ComponentResource):
     """RDS for PostgreSQL in subnets without a way out, and with no public address.
 
-    RDS itself makes the owner's password and rotates it every seven days; it is in no state and in no output. The
-    other roles' passwords are made here, and `cloudbill migrate` makes the roles. Clients ask for TLS
-    (`sslmode=require`) and the server refuses anything else; the authority's certificate is not pinned in the client,
-    since the image carries no bundle of RDS's authorities. The window for a point in time is the retention of the
-    automated backups, 1 to 35 days; Google Cloud counts the two apart. Replicas stand in the same region.
+    RDS itself makes the owner's password and rotates it every seven days; it is in no state and in no output. (With
+    read replicas it is made here: RDS refuses a replica of a database whose password it manages.) The other roles'
+    passwords are made here, and `cloudbill migrate` makes the roles. Clients ask for TLS (`sslmode=require`) and the
+    server refuses anything else; the client does not check who certified it, since the image carries no bundle of
+    RDS's authorities. The window for a point in time is the retention of the automated backups, 1 to 35 days; Google
+    Cloud counts the two apart. Replicas stand in the same region.
     """
 
     endpoint: Output[str]
@@ -72,6 +72,7 @@ class Database(ComponentResource):
             managed=["service-role/AmazonRDSEnhancedMonitoringRole"],
         ).arn
         keeps = config.environment is not Environment.DEVELOPMENT
+        self._made_password = password(f"{name}-owner-password", self) if config.database.replicas else None
         instance = self._instance(subnets.name, keeps=keeps)
         self.host, self.arn, self.identifier = instance.address, instance.arn, instance.identifier
         self.subnet_group = subnets.name
@@ -79,11 +80,9 @@ class Database(ComponentResource):
         for number in range(1, config.database.replicas + 1):
             self._replica(number, instance, keeps=keeps)
         self._copy_backups()
-        managed = instance.master_user_secrets[0].secret_arn
         self.by_setting = {
-            "DB_USER": Field(managed, managed, "username"),
-            "DB_PASSWORD": Field(managed, managed, "password"),
-            **{setting: self._login(setting, *login) for setting, login in _LOGINS.items()},
+            OWNER_SETTING: self._owner(instance),
+            **{setting: self._login(*login) for setting, login in _LOGINS.items()},
         }
         self.register_outputs({"endpoint": self.endpoint})
 
@@ -116,8 +115,9 @@ class Database(ComponentResource):
             multi_az=database.highly_available,
             db_name=NAME,
             username=OWNER,
-            manage_master_user_password=True,
-            master_user_secret_kms_key_id=keys.secrets,
+            password=self._made_password,
+            manage_master_user_password=True if self._made_password is None else None,
+            master_user_secret_kms_key_id=keys.secrets if self._made_password is None else None,
             iam_database_authentication_enabled=True,
             port=POSTGRESQL,
             publicly_accessible=False,
@@ -142,7 +142,8 @@ class Database(ComponentResource):
             deletion_protection=keeps,
             skip_final_snapshot=False,
             final_snapshot_identifier=f"{identifier}-final",
-            opts=ResourceOptions(parent=self, protect=keeps, depends_on=logs),
+            # A password that rotation has changed is not set back.
+            opts=ResourceOptions(parent=self, protect=keeps, depends_on=logs, ignore_changes=["password"]),
         )
 
     def _replica(self, number: int, primary: aws.rds.Instance, *, keeps: bool) -> None:
@@ -188,16 +189,26 @@ class Database(ComponentResource):
                 opts=ResourceOptions(parent=self, provider=elsewhere.provider),
             )
 
-    def _login(self, setting: str, user: str, description: str) -> Secret:
+    def _owner(self, instance: aws.rds.Instance) -> Readable:
+        if self._made_password is None:
+            managed = instance.master_user_secrets[0].secret_arn
+            return Field(managed, managed, "password")
+        return self._secret("owner", "The owner, for migrations", self._made_password)
+
+    def _login(self, user: str, description: str) -> Secret:
         title = user.removeprefix("cloudbill_")
-        secret = password(f"{self._name}-{title}-password", self)
+        key = password(f"{self._name}-{title}-password", self)
+        url = Output.concat(f"postgresql://{user}:", key, "@", self.endpoint, f"/{NAME}?sslmode=require")
+        return self._secret(title, description, url)
+
+    def _secret(self, title: str, description: str, value: Output[str]) -> Secret:
         return Secret(
             f"{self._name}-{title}",
             SecretArgs(
                 config=self._args.config,
                 keys=self._args.keys,
                 description=description,
-                value=Output.concat(f"postgresql://{user}:", secret, "@", self.endpoint, f"/{NAME}?sslmode=require"),
+                value=value,
                 rotation_days=QUARTER_DAYS,
             ),
             ResourceOptions(parent=self),

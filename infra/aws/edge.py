@@ -51,10 +51,13 @@ class Edge(ComponentResource):
     targets: Mapping[Role, Targets]
     load_balancer: aws.lb.LoadBalancer
     listening: Listening
+    checks: dict[Role, Output[str]]
+    """Health checks from outside, by the public names."""
 
     def __init__(self, name: str, args: EdgeArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:aws:Edge", name, None, opts)
         self._name, self._args = name, args
+        self.checks = {}
         config, network = args.config, args.network
         logs = access_logs(f"{name}-logs", config=config, parent=self)
         self.load_balancer = aws.lb.LoadBalancer(
@@ -152,15 +155,17 @@ class Edge(ComponentResource):
                 ],
                 opts=ResourceOptions(parent=self),
             )
-            aws.route53.HealthCheck(
-                f"{self._name}-{role}-check",
-                type="HTTPS",
-                fqdn=host,
-                port=HTTPS,
-                resource_path=HEALTH[role],
-                request_interval=30,
-                failure_threshold=3,
-                measure_latency=self._args.config.is_production,
-                tags={"Name": host},
-                opts=ResourceOptions(parent=self),
-            )
+            # It looks from outside, also at night, when a stack that sleeps has nothing to show.
+            if not self._args.config.switches.off_hours:
+                self.checks[role] = aws.route53.HealthCheck(
+                    f"{self._name}-{role}-check",
+                    type="HTTPS",
+                    fqdn=host,
+                    port=HTTPS,
+                    resource_path=HEALTH[role],
+                    request_interval=30,
+                    failure_threshold=3,
+                    measure_latency=self._args.config.is_production,
+                    tags={"Name": host},
+                    opts=ResourceOptions(parent=self),
+                ).id

@@ -58,11 +58,18 @@ class Keys(ComponentResource):
 
 
 def _writers(account: Account, trail: str) -> tuple[Statement, ...]:
-    encrypt = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom")
     return (
         Statement(
             services=[f"logs.{account.region}.amazonaws.com"],
-            actions=[*encrypt, "kms:ReEncryptTo"],
+            actions=[
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ],
             resources=["*"],
             conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", "log-group:*")}},
         ),

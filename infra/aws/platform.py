@@ -9,7 +9,7 @@ from infra.aws.alerts import Alerts, AlertsArgs
 from infra.aws.backup import Backup, BackupArgs
 from infra.aws.bridge import Bridge, BridgeArgs
 from infra.aws.cache import Cache, CacheArgs
-from infra.aws.database import NAME, OWNER_SETTINGS, Database, DatabaseArgs
+from infra.aws.database import MIGRATION_SETTINGS, NAME, OWNER, Database, DatabaseArgs
 from infra.aws.domain import Domain
 from infra.aws.edge import Edge, EdgeArgs
 from infra.aws.files import Files, FilesArgs
@@ -37,7 +37,7 @@ _SERVING = (
 )
 SECRETS: Mapping[Role, tuple[str, ...]] = {
     Role.API: _SERVING,
-    Role.WORKER: (*_SERVING, "LEDGER_SIGNING_KEY", *OWNER_SETTINGS, "DATABASE_MOVER_URL"),
+    Role.WORKER: (*_SERVING, "LEDGER_SIGNING_KEY", *MIGRATION_SETTINGS),
     Role.CONSOLE: ("REDIS_URL",),
 }
 """What each role is given; of the worker's, the owner's and the mover's reach only the container that migrates."""
@@ -87,6 +87,7 @@ class Platform(ComponentResource):
                 "DB_NAME": NAME,
                 "DB_PORT": str(POSTGRESQL),
                 "DB_SSL": "true",
+                "DB_USER": OWNER,
                 # The load balancer, and the console when it asks the API for somebody.
                 "TRUSTED_PROXIES": config.network.cidr,
             },

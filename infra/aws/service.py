@@ -6,6 +6,7 @@ import pulumi_aws as aws
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from infra import contract
+from infra.aws.capacity import capacity
 from infra.aws.containers import Container
 from infra.aws.database import MIGRATION_SETTINGS
 from infra.aws.edge import DRAIN_SECONDS, Edge
@@ -31,6 +32,8 @@ LIVENESS = {Role.API: "/health", Role.WORKER: "/metrics", Role.CONSOLE: "/health
 COLLECTOR_MEMORY = 128
 MEASURED = (Role.API, Role.WORKER)
 """The console has no metrics of its own."""
+MIGRATING = (*MIGRATION_SETTINGS, "DATABASE_APP_URL", "DATABASE_OPERATOR_URL")
+"""What the container that migrates is given: the owner's, and the logins that it makes."""
 WITH_HEADS = (Role.WORKER,)
 """Who signs the ledger's heads."""
 
@@ -120,7 +123,7 @@ class Service(ComponentResource):
                     image=args.image,
                     command=("migrate",),
                     environment=args.environment,
-                    secrets=secrets,
+                    secrets={name: secret for name, secret in secrets.items() if name in MIGRATING},
                     essential=False,  # it ends, and the others go on
                 )
             )
@@ -202,7 +205,7 @@ class Service(ComponentResource):
             cluster=args.network.cluster.arn,
             task_definition=self._task,
             desired_count=1 if canary else max(config.size(role).min, 1),
-            capacity_provider_strategies=_capacity(role, spot=config.release.spot),
+            capacity_provider_strategies=capacity(role, spot=config.release.spot),
             platform_version="1.4.0",
             network_configuration={
                 "subnets": args.network.subnets[Tier.TASKS],
@@ -231,20 +234,6 @@ class Service(ComponentResource):
                 depends_on=[*self._waits_for, *needed, args.network.cluster.capacity],
             ),
         )
-
-
-def _capacity(role: Role, *, spot: bool) -> list[aws.ecs.ServiceCapacityProviderStrategyArgsDict]:
-    if not spot:
-        return [{"capacity_provider": "FARGATE", "base": 0, "weight": 1}]
-    interruptible: aws.ecs.ServiceCapacityProviderStrategyArgsDict = {
-        "capacity_provider": "FARGATE_SPOT",
-        "base": 0,
-        "weight": 1,
-    }
-    if role is not Role.API:
-        return [interruptible]
-    # Of what answers people, one instance is nobody's to take away.
-    return [{"capacity_provider": "FARGATE", "base": 1, "weight": 0}, interruptible]
 
 
 def _listed(opts: ResourceOptions | None) -> list[Resource]:

@@ -86,7 +86,9 @@ class Task(ComponentResource):
 
     def _starts(self) -> Role:
         account, config, keys = self._account, self._args.config, self._args.keys
-        secrets = {name: secret for container in self._args.containers for name, secret in container.secrets.items()}
+        given = {name: secret for container in self._args.containers for name, secret in container.secrets.items()}
+        # Two fields of one secret are one resource.
+        secrets = {id(secret.arn): secret.arn for _, secret in sorted(given.items())}
         repositories = repository_arns(config, account)
         statements = [
             # The service gives a token for the registry as a whole, and takes no other resource.
@@ -109,7 +111,7 @@ class Task(ComponentResource):
             statements += [
                 Statement(
                     actions=["secretsmanager:GetSecretValue"],
-                    resources=[secret.arn for _, secret in sorted(secrets.items())],
+                    resources=list(secrets.values()),
                 ),
                 Statement(
                     actions=["kms:Decrypt"],

@@ -1,7 +1,7 @@
 """What an alarm is: one metric, or a sum over several, held against a limit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import pulumi_aws as aws
@@ -13,6 +13,9 @@ from infra.contract import Severity
 
 APPLICATION = "CloudBill"
 """The namespace that the collector writes to."""
+CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
+FIVE_MINUTES = 300
+BUSY_PERCENT = 80
 Missing = Literal["breaching", "notBreaching", "ignore"]
 Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
 
@@ -45,7 +48,6 @@ class Alarm:
     period_seconds: int = 60
     periods: int = 5
     missing: Missing = "notBreaching"
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def application(config: StackConfig, metric: str, service: str, statistic: str, **labels: str) -> Metric:

@@ -1,0 +1,61 @@
+"""What is watched of the payment business, and of what keeps it: the backups."""
+
+from collections.abc import Iterator
+
+from infra.aws.watching import CRITICAL, FIVE_MINUTES, WARNING, Alarm, Metric, application
+from infra.config import Role, StackConfig
+
+SIGN_IN_FAILURES_MOST = 50
+"""In five minutes, of the whole installation."""
+
+
+def business(config: StackConfig) -> Iterator[Alarm]:
+    """What our own code counts."""
+    for title, metric, service, statistic, labels, limit, says, runbook in (
+        ("sign-ins", "cloudbill_sign_in_failures_total", Role.API, "Sum", {}, SIGN_IN_FAILURES_MOST,
+         f"More than {SIGN_IN_FAILURES_MOST} sign-ins failed in five minutes: somebody may be guessing.", "sign-ins"),
+        ("webhooks", "cloudbill_webhook_events_total", Role.WORKER, "Sum", {"state": "parked"}, 0,
+         "An event of the payment provider could not be applied and is parked.", "webhooks"),
+        ("jobs-parked", "cloudbill_jobs_parked", Role.API, "Maximum", {}, 0,
+         "A job failed for good and waits for a replay.", "jobs-parked"),
+        ("double-payments", "cloudbill_double_payments_total", Role.WORKER, "Sum", {}, 0,
+         "A purchase was paid twice; the second payment was refunded.", "double-payments"),
+    ):  # fmt: skip
+        yield Alarm(
+            title=title,
+            severity=WARNING,
+            says=says,
+            metrics={"m": application(config, metric, service, statistic, **labels)},
+            limit=limit,
+            period_seconds=FIVE_MINUTES,
+            periods=1,
+            runbook=runbook,
+        )
+    yield Alarm(
+        title="reconciliation",
+        severity=CRITICAL,
+        says="Usage could not be reconciled by our fault: credits may be spent unseen until callers try again.",
+        # The collector sends this one for answers of 5xx only.
+        metrics={
+            "m": application(config, "cloudbill_http_requests_total", Role.API, "Sum", route="/api/usage/reconcile")
+        },
+        limit=0,
+        period_seconds=FIVE_MINUTES,
+        periods=1,
+        runbook="reconciliation",
+    )
+
+
+def backups() -> Iterator[Alarm]:
+    """AWS Backup's jobs; the events tell which one."""
+    for title in ("BackupJobsFailed", "CopyJobsFailed", "RestoreJobsFailed"):
+        yield Alarm(
+            title=f"{title.removesuffix('JobsFailed').lower()}-failed",
+            severity=WARNING,
+            says="A backup, a copy or a restore test failed.",
+            metrics={"m": Metric(namespace="AWS/Backup", name=f"NumberOf{title}", dimensions={}, statistic="Sum")},
+            limit=0,
+            period_seconds=3600,
+            periods=1,
+            runbook="backup-failed",
+        )
