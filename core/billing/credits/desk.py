@@ -35,6 +35,7 @@ Claim = tuple[type[Call] | type[Reservation], UUID, str]
 
 MAX_GROUP = 128
 MAX_PREPARATIONS = 3
+PREPARATIONS_AT_ONCE = 4
 MAX_WAITING = 2_000
 GROUP_LOCK_TIMEOUT_MS = 200
 ALONE_LOCK_TIMEOUT_MS = 1_000
@@ -91,6 +92,8 @@ class ChargeDesk:
         self._url = url
         self._prepare = prepare
         self._preparing: set[asyncio.Task[None]] = set()
+        self._lacking: dict[tuple[UUID, UUID | str], list[_Member]] = {}
+        self._preparations = asyncio.Semaphore(PREPARATIONS_AT_ONCE)
         self._max_group = max_group
         self._max_waiting = max_waiting
         self._lanes = lanes
@@ -210,22 +213,33 @@ class ChargeDesk:
             self._slow_tenants.discard(member.tenant_id)
             self._finish(member, OutcomeUnknown() if member.lost else _nothing_booked())
 
-    async def _prepare_and_retry(self, member: _Member, lacking: NotPrepared) -> None:
+    def _await_preparation(self, member: _Member, lacking: NotPrepared) -> None:
+        """What many lack is made once, and they go on together."""
+        place = (member.tenant_id, lacking.what)
+        waiting = self._lacking.setdefault(place, [])
+        waiting.append(member)
+        if len(waiting) == 1:
+            task = asyncio.create_task(self._prepare_and_retry(place, lacking))
+            self._preparing.add(task)
+            task.add_done_callback(self._preparing.discard)
+
+    async def _prepare_and_retry(self, place: tuple[UUID, UUID | str], lacking: NotPrepared) -> None:
         try:
-            await self._prepare(member.request, lacking)
+            async with self._preparations:
+                await self._prepare(self._lacking[place][0].request, lacking)
         except Exception:
             _log.exception("not_prepared", lacking=str(lacking))
-            self._finish(member, _nothing_booked())
+            for member in self._lacking.pop(place):
+                self._finish(member, _nothing_booked())
         else:
-            self._groups.put(member)
+            for member in self._lacking.pop(place):
+                self._groups.put(member)
 
     def _finish(self, member: _Member, outcome: Outcome) -> None:
         if isinstance(outcome, NotPrepared):
             member.preparations += 1
             if member.preparations <= MAX_PREPARATIONS:
-                task = asyncio.create_task(self._prepare_and_retry(member, outcome))
-                self._preparing.add(task)
-                task.add_done_callback(self._preparing.discard)
+                self._await_preparation(member, outcome)
                 return
             outcome = _not_booked()
         self._unanswered -= 1

@@ -58,14 +58,18 @@ class KnownHold:
 
 
 class NotPrepared(Exception):
-    """Something has to be there first that nobody has needed before."""
+    """Something has to be there first that nobody has needed before; `what` names it within its tenant."""
+
+    def __init__(self, message: str, what: UUID | str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class AccountsMissing(NotPrepared):
     """The payer's accounts have to be opened."""
 
     def __init__(self, payer_id: UUID) -> None:
-        super().__init__(f"customer {payer_id} lacks accounts")
+        super().__init__(f"customer {payer_id} lacks accounts", payer_id)
         self.payer_id = payer_id
 
 
@@ -73,7 +77,7 @@ class CustomerMissing(NotPrepared):
     """A customer by the tenant's own id has to be made."""
 
     def __init__(self, user_id: str) -> None:
-        super().__init__("the tenant has no such customer yet")
+        super().__init__("the tenant has no such customer yet", user_id)
         self.user_id = user_id
 
 
