@@ -8,7 +8,8 @@ from infra.policies.reading import Stack, entries, items, opened
 
 IDENTITY = ("aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy", "aws:iam/userPolicy:UserPolicy")
 """Documents of what a role may do; all others belong to a resource and say who may use it."""
-ROLE = "aws:iam/role:Role"
+SAY_NO_ACCOUNT = {"events.amazonaws.com", "delivery.logs.amazonaws.com"}
+"""EventBridge writes to topics and log groups without saying for which account: a condition would refuse it."""
 
 
 def documents(resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:

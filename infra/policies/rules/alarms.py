@@ -4,7 +4,7 @@ import re
 
 from infra.graph import Resource
 from infra.policies.demand import NOT_TRUE, PRESENT, TRUE, at_least, between, matching, number, one_of
-from infra.policies.kinds import ALARM, ALERT, TOPIC
+from infra.policies.kinds import ALARM, ALERT, LOGS, TOPIC
 from infra.policies.reading import Stack, items, opened, rows, texts, value
 from infra.policies.rule import Finding, Found, Severity, each, judged, rule, some
 
@@ -18,29 +18,73 @@ UPTIME = "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig"
 BUDGET = "aws:budgets/budget:Budget"
 GCP_BUDGET = "gcp:billing/budget:Budget"
 PUSHED = "gcp:pubsub/subscription:Subscription"
-WATCHED = {
-    "5xx of the front": r"5XX|response_code_class=\\?\"500",
-    "the application's errors": r"cloudbill_http_requests|errors?-?rate|ErrorRate|HttpErrors|http_requests",
-    "the time of answers": r"TargetResponseTime|request_seconds|latenc",
-    "the database's CPU": r"AWS/RDS.*CPUUtilization|cloudsql.*cpu_utilization",
-    "the database's disk": r"FreeStorageSpace|disk_utilization|disk_bytes_used",
-    "the database's connections": r"DatabaseConnections|num_backends",
-    "the cache's memory": r"DatabaseMemoryUsagePercentage|(redis|memorystore)_googleapis_com.*memory",
-    "the cache's CPU": r"EngineCPUUtilization|(redis|memorystore)_googleapis_com.*cpu",
-    "services' CPU": r"AWS/ECS.*CPUUtilization|ECS/ContainerInsights.*Cpu|container_cpu_utilizations",
-    "services' memory": r"AWS/ECS.*MemoryUtilization|ECS/ContainerInsights.*Memory|container_memory_utilizations",
-    "instances that fail": r"UnHealthyHostCount|HealthyHostCount|check_passed|RunningTaskCount",
-    "backups that fail": r"[Bb]ackup.*[Ff]ail|NumberOfBackupJobsFailed|backup_failures|backup-failures",
-    "sign-ins that fail": r"sign_in_failures|SignInFailures|failed-sign-ins",
-    "payment events that fail": r"webhook",
-    "pools that run out": r"pool_connections|pool",
+WATCHED = (
+    ("5xx over 1 %", r"HTTPCode_Target_5XX_Count.*RequestCount|https_request_count.*> 0\.01", 2, 1),
+    ("errors over 5 %", r"HTTPCode_Target_4XX_Count.*RequestCount|cloudbill_http_requests_total.*> 0\.05", 1, 1),
+    (
+        "a p95 over 1 s",
+        r"TargetResponseTime.*\bp95\b|\bp95\b.*TargetResponseTime|quantile\(0\.95.*request_seconds",
+        1,
+        1,
+    ),
+    (
+        "a p99 over 1 s",
+        r"TargetResponseTime.*\bp99\b|\bp99\b.*TargetResponseTime|quantile\(0\.99.*request_seconds",
+        1,
+        1,
+    ),
+    ("the database out of reach", r"cloudbill_database_up", 1, 1),
+    ("the database itself", r"RDS DB Instance Event.*failure|cloudsql_googleapis_com:database_up", 1, 1),
+    ("the database's CPU", r"AWS/RDS.*CPUUtilization|CPUUtilization.*AWS/RDS|database_cpu_utilization", 1, 1),
+    ("the database's memory", r"FreeableMemory|database_memory_utilization", 1, 1),
+    ("the database's disk", r"FreeStorageSpace|database_disk_utilization", 1, 1),
+    ("the database's connections", r"DatabaseConnections|num_backends", 1, 1),
+    ("a slot that keeps the log", r"OldestReplicationSlotLag", 1, 0),
+    ("pools that run out", r"pool_connections", 2, 1),
+    ("the cache out of reach", r"cloudbill_cache_up", 1, 1),
+    ("the cache's CPU", r"EngineCPUUtilization|(redis|memorystore)_googleapis_com:\w*cpu", 2, 1),
+    ("the cache's memory", r"DatabaseMemoryUsage|(redis|memorystore)_googleapis_com:\w*memory", 2, 1),
+    ("services' CPU", r"AWS/ECS.*CPUUtilization|CPUUtilization.*AWS/ECS|container_cpu_utilizations", 3, 1),
+    ("services' memory", r"AWS/ECS.*MemoryUtilization|MemoryUtilization.*AWS/ECS|container_memory_utilizations", 3, 1),
+    ("instances that fail", r"\bUnHealthyHostCount|check_passed", 2, 4),
+    ("no instance at all", r"\bHealthyHostCount|check_passed", 2, 4),
+    ("no worker", r"RunningTaskCount|container_\w+_utilizations", 1, 1),
+    ("tasks that fail", r"SERVICE_DEPLOYMENT_FAILED|job_completed_execution_count", 1, 1),
+    ("backups that fail", r"NumberOfBackupJobsFailed|backup_failures", 1, 1),
+    ("copies and restores that fail", r"NumberOf(Copy|Restore)JobsFailed|schedule_failures", 2, 1),
+    ("deployments", r"ECS Deployment State Change|\(Service\|WorkerPool\|Job\)", 1, 1),
+    ("maintenance", r"RDS DB Instance Event.*maintenance|system_event", 1, 1),
+    ("scaling", r"Scaling Activity State Change|container_instance_count", 1, 1),
+    ("sign-ins that fail", r"sign_in_failures", 1, 1),
+    ("payment events that fail", r"webhook_events", 1, 1),
+    ("payments made twice", r"double_payments", 1, 1),
+    ("jobs that failed for good", r"jobs_parked", 1, 1),
+    ("usage that is not reconciled", r"/api/usage/reconcile", 1, 1),
+    ("a way out without ports", r"ErrorPortAllocation|nat_dropped", 0, 1),
+    ("certificates that end", r"DaysToExpiry|ssl_cert_expires", 0, 1),
+)
+"""What OPS-3 and the payment business name, how an alarm on it is known on either cloud, and how many each needs:
+AWS renews and watches certificates itself and counts NAT ports in its own dashboard.
+"""
+MOST = {
+    r"^(CPUUtilization|MemoryUtilization|EngineCPUUtilization|DatabaseMemoryUsagePercentage)$": 80,
+    r"^DatabaseConnections$": 150,
+    r"^TargetResponseTime$": 1,
+    r"^(UnHealthyHostCount|NumberOf\w+JobsFailed)$": 0,
+    r"^cloudbill_(sign_in_failures_total)$": 50,
+    r"^cloudbill_(webhook_events_total|jobs_parked|double_payments_total|http_requests_total)$": 0,
+    r"^HTTPCode_Target_5XX_Count$": 10,
+    r"RequestCount": 5,
+    r"pool_connections": 90,
+    r"^OldestReplicationSlotLag$": 100 * 1024**3,
 }
-"""What OPS-3 names, and how an alarm on it can be known on either cloud."""
-SHARES = {
-    r"[Cc]pu_?[Uu]tili[sz]ation|CPUUtilization": 80,
-    r"MemoryUtili[sz]ation|memory_utilization|memory_usage_ratio|DatabaseMemoryUsagePercentage": 80,
+"""Metrics of an alarm -> the most that may pass in silence."""
+LEAST = {
+    r"^(HealthyHostCount|RunningTaskCount|cloudbill_database_up|cloudbill_cache_up)$": 1,
+    r"^FreeableMemory$": 256 * 1024**2,
+    r"^FreeStorageSpace$": 2 * 1024**3,
 }
-
+"""The same, where less is worse."""
 CLASSES = {"critical": "CRITICAL", "warning": "WARNING", "info": None}
 """Class -> how Google names it; it has no name for news."""
 
@@ -50,10 +94,12 @@ def _written(resource: Resource) -> str:
 
 
 def _all_watched(stack: Stack) -> Found:
-    written = [_written(found) for found in stack.of(ALARM, COMPOSITE, ALERT, EVENT_RULE)]
-    for what, pattern in WATCHED.items():
-        if not any(re.search(pattern, text, re.S) for text in written):
-            yield Finding(stack.graph.stack, f"add an alarm on {what}")
+    written = [_written(found) for found in stack.of(ALARM, ALERT, EVENT_RULE)]
+    for what, pattern, on_aws, on_gcp in WATCHED:
+        least = on_aws if stack.graph.cloud == "aws" else on_gcp
+        found = sum(bool(re.search(pattern, text, re.S)) for text in written)
+        if found < least:
+            yield Finding(stack.graph.stack, f"watch {what}: {found} alarms or events do, {least} are needed")
 
 
 def _tells_somebody(stack: Stack) -> Found:
@@ -99,12 +145,28 @@ def _runbooks(stack: Stack) -> Found:
 
 
 def _limits(stack: Stack) -> Found:
-    """A share that alarms is what OPS-3 says."""
     for alarm in stack.of(ALARM):
-        for pattern, most in SHARES.items():
-            found = number(alarm.inputs.get("threshold"))
-            if re.search(pattern, str(alarm.inputs.get("metricName"))) and found is not None and found > most:
-                yield Finding(alarm.name, f"set threshold to {most} or less")
+        metrics = [alarm.inputs.get("metricName")]
+        metrics += [value(query, "metric.metricName") for query in rows(alarm.inputs.get("metricQueries"))]
+        named = " ".join(str(metric) for metric in metrics if metric)
+        found, below = number(alarm.inputs.get("threshold")), "Less" in str(alarm.inputs.get("comparisonOperator"))
+        if found is None:
+            continue
+        allowed = [limit for pattern, limit in (LEAST if below else MOST).items() if re.search(pattern, named)]
+        if allowed and not below and found > min(allowed):
+            yield Finding(alarm.name, f"set threshold to {min(allowed)} or less")
+        if allowed and below and found < max(allowed):
+            yield Finding(alarm.name, f"set threshold to {max(allowed)} or more")
+    for alert in stack.of(ALERT):
+        for condition in rows(alert.inputs.get("conditions")):
+            most = number(value(condition, "conditionThreshold.thresholdValue"))
+            if most is not None and "check_passed" in str(value(condition, "conditionThreshold.filter")) and most > 3:
+                yield Finding(alert.name, "set thresholdValue to 3 places or fewer")
+            asked = value(condition, "conditionPrometheusQueryLanguage")
+            if asked and value(asked, "disableMetricValidation") is not True:
+                yield Finding(
+                    alert.name, "set disableMetricValidation: on an empty project its metric is not there yet"
+                )
 
 
 def _three_classes(stack: Stack) -> Found:
@@ -113,11 +175,8 @@ def _three_classes(stack: Stack) -> Found:
         if len(topics) < 3:
             yield Finding(stack.graph.stack, "make a topic each for critical, warning and info")
         for topic in topics:
-            heard = stack.referring(topic, SUBSCRIPTION, "topic")
-            if not heard and not any(
-                topic in stack.targets(found.inputs)
-                for found in stack.of(ALARM, EVENT_RULE, "aws:cloudwatch/eventTarget:EventTarget")
-            ):
+            rings = stack.referring(topic, ALARM, "alarmActions[]")
+            if rings and not stack.referring(topic, SUBSCRIPTION, "topic"):
                 yield Finding(topic.name, "subscribe somebody to it")
     else:
         classes = {str(value(alert.inputs, "userLabels.class")) for alert in stack.of(ALERT)}
@@ -143,6 +202,8 @@ def _spending(stack: Stack) -> Found:
         ):
             yield Finding(budget.name, "tell somebody at 80 and at 100 %: notifications")
         for found in rows(budget.inputs.get("notifications")):
+            if (share := number(found.get("threshold"))) is None or share > 100:
+                yield Finding(budget.name, "tell somebody at 100 % at the latest: notifications[].threshold")
             if not items(found.get("subscriberEmailAddresses")) and not items(found.get("subscriberSnsTopicArns")):
                 yield Finding(budget.name, "name somebody in each of notifications")
     for budget in stack.of(GCP_BUDGET):
@@ -159,6 +220,19 @@ def _rules_on(stack: Stack) -> Found:
             yield Finding(found.name, "say in eventPattern what it is about")
         if not stack.referring(found, "aws:cloudwatch/eventTarget:EventTarget", "rule"):
             yield Finding(found.name, "add an EventTarget: nobody is told")
+
+
+def _news_arrives(stack: Stack) -> Found:
+    for target in stack.of("aws:cloudwatch/eventTarget:EventTarget"):
+        group = stack.target(target.inputs.get("arn"))
+        if group is not None and group.type == LOGS:
+            grants = stack.of("aws:cloudwatch/logResourcePolicy:LogResourcePolicy")
+            if not any(group in stack.targets(grant.inputs) for grant in grants):
+                yield Finding(group.name, "let EventBridge write to it: a LogResourcePolicy")
+    for channel in stack.of(CHANNEL):
+        topic = stack.target(value(channel.inputs, "labels.topic"))
+        if topic is not None and not stack.referring(topic, PUSHED, "topic"):
+            yield Finding(topic.name, "keep what it is told: a Subscription")
 
 
 RULES = (
@@ -192,8 +266,8 @@ RULES = (
     ),
     rule(
         "alarms.as-agreed",
-        "Alarms fire where it was agreed: CPU and memory over 80 %.",
-        judged(_limits, ALARM),
+        "Alarms fire where it was agreed: CPU and memory over 80 %, one second, 150 connections.",
+        judged(_limits, ALARM, ALERT),
         source="OPS-3",
         severity=Severity.MEDIUM,
     ),
@@ -228,6 +302,7 @@ RULES = (
         "alarms.events-told",
         "Deployments, maintenance and failed backups are told as they happen.",
         judged(_rules_on, EVENT_RULE),
+        judged(_news_arrives, "aws:cloudwatch/eventTarget:EventTarget", CHANNEL),
         each(CHANNEL, "enabled", TRUE.or_absent()),
         each(CHANNEL, "forceDelete", NOT_TRUE),
         each(PUSHED, "messageRetentionDuration", at_least(86_400)),

@@ -36,6 +36,7 @@ from infra.policies.rules.database import is_primary
 SCALING_TARGET = "aws:appautoscaling/target:Target"
 SCALING = "aws:appautoscaling/policy:Policy"
 MOUNT = "aws:efs/mountTarget:MountTarget"
+CAPACITY = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
 IN_PRODUCTION = ("production",)
 NEEDED = {"ECSServiceAverageCPUUtilization": 70, "ECSServiceAverageMemoryUtilization": 80}
 MOST = by_environment({"production": between(2, 10), "staging": between(1, 5), "development": between(1, 3)})
@@ -111,12 +112,12 @@ def _steady_releases(stack: Stack) -> Found:
 
 def _answers_health(stack: Stack) -> Found:
     for container in containers(stack):
-        serves = container.name in ("api", "console", "worker") and not container.migrates
+        serves = container.name in ("api", "console", "worker", "collector") and not container.migrates
         if not serves:
             continue
         if container.resource.type == TASK:
             check = container.definition.get("healthCheck")
-            if container.name != "worker" and not value(check, "command"):
+            if container.name in ("api", "console") and not value(check, "command"):
                 yield Finding(container.resource.name, f"give {container.name} a healthCheck")
             elif check and not (
                 at_most(60).holds(check.get("interval"), stack) and between(1, 10).holds(check.get("retries"), stack)
@@ -152,6 +153,15 @@ def _interruptible(stack: Stack) -> Found:
         ]
         if "FARGATE_SPOT" in named or (not named and service.inputs.get("launchType") != "FARGATE"):
             yield Finding(service.name, "run it on FARGATE: an instance of FARGATE_SPOT goes at two minutes' notice")
+
+
+def _not_by_default(stack: Stack) -> Found:
+    for capacity in stack.of(CAPACITY):
+        defaults = [
+            found.get("capacityProvider") for found in rows(capacity.inputs.get("defaultCapacityProviderStrategies"))
+        ]
+        if defaults != ["FARGATE"] or "FARGATE" not in items(capacity.inputs.get("capacityProviders")):
+            yield Finding(capacity.name, "let FARGATE be what runs where nothing else is said")
 
 
 def _folder_in_each_zone(stack: Stack) -> Found:
@@ -193,6 +203,13 @@ def _whole_task(stack: Stack) -> Found:
             and value(container.definition, "resources.limits.memory")
         ):
             yield Finding(container.resource.name, f"say in resources.limits what {container.name} may take")
+
+
+def _all_traffic(stack: Stack) -> Found:
+    for service in stack.of(RUN):
+        shares = [number(found.get("percent")) or 0 for found in rows(service.inputs.get("traffics"))]
+        if sum(shares) != 100:
+            yield Finding(service.name, f"let the percents of traffics be 100 together: they are {sum(shares):g}")
 
 
 RULES = (
@@ -286,6 +303,7 @@ RULES = (
         "availability.not-interruptible",
         "In production nothing runs on instances that are taken away.",
         judged(_interruptible, ECS),
+        judged(_not_by_default, CAPACITY),
         source="AWS-2; COST-3",
         environments=IN_PRODUCTION,
     ),
@@ -319,7 +337,7 @@ RULES = (
     rule(
         "availability.releases-by-traffic",
         "All requests go to a release that is named or the newest, and to no old one.",
-        each(RUN, "traffics[].percent", between(1, 100)),
+        judged(_all_traffic, RUN),
         each(
             RUN, "traffics[].type", matching("^TRAFFIC_TARGET_ALLOCATION_TYPE_(LATEST|REVISION)$", "LATEST or REVISION")
         ),

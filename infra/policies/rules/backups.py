@@ -9,6 +9,7 @@ from infra.policies.demand import (
     by_environment,
     matching,
     none_of,
+    number,
     one_of,
     refers_to,
 )
@@ -53,6 +54,11 @@ def _planned(stack: Stack) -> Found:
             kept = value(entry, "lifecycle.deleteAfter")
             if not KEPT.holds(kept, stack):
                 yield Finding(plan.name, f"keep backups {KEPT.wording(stack)} days: lifecycle.deleteAfter is {kept}")
+            for copy in rows(entry.get("copyActions")):
+                if not KEPT.holds(value(copy, "lifecycle.deleteAfter"), stack):
+                    yield Finding(
+                        plan.name, f"keep copies {KEPT.wording(stack)} days: copyActions[].lifecycle.deleteAfter"
+                    )
             if not entry.get("schedule"):
                 yield Finding(plan.name, "set a schedule")
             if stack.environment == "production" and not items(entry.get("copyActions")):
@@ -76,7 +82,15 @@ def _held(stack: Stack) -> Found:
             yield Finding(vault.name, "lock it: a VaultLockConfiguration with minRetentionDays")
         if vault.inputs.get("forceDestroy"):
             yield Finding(vault.name, "set forceDestroy to false")
+    longest = [
+        number(value(entry, "lifecycle.deleteAfter")) or 0
+        for plan in stack.of(PLAN)
+        for entry in rows(plan.inputs.get("rules"))
+    ]
     for lock in stack.of(LOCK):
+        most = number(lock.inputs.get("maxRetentionDays"))
+        if most is not None and most < max(longest, default=0):
+            yield Finding(lock.name, f"set maxRetentionDays to {max(longest):g} or more: the plan keeps as long")
         if not at_least(7).holds(lock.inputs.get("minRetentionDays"), stack):
             yield Finding(lock.name, "set minRetentionDays to 7 or more")
     for vault in stack.of(GCP_VAULT):
@@ -102,8 +116,12 @@ def _tried(stack: Stack) -> Found:
         for plan in stack.of(RESTORE_PLAN):
             if not plan.inputs.get("scheduleExpression"):
                 yield Finding(plan.name, "set scheduleExpression")
-            if not stack.of(RESTORE_SELECTION):
-                yield Finding(plan.name, "add a RestoreTestingSelection: a plan alone restores nothing")
+            tested = {found.inputs.get("protectedResourceType") for found in stack.of(RESTORE_SELECTION)}
+            for kind, word in ((RDS, "RDS"), (EFS, "EFS")):
+                if stack.of(kind) and word not in tested:
+                    yield Finding(plan.name, f"add a RestoreTestingSelection of {word}: a plan alone restores nothing")
+            if not at_least(1).holds(value(plan.inputs, "recoveryPointSelection.selectionWindowDays"), stack):
+                yield Finding(plan.name, "set recoveryPointSelection.selectionWindowDays to 1 or more")
     elif not any(str(value(job.inputs, "httpTarget.uri")).endswith(":run") for job in stack.of(SCHEDULED)):
         yield Finding(stack.graph.stack, "add a scheduled Job that runs the drill")
 

@@ -56,7 +56,7 @@ def _encrypted_well(stack: Stack) -> Found:
             )
             for key, allowed in asked:
                 found = items(way.inputs.get(f"{tunnel}{key}"))
-                if not found or not set(found) <= allowed:
+                if not found or not {str(one) for one in found} <= {str(one) for one in allowed}:
                     yield Finding(way.name, f"set {tunnel}{key} to {sorted(map(str, allowed))[0]}")
             if not is_secret(way.inputs.get(f"{tunnel}PresharedKey")):
                 yield Finding(way.name, f"give {tunnel}PresharedKey as a secret")

@@ -4,7 +4,7 @@ import re
 
 from infra.policies.containers import KINDS, containers
 from infra.policies.demand import NOT_TRUE, PRESENT, TRUE, at_least, matching, one_of
-from infra.policies.kinds import ARTIFACTS, ECR, ECS, LOGS, TASK
+from infra.policies.kinds import ARTIFACTS, ECR, ECS, LOGS, POOL, RUN, RUN_JOB, TASK
 from infra.policies.reading import Stack, entries, items, opened, rows, value
 from infra.policies.rule import Finding, Found, Severity, companion, each, judged, rule
 
@@ -91,8 +91,27 @@ def _old_images_go(stack: Stack) -> Found:
             "cleanupPolicyDryRun"
         ):
             yield Finding(repository.name, "let old images go: a cleanup policy of action DELETE, no dry run")
+        if any(found.get("action") == "DELETE" and not found.get("condition") for found in policies):
+            yield Finding(repository.name, "say in a condition which images go: without one all do that none keeps")
         if not any(at_least(5).holds(value(found, "mostRecentVersions.keepCount"), stack) for found in keeps):
             yield Finding(repository.name, "keep 5 versions or more to go back to: a cleanup policy of action KEEP")
+
+
+def _only_the_worker_writes(stack: Stack) -> Found:
+    for container in containers(stack, TASK):
+        for mount in rows(container.definition.get("mountPoints")):
+            if (container.name in ("api", "console")) is not bool(mount.get("readOnly")):
+                yield Finding(
+                    container.resource.name, f"set readOnly of the mount of {container.name} as its part asks"
+                )
+    for kind, path in ((RUN, "template.volumes"), (POOL, "template.volumes"), (RUN_JOB, "template.template.volumes")):
+        for resource in stack.of(kind):
+            for volume in rows(value(resource.inputs, path)):
+                bucket = entries(volume.get("gcs"))
+                if bucket and (bucket.get("readOnly") is True) is (kind == POOL):
+                    yield Finding(
+                        resource.name, f"set gcs.readOnly of {volume.get('name')} to {str(kind != POOL).lower()}"
+                    )
 
 
 RULES = (
@@ -146,6 +165,12 @@ RULES = (
         each(ACCESS_POINT, "rootDirectory.creationInfo.permissions", matching("^0?7[05][05]$", "0750 or less")),
         each(ACCESS_POINT, "rootDirectory.creationInfo.permissions", matching("0$", "closed to others")),
         source="EFS.3; EFS.4",
+    ),
+    rule(
+        "containers.only-the-worker-writes",
+        "The ledger's signed heads are written by the worker, never by what answers the public.",
+        judged(_only_the_worker_writes, TASK, RUN, POOL, RUN_JOB),
+        source="CRED-5; INF-3",
     ),
     rule(
         "images.scanned",

@@ -14,6 +14,7 @@ from infra.policies.demand import (
     none_of,
     number,
     one_of,
+    refers_to,
 )
 from infra.policies.kinds import ELASTICACHE, RDS, RDS_PARAMETERS, REDIS, SQL, VALKEY
 from infra.policies.reading import Stack, rows, value
@@ -53,6 +54,14 @@ def _grows(stack: Stack) -> Found:
             yield Finding(instance.name, "set settings.diskAutoresize to true, or a full disk stops it")
         elif most is not None and most != 0 and most <= (first or 0):
             yield Finding(instance.name, "set settings.diskAutoresizeLimit above settings.diskSize")
+
+
+def _both_logs(stack: Stack) -> Found:
+    for group in stack.of(ELASTICACHE):
+        kinds = {found.get("logType") for found in rows(group.inputs.get("logDeliveryConfigurations"))}
+        for kind in ("slow-log", "engine-log"):
+            if kind not in kinds:
+                yield Finding(group.name, f"deliver the {kind}: logDeliveryConfigurations")
 
 
 def _cache_user_of_valkey(stack: Stack) -> Found:
@@ -220,6 +229,7 @@ RULES = (
         setting(
             "aws:elasticache/parameterGroup:ParameterGroup", "parameters", "maxmemory-policy", one_of("volatile-lru")
         ),
+        each(ELASTICACHE, "parameterGroupName", refers_to("aws:elasticache/parameterGroup:ParameterGroup")),
         each(REDIS, "redisConfigs.maxmemory-policy", one_of("volatile-lru")),
         source="DATA-1; AWS-4; GCP-2",
         severity=Severity.MEDIUM,
@@ -227,6 +237,7 @@ RULES = (
     rule(
         "database.cache-logged",
         "Slow commands and the engine's own log of the cache are kept.",
+        judged(_both_logs, ELASTICACHE),
         each(ELASTICACHE, "logDeliveryConfigurations[].destination", PRESENT),
         each(ELASTICACHE, "logDeliveryConfigurations[].destinationType", one_of("cloudwatch-logs")),
         source="AWS-4; OPS-4; https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Log_Delivery.html",

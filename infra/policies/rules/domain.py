@@ -1,6 +1,6 @@
 """Names: whose they are, who may certify them, and that nobody forges them."""
 
-from infra.policies.demand import PRESENT, TRUE, between, none_of, one_of
+from infra.policies.demand import PRESENT, TRUE, at_least, between, none_of, one_of
 from infra.policies.kinds import ZONE
 from infra.policies.reading import Stack, entries, rows, texts
 from infra.policies.rule import Finding, Found, Severity, each, judged, rule
@@ -35,6 +35,8 @@ def _signed(stack: Stack) -> Found:
         for key in rows(signing.get("defaultKeySpecs")):
             if str(key.get("algorithm", "")).upper() in SHARES:
                 yield Finding(zone.name, "sign by ECDSA, not by RSASHA1")
+            if not at_least(256).holds(key.get("keyLength"), stack):
+                yield Finding(zone.name, "sign with keys of 256 bits or more: defaultKeySpecs[].keyLength")
 
 
 RULES = (

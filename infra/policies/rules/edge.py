@@ -83,6 +83,13 @@ def _strangers_refused(stack: Stack) -> Found:
             yield Finding(routes.name, "answer unknown hosts with a redirect by default")
 
 
+def _redirects_are_https(stack: Stack) -> Found:
+    for routes in stack.of(URL_MAP):
+        redirect = entries(routes.inputs.get("defaultUrlRedirect"))
+        if redirect and redirect.get("httpsRedirect") is not True:
+            yield Finding(routes.name, "set defaultUrlRedirect.httpsRedirect to true")
+
+
 def _only_web_ports(stack: Stack) -> Found:
     for listener in stack.of(LISTENER):
         wanted = {443: "HTTPS", 80: "HTTP"}.get(listener.inputs.get("port") or 0)
@@ -114,6 +121,7 @@ RULES = (
         "edge.https-only",
         "HTTP is answered with a permanent redirect to HTTPS, and with nothing else.",
         judged(_http_only_redirects, LISTENER, HTTP_PROXY),
+        judged(_redirects_are_https, URL_MAP),
         source="INF-2; AWS-2; ELB.1; API-3",
         severity=Severity.CRITICAL,
     ),

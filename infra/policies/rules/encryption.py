@@ -29,6 +29,7 @@ from infra.policies.rule import Finding, Found, Severity, companion, each, judge
 
 S3_ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 VAULT = "aws:backup/vault:Vault"
+GCP_VAULT = "gcp:backupdisasterrecovery/backupVault:BackupVault"
 TRAIL = "aws:cloudtrail/trail:Trail"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 
@@ -103,6 +104,7 @@ RULES = (
         each(LOGS, "kmsKeyId", OWN_KEY),
         each(LOG_BUCKET, "cmekSettings.kmsKeyName", OWN_KEY),
         each(TRAIL, "kmsKeyId", OWN_KEY),
+        each("aws:cfg/deliveryChannel:DeliveryChannel", "s3KmsKeyArn", OWN_KEY),
         source="INF-2; CloudTrail.2; CIS AWS 3.5",
     ),
     rule(
@@ -129,6 +131,7 @@ RULES = (
         "encryption.backups",
         "Vaults of backups are encrypted with the stack's own key.",
         each(VAULT, "kmsKeyArn", OWN_KEY),
+        each(GCP_VAULT, "encryptionConfig.kmsKeyName", OWN_KEY),
         source="DR-1; INF-2; Backup.1",
         severity=Severity.CRITICAL,
     ),

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.graph import Resource
-from infra.policies.demand import ABSENT, PRESENT, at_most, matching, one_of
-from infra.policies.kinds import ALB, ECS, EGRESS, GCP_FIREWALL, GROUP, INGRESS, RDS
+from infra.policies.demand import ABSENT, PRESENT, at_most, matching, one_of, refers_to
+from infra.policies.kinds import ALB, ECS, EGRESS, ELASTICACHE, ENDPOINT, GCP_FIREWALL, GROUP, INGRESS, RDS
 from infra.policies.reading import Stack, items, rows, texts, value
 from infra.policies.rule import Finding, Found, Severity, each, judged, rule
 
@@ -34,7 +34,8 @@ def _world_only_to_the_edge(stack: Stack) -> Found:
         elif way.inputs.get("fromPort") not in WEB_PORTS:
             yield Finding(way.name, "open 80 and 443 only")
     for way in stack.of(GCP_FIREWALL):
-        if way.inputs.get("direction") != "EGRESS" and way.inputs.get("allows"):
+        tunnel = bool(stack.of("gcp:compute/vPNTunnel:VPNTunnel")) and not _is_open(way)
+        if way.inputs.get("direction") != "EGRESS" and way.inputs.get("allows") and not tunnel:
             yield Finding(
                 way.name, "remove it: requests come from the load balancer beside the network, not through it"
             )
@@ -52,15 +53,23 @@ def _one_port(stack: Stack) -> Found:
                 yield Finding(way.name, f"allows {allowed}: name tcp and single ports")
 
 
+def _is_the_bridges(stack: Stack, way: Resource) -> bool:
+    """The other cloud has no groups here: while its VPN is open, what is labelled so names its network."""
+    until = value(way.inputs, "tags.until")
+    return bool(until) and bool(stack.of("aws:ec2/vpnConnection:VpnConnection")) and not _is_open(way)
+
+
 def _group_to_group(stack: Stack) -> Found:
     edge = _balancer_groups(stack)
     for way in stack.of(INGRESS):
         inner = stack.target(way.inputs.get("securityGroupId")) not in edge
         referred = stack.target(way.inputs.get("referencedSecurityGroupId"))
+        if _is_the_bridges(stack, way):
+            continue
         if inner and (referred is None or referred.type != GROUP):
             yield Finding(way.name, "name the other group in referencedSecurityGroupId, not addresses")
     for way in stack.of(EGRESS):
-        to_all = _is_open(way) and way.inputs.get("fromPort") == 443
+        to_all = (_is_open(way) and way.inputs.get("fromPort") == 443) or _is_the_bridges(stack, way)
         if not to_all and stack.target(way.inputs.get("referencedSecurityGroupId")) is None:
             yield Finding(way.name, "name the other group in referencedSecurityGroupId, not addresses")
 
@@ -166,6 +175,10 @@ def _ways_lead_from_our_own(stack: Stack) -> Found:
                     yield Finding(resource.name, f"give it a security group of its own: {group.name} is another's")
 
 
+def _is_interface(_: Stack, endpoint: Resource) -> bool:
+    return endpoint.inputs.get("vpcEndpointType") == "Interface"
+
+
 RULES = (
     rule(
         "firewall.world-only-to-the-edge",
@@ -251,8 +264,11 @@ RULES = (
     ),
     rule(
         "firewall.own-groups",
-        "Load balancer, database and each service stand in a security group of their own.",
+        "Load balancer, database, cache, folders and each service stand in a security group of their own.",
         judged(_ways_lead_from_our_own, ALB, RDS, ECS),
+        each(ELASTICACHE, "securityGroupIds[]", refers_to(GROUP)),
+        each("aws:efs/mountTarget:MountTarget", "securityGroups[]", refers_to(GROUP)),
+        each(ENDPOINT, "securityGroupIds[]", refers_to(GROUP), when=_is_interface),
         source="INF-3; AWS-1",
     ),
 )

@@ -23,7 +23,7 @@ from infra.policies.kinds import (
 )
 from infra.policies.reading import Stack, entries, items, value
 from infra.policies.rule import Finding, Found, Severity, each, judged, none, rule, setting
-from infra.policies.statements import IDENTITY, everywhere, in_resource, principals
+from infra.policies.statements import IDENTITY, SAY_NO_ACCOUNT, everywhere, in_resource, principals
 
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 CUSTOM_ROLE = "gcp:projects/iAMCustomRole:IAMCustomRole"
@@ -48,7 +48,7 @@ def _actions(statement: dict[str, Any]) -> list[str]:
 
 
 def _is_bound(statement: dict[str, Any]) -> bool:
-    return bool(statement.get("Condition"))
+    return any(entries(keys) for keys in entries(statement.get("Condition")).values())
 
 
 def _star_on_star(stack: Stack) -> Found:
@@ -205,7 +205,8 @@ def _written_by_services(stack: Stack) -> Found:
         if resource.type in (*IDENTITY, IAM_ROLE, KMS) or "Service" not in entries(statement.get("Principal")):
             continue
         bound = str(statement.get("Condition"))
-        if "aws:SourceAccount" not in bound and "aws:SourceArn" not in bound:
+        says_no_account = set(principals(statement)) <= SAY_NO_ACCOUNT and "*" not in items(statement.get("Resource"))
+        if "aws:SourceAccount" not in bound and "aws:SourceArn" not in bound and not says_no_account:
             yield Finding(
                 resource.name, "bind services to this account: a Condition on aws:SourceAccount or aws:SourceArn"
             )
@@ -244,7 +245,8 @@ def _custom_roles(stack: Stack) -> Found:
         for permission in items(role.inputs.get("permissions")):
             if WIDE_PERMISSION.search(str(permission)):
                 yield Finding(role.name, f"take {permission} out: with it the account could give itself more")
-        destroying = [p for p in items(role.inputs.get("permissions")) if re.search(r"\.(delete|create)$", str(p))]
+        risky = re.compile(r"\.(delete|create|clone|restoreBackup)$")
+        destroying = [found for found in items(role.inputs.get("permissions")) if risky.search(str(found))]
         for grant in stack.referring(role, PROJECT_GRANT, "role"):
             if destroying and not value(grant.inputs, "condition.expression"):
                 yield Finding(
@@ -405,6 +407,7 @@ RULES = (
         "identity.calls-come-from-the-front",
         "A service whose caller is not checked takes calls from the load balancer only.",
         judged(_invokers, RUN),
+        each(RUN, "invokerIamDisabled", TRUE),
         each(TASK, "networkMode", one_of("awsvpc")),
         source="INF-3; GCP-1; ECS.17",
         severity=Severity.CRITICAL,

@@ -15,7 +15,7 @@ from infra.policies.demand import (
 from infra.policies.kinds import CRYPTO_KEY, KMS, KMS_ALIAS
 from infra.policies.reading import Stack, entries, items, value
 from infra.policies.rule import Finding, Found, Severity, companion, each, judged, rule
-from infra.policies.statements import in_resource, principals
+from infra.policies.statements import SAY_NO_ACCOUNT, in_resource, principals
 
 GRANT = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
 DAY = 86_400
@@ -62,8 +62,14 @@ def _services_are_bound(stack: Stack) -> Found:
             if "*" in who:
                 yield Finding(key.name, "name the principals of the key's policy: * is everybody")
             bound = str(conditions)
-            if "Service" in entries(statement.get("Principal")) and not any(
-                word in bound for word in ("aws:SourceAccount", "aws:SourceArn", "EncryptionContext", "kms:ViaService")
+            services = entries(statement.get("Principal")).get("Service")
+            if (
+                services
+                and not set(items(services)) <= SAY_NO_ACCOUNT
+                and not any(
+                    word in bound
+                    for word in ("aws:SourceAccount", "aws:SourceArn", "EncryptionContext", "kms:ViaService")
+                )
             ):
                 yield Finding(
                     key.name, "bind services to this account: a Condition on aws:SourceAccount or aws:SourceArn"

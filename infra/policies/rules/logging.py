@@ -19,6 +19,7 @@ VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 TRAIL = "aws:cloudtrail/trail:Trail"
 DETECTOR = "aws:guardduty/detector:Detector"
+FEATURE = "aws:guardduty/detectorFeature:DetectorFeature"
 RECORDER = "aws:cfg/recorder:Recorder"
 RECORDER_STATUS = "aws:cfg/recorderStatus:RecorderStatus"
 CHANNEL = "aws:cfg/deliveryChannel:DeliveryChannel"
@@ -101,6 +102,19 @@ def _sinks_carry(stack: Stack) -> Found:
             yield Finding(sink.name, "exclude nothing")
 
 
+def _features(stack: Stack) -> Found:
+    """What GuardDuty looks at beyond the network: objects, sign-ins to the database, what runs in the containers."""
+    for detector in stack.of(DETECTOR):
+        features = {str(found.inputs.get("name")): found for found in stack.referring(detector, FEATURE, "detectorId")}
+        for name in ("S3_DATA_EVENTS", "RDS_LOGIN_EVENTS", "RUNTIME_MONITORING"):
+            if name not in features:
+                yield Finding(detector.name, f"add the DetectorFeature {name}")
+        for name, feature in features.items():
+            further = [found.get("status") for found in rows(feature.inputs.get("additionalConfigurations"))]
+            if feature.inputs.get("status") != "ENABLED" or set(further) - {"ENABLED"}:
+                yield Finding(feature.name, f"set the status of {name} to ENABLED")
+
+
 RULES = (
     rule(
         "logging.kept",
@@ -166,6 +180,7 @@ RULES = (
         "Production looks for threats in what is written down.",
         some(DETECTOR, why="nobody reads the logs for signs of an attack otherwise"),
         each(DETECTOR, "enable", TRUE.or_absent()),
+        judged(_features, DETECTOR),
         source="AWS-6; GuardDuty.1",
         severity=Severity.MEDIUM,
         environments=IN_PRODUCTION,

@@ -241,6 +241,13 @@ RULES = (
         source="AWS-1; ELB.13; RDS.5",
     ),
     rule(
+        "network.own-routes",
+        "Each subnet has routes of its own: none falls back to the network's main table, which nobody reads.",
+        companion(SUBNET, ASSOCIATION, "subnetId"),
+        source="AWS-1; https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html",
+        severity=Severity.MEDIUM,
+    ),
+    rule(
         "network.nat-in-each-zone",
         "In production each zone has its own way out, so that losing one zone cuts off no other.",
         judged(_nat_in_its_own_zone, SUBNET),
@@ -302,6 +309,8 @@ RULES = (
         "The way out has the stack's own addresses, which others can let in, and shares no port.",
         each(GCP_NAT, "natIpAllocateOption", one_of("MANUAL_ONLY")),
         each(GCP_NAT, "natIps[]", PRESENT),
+        each(GCP_NAT, "enableDynamicPortAllocation", TRUE),
+        each(GCP_NAT, "minPortsPerVm", at_least(64)),
         each(GCP_NAT, "enableEndpointIndependentMapping", NOT_TRUE),
         each(NAT, "allocationId", PRESENT),
         source="INF-3; https://cloud.google.com/nat/docs/ports-and-addresses",

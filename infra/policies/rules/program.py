@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from infra.graph import Resource
 from infra.policies.containers import MIGRATING, containers
-from infra.policies.demand import matching, one_of
+from infra.policies.demand import TRUE, matching, one_of
 from infra.policies.kinds import ECS, EFS, ENDPOINT, POOL, RUN, RUN_JOB, TASK
 from infra.policies.reading import ENVIRONMENTS, TOKEN, Stack, items, rows, texts, value
 from infra.policies.rule import Finding, Found, Severity, each, judged, rule
@@ -204,6 +204,8 @@ RULES = (
         "Everything is labelled with project, stack and environment, by which it is billed, and by which it is judged.",
         judged(_labelled, STACK, *PROVIDERS),
         judged(_made_by_a_labelled_provider, STACK),
+        each(ECS, "enableEcsManagedTags", TRUE),
+        each(ECS, "propagateTags", one_of("SERVICE", "TASK_DEFINITION")),
         source="COST-6; INF-5; ECS.13; https://cloud.google.com/resource-manager/docs/best-practices-labels",
         severity=Severity.MEDIUM,
     ),

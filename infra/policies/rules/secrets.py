@@ -152,7 +152,9 @@ def _turned_over(stack: Stack) -> Found:
                 yield Finding(secret.name, "tag it rotation-days 90: passwords turn over")
     for secret in stack.of(GSM):
         if secret.inputs.get("rotation") is None:
-            if re.search(r"(database-\w+|cache)-url-secret$", secret.name):
+            if secret.inputs.get("topics"):
+                yield Finding(secret.name, "set rotation: its topic is told nothing without")
+            elif re.search(r"(database-\w+|cache)-url-secret$", secret.name):
                 yield Finding(secret.name, "set rotation and topics: passwords turn over")
         elif not at_most(90 * DAY).holds(value(secret.inputs, "rotation.rotationPeriod"), stack):
             yield Finding(secret.name, "set rotation.rotationPeriod to 7776000s (90 days) or less")
@@ -232,6 +234,7 @@ RULES = (
         "Passwords turn over every 90 days, and somebody is told when it is time.",
         judged(_turned_over, ASM, GSM),
         each(PUBLISHER, "topic", matching(".", "a topic")),
+        each("gcp:pubsub/topic:Topic", "messageRetentionDuration", at_least(7 * DAY)),
         source="INF-2; AWS-6; GCP-3; SecretsManager.4; CIS GCP 1.10",
     ),
     rule(

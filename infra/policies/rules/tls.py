@@ -25,12 +25,14 @@ from infra.policies.kinds import (
     SQL,
     TASK,
     TLS_POLICY,
+    TOPIC,
     VALKEY,
 )
 from infra.policies.reading import Stack, entries, items, rows, value
 from infra.policies.rule import Finding, Found, Severity, companion, each, judged, rule, setting
 from infra.policies.statements import in_resource
 
+TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 EFS_POLICY = "aws:efs/fileSystemPolicy:FileSystemPolicy"
 CERTIFICATE = "aws:acm/certificate:Certificate"
 MANAGED_CERTIFICATE = "gcp:certificatemanager/certificate:Certificate"
@@ -51,7 +53,7 @@ def _is_https(_: Stack, listener: object) -> bool:
 
 def _refuses_clear(stack: Stack) -> Found:
     """A document that denies, to everybody, what comes without TLS."""
-    for resource in stack.of(S3_POLICY, EFS_POLICY):
+    for resource in stack.of(S3_POLICY, EFS_POLICY, TOPIC_POLICY):
         denied = [
             statement
             for statement in in_resource(resource)
@@ -169,9 +171,10 @@ RULES = (
     ),
     rule(
         "tls.storage-refuses-clear",
-        "Buckets and shared folders refuse what comes in clear.",
+        "Buckets, shared folders and topics refuse what comes in clear.",
         companion(S3, S3_POLICY, "bucket"),
-        judged(_refuses_clear, S3_POLICY, EFS_POLICY),
+        companion(TOPIC, TOPIC_POLICY, "arn"),
+        judged(_refuses_clear, S3_POLICY, EFS_POLICY, TOPIC_POLICY),
         source="INF-2; S3.5; CIS AWS 2.1.1",
     ),
     rule(

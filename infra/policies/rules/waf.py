@@ -4,7 +4,7 @@ from typing import Any
 
 from infra.policies.demand import TRUE, matching, one_of
 from infra.policies.kinds import ARMOR, WAF
-from infra.policies.reading import Stack, items, rows, value
+from infra.policies.reading import Stack, items, rows, texts, value
 from infra.policies.rule import Finding, Found, Severity, companion, each, judged, rule
 
 LOGGING = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration"
@@ -112,6 +112,15 @@ def _blocked_is_kept(stack: Stack) -> Found:
             yield Finding(logging.name, "keep what was blocked: a filter of behavior KEEP on the action BLOCK")
 
 
+def _sign_ins(stack: Stack) -> Found:
+    for acl in stack.of(WAF):
+        scoped = [
+            value(found, "statement.rateBasedStatement.scopeDownStatement") for found in rows(acl.inputs.get("rules"))
+        ]
+        if not any("/auth" in text for text in texts(scoped)):
+            yield Finding(acl.name, "add a rate rule of its own for what begins with /auth")
+
+
 RULES = (
     rule(
         "waf.known-attacks-refused",
@@ -125,6 +134,13 @@ RULES = (
         "One address gets so many requests and no more.",
         judged(_rates, WAF, ARMOR),
         source="INF-6; API-2",
+    ),
+    rule(
+        "waf.guessing-refused",
+        "Sign-ins of one address are limited apart, well below all its requests.",
+        judged(_sign_ins, WAF),
+        source="AUTH-6; INF-6",
+        severity=Severity.MEDIUM,
     ),
     rule(
         "waf.adaptive",
