@@ -18,7 +18,7 @@ from typing import Any, cast
 import grpc
 import pulumi
 import yaml
-from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2_grpc
 
 from infra.graph import Graph
 from infra.recording.errors import InvalidStackFile, ProgramFailed, RecordingError, UnknownStack
@@ -93,7 +93,7 @@ def record(
                     "project": file.project,
                     "stack": stack,
                     "monitor": address,
-                    "engine": address,
+                    "engine": _Engine(address),
                     "dry_run": preview,
                     "organization": "organization",
                     "root_directory": str(root),
@@ -153,6 +153,20 @@ def _without_collector() -> Generator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+class _Engine:
+    """The engine's stub, without the debug messages: the SDK sends some dozen a resource, each a round trip."""
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.insecure_channel(address)
+        self._stub = engine_pb2_grpc.EngineStub(self._channel)
+
+    def Log(self, request: engine_pb2.LogRequest) -> object:
+        return None if request.severity == engine_pb2.DEBUG else self._stub.Log(request)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stub, name)
 
 
 def _discard(_: dict[str, Any]) -> None:
