@@ -189,7 +189,8 @@ def _database(config: StackConfig, watched: Watched) -> list[Alarm]:
 def _cache(config: StackConfig, watched: Watched) -> list[Alarm]:
     if config.cache.engine == "redis":
         where = f'{{monitored_resource="redis_instance",instance_id="{watched.cache}"}}'
-        cpu = f"max(rate(redis_googleapis_com:stats_cpu_utilization_main_thread{where}[5m]))"
+        # Seconds of the one thread that serves, in user and in system space.
+        cpu = f"max(sum by (node_id) (rate(redis_googleapis_com:stats_cpu_utilization_main_thread{where}[5m])))"
         memory = f"max(redis_googleapis_com:stats_memory_usage_ratio{where})"
     else:
         where = f'{{monitored_resource="memorystore.googleapis.com/Instance",instance_id="{watched.cache}"}}'
