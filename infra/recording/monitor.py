@@ -205,7 +205,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
 
 
 def _token(path: str, kind: Any, depth: int) -> Any:
-    """`${path}`, inside a list or an object where the type is one; of an enum, which holds no other, its first value."""
+    """`${path}`, inside a list or an object where the type is one; of an enum, which holds nothing else, a choice."""
     inner = schema.element(kind)
     if inner is not None:
         return [_token(f"{path}[0]", inner, depth)]
