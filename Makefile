@@ -49,6 +49,11 @@ lock: $(INSTALLED)
 
 install: $(INSTALLED)
 
-# The environment: made once, and again only when the lock changes.
+# The environment: made once, and again only when the lock changes or it no longer works.
+ifneq ($(wildcard $(INSTALLED)),)
+ifneq ($(shell .venv/bin/cloudbill --help >/dev/null 2>&1 && echo works),works)
+.PHONY: $(INSTALLED)
+endif
+endif
 $(INSTALLED): requirements.lock pyproject.toml Makefile
 	@UV_VERSION=$(UV_VERSION) PYTHON="$(PYTHON)" sh ./install.sh
