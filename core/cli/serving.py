@@ -51,12 +51,13 @@ def api() -> None:
 
     from core.foundation.crypto import Sealer
     from core.foundation.roles import refuse_unsafe_url
+    from core.identity.tokens.foreign import foreign_issuer
 
     settings = load_settings()
     _check_port("PORT", settings.host, settings.port)
     # Asked here: a worker process that cannot start would be started again and again, with a traceback each time.
     refuse_unsafe_url(settings.app_url)
-    _ = (settings.operator_url, settings.cache_url, Sealer(settings))
+    _ = (settings.operator_url, settings.cache_url, Sealer(settings), foreign_issuer(settings))
     Server(
         "core.api.app:create_app",
         factory=True,

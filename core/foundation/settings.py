@@ -1,8 +1,11 @@
 """The settings: one frozen object, read from the environment once. An error names the key and what it may be."""
 
+import binascii
 import re
+from base64 import urlsafe_b64decode
 from datetime import timedelta
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -35,7 +38,7 @@ def _comma_list(value: object) -> object:
 def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
     for origin in values:
         parts = urlsplit(origin)
-        if origin == "*" or parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        if "*" in origin or parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
             raise ValueError("must be a comma-separated list of origins such as https://app.example.com; no wildcard")
     return tuple(origin.rstrip("/") for origin in values)
 
@@ -60,15 +63,51 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for text in values:
+            ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("must be a comma-separated list of addresses or networks such as 10.0.0.0/8") from None
+    return values
+
+
+def _keys_of_32_bytes(value: SecretStr) -> SecretStr:
+    try:
+        lengths = {len(urlsafe_b64decode(_padded(key.strip()))) for key in value.get_secret_value().split(",")}
+    except (binascii.Error, ValueError):
+        lengths = set[int]()
+    if lengths != {32}:
+        raise ValueError("must be 32 random bytes in URL-safe base64; several are separated by commas")
+    return value
+
+
+def _padded(text: str) -> str:
+    return text + "=" * (-len(text) % 4)
+
+
+def _stripe_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"(sk|rk)_(test|live)_\S+", value.get_secret_value()):
+        raise ValueError("must begin with sk_test_, sk_live_, rk_test_ or rk_live_, as Stripe shows it")
+    return value
+
+
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    if not all(secret.strip().startswith("whsec_") for secret in value.get_secret_value().split(",")):
+        raise ValueError("must begin with whsec_, as Stripe shows it; several are separated by commas")
+    return value
+
+
 def _upper_is_fine(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_networks)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_origins)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+KeysOf32Bytes = Annotated[SecretStr, AfterValidator(_keys_of_32_bytes)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -118,18 +157,18 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     jwt_tenant: str | None = None
-    encryption_key: SecretStr | None = None
+    encryption_key: KeysOf32Bytes | None = None
     registration: Literal["open", "invited"] = "open"
     cors_origin: Origins = ()
     rate_limit_window_ms: Annotated[int, Field(ge=100, le=86_400_000)] = 60_000
     rate_limit_max_requests: Annotated[int, Field(ge=1, le=100_000_000)] = 100
-    trusted_proxies: CommaList = ()
+    trusted_proxies: Networks = ()
     max_body_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 1_000_000
 
     # Stripe
-    stripe_secret_key: SecretStr | None = None
+    stripe_secret_key: Annotated[SecretStr, AfterValidator(_stripe_key)] | None = None
     stripe_publishable_key: str | None = None
-    stripe_webhook_secret: SecretStr | None = None
+    stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secrets)] | None = None
     stripe_api_base: WebUrl | None = None
     stripe_account_id: str = "default"
 
@@ -139,7 +178,7 @@ class Settings(BaseSettings):
 
     # The ledger's signed heads, kept outside the database
     ledger_heads_path: Path | None = None
-    ledger_signing_key: SecretStr | None = None
+    ledger_signing_key: KeysOf32Bytes | None = None
 
     # What is seen from outside
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_upper_is_fine)] = "info"
@@ -216,9 +255,10 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in e['loc']).upper() or 'SETTINGS'}: {e['msg']}" for e in error.errors()
+            ": ".join((*(str(part).upper() for part in e["loc"]), e["msg"].removeprefix("Value error, ")))
+            for e in error.errors()
         ]
-        raise SettingsInvalid("\n".join(line.replace("Value error, ", "") for line in lines)) from None
+        raise SettingsInvalid("\n".join(lines)) from None
 
 
 @cache
