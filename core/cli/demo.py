@@ -22,7 +22,7 @@ def group() -> None:
 
 @app.command()
 def create(
-    url: Annotated[str | None, typer.Option(help="The API's address [that of this installation].")] = None,
+    url: Annotated[str | None, typer.Option(help="The API's address.", show_default="this installation's")] = None,
     if_missing: Annotated[
         bool, typer.Option("--if-missing", help="For `up`: say nothing when it is there, show no sign-in.")
     ] = False,

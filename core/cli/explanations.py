@@ -21,13 +21,21 @@ _WAYS_OUT = {
 }
 
 
+_CLOSED_TO_US = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 def explain(error: BaseException) -> str:
     """One line for any error. Classes are known by name, so that explaining imports nothing."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = error.filename or _fullest()
         return f"No space left on the disk of {where}: free some space there, then try again."
+    if isinstance(error, OSError) and error.errno in _CLOSED_TO_US and error.filename:
+        return (
+            f"{error.filename} is closed to this account ({error.strerror}): run this as its owner, or set "
+            "CLOUDBILL_HOME to a folder of your own."
+        )
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name or error} is not installed: run `make up` once, or install the extra that brings it."
+        return f"{error.name or error} is not installed: delete .venv and run `make up`, or install its extra."
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
     for name, way_out in _WAYS_OUT.items():
         if name in names:
@@ -39,12 +47,13 @@ def explain(error: BaseException) -> str:
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = (
-        " ".join(lines) if type(error).__name__ == "SettingsInvalid" else (lines[0] if lines else type(error).__name__)
+        "; ".join(lines) if type(error).__name__ == "SettingsInvalid" else (lines[0] if lines else type(error).__name__)
     )
     return text if text.endswith((".", "?", "!")) else text + "."
 
 
 def _fullest() -> str:
     """The disk among those we write to that has the least room: the error did not name one."""
-    places = {Path.cwd(), Path(os.environ.get("TMPDIR", "/tmp")), Path.home()}  # noqa: S108 - only measured
+    home = Path(os.environ.get("CLOUDBILL_HOME") or ".").absolute()
+    places = {*home.parents, home, Path(os.environ.get("TMPDIR", "/tmp")), Path.home()}  # noqa: S108 - only measured
     return str(min((place for place in places if place.exists()), key=lambda place: shutil.disk_usage(place).free))

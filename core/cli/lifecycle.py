@@ -21,7 +21,7 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once all is healthy; it keeps running.")
     ] = False,
-    supervise: Annotated[bool, typer.Option(hidden=True)] = False,
+    supervise: Annotated[bool, typer.Option("--supervise", hidden=True)] = False,
 ) -> None:
     """Start everything on this machine: servers, API, worker, Stripe simulator, console."""
     if detach:

@@ -10,15 +10,19 @@ from core.foundation.settings import load_settings
 
 def stripe_simulator(
     host: Annotated[str, typer.Option(help="Where it listens; it has no access control.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Where it listens [STRIPE_PORT].")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Its folder [CLOUDBILL_HOME/stripe].")] = None,
+    port: Annotated[int | None, typer.Option(help="Where it listens.", show_default="STRIPE_PORT")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Its folder.", show_default="CLOUDBILL_HOME/stripe")] = None,
     webhook_url: Annotated[
         str | None,
-        typer.Option(envvar="STRIPE_SIMULATOR_WEBHOOK_URL", help="Where webhooks go [the API of this machine]."),
+        typer.Option(
+            envvar="STRIPE_SIMULATOR_WEBHOOK_URL", help="Where webhooks go.", show_default="the API of this machine"
+        ),
     ] = None,
     public_url: Annotated[
         str | None,
-        typer.Option(envvar="STRIPE_SIMULATOR_PUBLIC_URL", help="How browsers reach it [as each request did]."),
+        typer.Option(
+            envvar="STRIPE_SIMULATOR_PUBLIC_URL", help="How browsers reach it.", show_default="as each request did"
+        ),
     ] = None,
 ) -> None:
     """Serve the Stripe simulator until stopped. STRIPE_WEBHOOK_SECRET signs its webhooks."""

@@ -21,6 +21,16 @@ from core.foundation.embedded.ports import free_port
 ROOT = Path(__file__).parent.parent.parent
 
 
+_PORTS = ("PORT", "CONSOLE_PORT", "STRIPE_PORT", "SMALL_WORKER_PORT")
+
+
+def _free_ports(count: int) -> set[int]:
+    ports: set[int] = set()
+    while len(ports) < count:  # the system may name one twice while nobody listens on it
+        ports.add(free_port())
+    return ports
+
+
 class Installation:
     """Runs commands against one folder; `small` ones have small programs instead of the product's."""
 
@@ -29,10 +39,7 @@ class Installation:
         self.environment = {
             **os.environ,
             "CLOUDBILL_HOME": str(folder),
-            "PORT": str(free_port()),
-            "CONSOLE_PORT": str(free_port()),
-            "STRIPE_PORT": str(free_port()),
-            "SMALL_WORKER_PORT": str(free_port()),
+            **dict(zip(_PORTS, map(str, _free_ports(len(_PORTS))), strict=True)),
         }
 
     def run(self, *words: str, small: bool = False, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -78,6 +78,17 @@ def test_ctrl_c_stops_everything_and_the_data_stays(installation: Installation) 
         assert [pid for pid in pids if pid_exists(pid)] == []
 
 
+def test_a_terminal_that_is_closed_leaves_nothing_running(installation: Installation) -> None:
+    process = installation.start()
+    installation.wait_until(lambda: installation.run("status").returncode == 0)
+    pids = [installation.pid(name) for name in PARTS]
+    assert process.stdout
+    process.stdout.close()  # from now on, whatever it says fails
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
+    assert [pid for pid in pids if pid_exists(pid)] == []
+
+
 def test_what_a_killed_supervisor_left_is_ended_by_the_next_start_or_by_down(installation: Installation) -> None:
     assert installation.run("up", "--detach", small=True).returncode == 0
     for words, said in (
@@ -90,6 +101,8 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_start_or_by_down(ins
         answer = installation.run(*words, small=True)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert said in answer.stdout
+        ended = answer.stdout.split(said)[1].split(".\n")[0].split(", ")
+        assert sorted(ended) == sorted(f"{name} (process {pid})" for name, pid in zip(PARTS, orphans, strict=True))
         assert [pid for pid in orphans if pid_exists(pid)] == []
 
 

@@ -2,19 +2,25 @@
 
 import dataclasses
 import os
+import secrets
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
+import typer
 from psutil import Process, pid_exists
+from rich.markup import render
 
 from core.cli.explanations import explain
+from core.cli.main import COMMANDS, application
 from core.cli.supervisor import preflight
 from core.cli.supervisor.environment import Environment, choose
-from core.cli.supervisor.errors import StartRefused
+from core.cli.supervisor.errors import StartRefused, StopRequested
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.parts import Program
 from core.cli.supervisor.probes import without_password
@@ -22,7 +28,7 @@ from core.cli.supervisor.records import find_record, write_record
 from core.cli.supervisor.reporting import Progress
 from core.cli.supervisor.state import PartState, State
 from core.cli.supervisor.supervision import PartLost, Supervision
-from core.foundation.settings import load_settings
+from core.foundation.settings import SettingsInvalid, load_settings
 
 OWNER = "postgresql://cloudbill_owner:word@127.0.0.1:5433/cloudbill"
 CACHE = "redis://:word@127.0.0.1:6380/0"
@@ -126,6 +132,14 @@ def test_an_address_given_by_the_caller_stays(tmp_path: Path, monkeypatch: pytes
     assert made.for_service()["DATABASE_APP_URL"] == mine
 
 
+def test_generated_keys_are_settings_that_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda nbytes: "-_" * nbytes)  # what chance brings now and then
+    settings = load_settings()
+    made = Environment(Home(tmp_path), settings, choose(settings), owner_url=OWNER, cache_url=CACHE).for_owner()
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "ENCRYPTION_KEY", "TRUSTED_PROXIES"):
+        load_settings(**{name.lower(): made[name]})
+
+
 def test_generated_keys_stay_the_same(tmp_path: Path) -> None:
     settings = load_settings()
     first, second = (
@@ -161,6 +175,45 @@ def test_a_full_disk_is_explained_wherever_it_shows() -> None:
     assert explain(OSError(28, "No space left on device", "/data/x")) == (
         "No space left on the disk of /data/x: free some space there, then try again."
     )
+
+
+def test_a_full_disk_that_no_error_names_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = {tmp_path: 0}
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=room.get(Path(place), 1 << 30)))
+    monkeypatch.setenv("CLOUDBILL_HOME", str(tmp_path / "not" / "there"))
+    assert explain(OSError(28, "No space left on device")).startswith(f"No space left on the disk of {tmp_path}:")
+
+
+def test_what_is_closed_to_this_account_is_named_with_the_way_out() -> None:
+    assert explain(PermissionError(13, "Permission denied", "/data/run/lock")) == (
+        "/data/run/lock is closed to this account (Permission denied): run this as its owner, or set CLOUDBILL_HOME "
+        "to a folder of your own."
+    )
+
+
+def test_several_wrong_settings_are_told_apart() -> None:
+    with pytest.raises(SettingsInvalid) as refusal:
+        load_settings(port="none", log_level="loud")
+    assert "; LOG_LEVEL: " in explain(refusal.value)
+
+
+def test_a_step_broken_off_by_the_user_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(StopRequested), Progress().step("Console build"):
+        raise StopRequested
+    assert capsys.readouterr().out == "  Console build: broken off\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_is_whole(name: str) -> None:
+    command: Any = typer.main.get_command(application([name]))
+    command = command.commands[name]
+    for each in getattr(command, "commands", {name: command}).values():
+        assert each.help, each.name
+        for option in each.params:
+            assert option.help or option.hidden, (each.name, option.name)
+            # What looks like markup would not be shown.
+            assert render(option.help or "").plain == (option.help or ""), (each.name, option.name)
 
 
 def test_a_part_that_does_not_stay_up_ends_the_installation(

@@ -9,8 +9,9 @@ from types import FrameType
 from core.cli.supervisor.environment import OPERATOR_EMAIL
 from core.cli.supervisor.errors import StartRefused, StopRequested
 from core.cli.supervisor.home import Home
+from core.cli.supervisor.preflight import check_disk
 from core.cli.supervisor.records import SUPERVISOR, forget, write_record
-from core.cli.supervisor.reporting import Progress
+from core.cli.supervisor.reporting import Progress, Unheard
 from core.cli.supervisor.startup import Startup
 from core.cli.supervisor.state import PartState, State, clear_state, write_state
 from core.cli.supervisor.summary import show_summary
@@ -23,7 +24,8 @@ def run_attached(home: Home, *, in_background: bool) -> None:
     """Start, watch, stop. Raises what made the start fail, after stopping what it had started."""
     settings = load_settings()
     home.create()
-    with home.exclusively():
+    with home.exclusively(), Unheard.on_standard_output():
+        check_disk(home.folder)
         write_record(home.run, SUPERVISOR, os.getpid())
         stop = _stop_on_signals()
         progress = Progress()

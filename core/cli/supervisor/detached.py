@@ -8,6 +8,7 @@ import typer
 
 from core.cli.supervisor.errors import StartRefused
 from core.cli.supervisor.home import RUNS_ALREADY, SOURCES, Home
+from core.cli.supervisor.preflight import check_disk
 from core.cli.supervisor.state import clear_state, find_state
 from core.cli.supervisor.summary import show_summary
 from core.cli.supervisor.tasks import command
@@ -20,6 +21,7 @@ def start_detached(home: Home) -> None:
     home.create()
     if home.is_held():
         raise StartRefused(RUNS_ALREADY)
+    check_disk(home.folder)  # here, too: on a full disk the background process could not even say so
     clear_state(home.run)  # that of a killed start would tell of another
     log = home.log / "supervisor.log"
     with log.open("wb") as output:

@@ -25,21 +25,17 @@ _SERVERS = ("cache", "database")
 
 def end_orphans(home: Home) -> list[str]:
     """End what a killed supervisor left behind, in the order of a stop; what was ended, in words."""
-    ended: list[str] = []
-    for name in _TOGETHER:  # asked all at once, so that their times to end do not add up
-        record = find_record(home.run, name)
-        leader = record.find_leader() if record else None
+    records = [record for name in (*_TOGETHER, *_SERVERS) if (record := find_record(home.run, name))]
+    ended = [f"{record.name} (process {record.pid})" for record in records if record.list_members()]
+    for record in records:  # asked all at once, so that their times to end do not add up
+        leader = record.find_leader() if record.name in _TOGETHER else None
         if leader:
             with suppress(psutil.Error):
                 leader.terminate()
-    for name in (*_TOGETHER, *_SERVERS):
-        record = find_record(home.run, name)
-        if record is None:
-            continue
-        number = signal.SIGINT if name == "database" else signal.SIGTERM  # PostgreSQL's fast shutdown
-        if record.end(number, seconds=30 if name == "database" else 10):
-            ended.append(f"{name} (process {record.pid})")
-        forget(home.run, name)
+    for record in records:
+        number = signal.SIGINT if record.name == "database" else signal.SIGTERM  # PostgreSQL's fast shutdown
+        record.end(number, seconds=30 if record.name == "database" else 10)
+        forget(home.run, record.name)
     # A database started a moment before its record could be written.
     if pid := end_server(home.postgres.resolve()):
         ended.append(f"database (process {pid})")

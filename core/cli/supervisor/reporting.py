@@ -1,13 +1,18 @@
 """What a start shows: a spinner with the elapsed time on a terminal, plain lines everywhere else."""
 
+import errno
+import os
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
+
+from core.cli.supervisor.errors import StopRequested
 
 _REMINDER_SECONDS = 15.0
 
@@ -43,6 +48,45 @@ class Step:
             print(f"      … {line} ({self.elapsed_seconds:.0f} s)", flush=True)
 
 
+class Unheard:
+    """A stream whose reader may go away (a closed terminal, `| head`, a full disk): what is said then is lost.
+
+    Without it the first word that nobody hears would end the supervisor, and leave all that it started running.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @classmethod
+    @contextmanager
+    def on_standard_output(cls) -> Generator[None]:
+        """Whatever is printed inside goes through one."""
+        with redirect_stdout(cast(TextIO, cls(sys.stdout))):
+            yield
+
+    def write(self, text: str) -> int:
+        """As of any stream."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            return self._lose(error, len(text))
+
+    def flush(self) -> None:
+        """As of any stream."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._lose(error, 0)
+
+    def _lose(self, error: OSError, characters: int) -> int:
+        if error.errno != errno.ENOSPC:  # a disk may have room again, a reader does not come back
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        return characters
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Progress:
     """Steps and remarks, one line each, on standard output."""
 
@@ -60,12 +104,15 @@ class Progress:
             status.start()
         try:
             yield step
-        except BaseException:
+        except BaseException as error:
             if status:
                 status.stop()
-            self._console.print(
-                f"[red]✗[/red] {escape(title)}" if self._fancy else f"failed: {title}", markup=self._fancy
-            )
+            if isinstance(error, StopRequested):
+                self.say(f"{title}: broken off")
+            elif self._fancy:
+                self._console.print(f"[red]✗[/red] {escape(title)}")
+            else:
+                print(f"failed: {title}", flush=True)
             raise
         if status:
             status.stop()

@@ -7,7 +7,7 @@ from core.cli.supervisor.environment import OPERATOR_EMAIL, Choices, Environment
 from core.cli.supervisor.errors import StartRefused, StopRequested
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.parts import Embedded, External, Part, Program
-from core.cli.supervisor.preflight import check_disk, check_ports, end_orphans
+from core.cli.supervisor.preflight import check_ports, end_orphans
 from core.cli.supervisor.probes import cache_answers, postgres_answers
 from core.cli.supervisor.programs import make_programs
 from core.cli.supervisor.records import write_record
@@ -74,14 +74,13 @@ class Startup:
             raise
 
     def _preflight(self) -> None:
-        with self._progress.step("Checking ports, disk and leftovers") as step:
+        with self._progress.step("Checking ports and leftovers") as step:
             ended = end_orphans(self._home)
             settings = self._settings
             ports = {"PORT": (settings.host, settings.port), "CONSOLE_PORT": (LOOPBACK, settings.console_port)}
             if self.choices.simulator:
                 ports["STRIPE_PORT"] = (LOOPBACK, settings.stripe_port)
             check_ports(ports)
-            check_disk(self._home.folder)
             step.outcome = "fine"
         if ended:
             self._progress.warn(f"A start that was killed had left processes running; ended: {', '.join(ended)}.")

@@ -1,5 +1,8 @@
 """What a person needs after a start: addresses and sign-ins, in a box on a terminal, in plain lines elsewhere."""
 
+import sys
+from pathlib import Path
+
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -17,13 +20,17 @@ def show_summary(home: Home, state: State, *, last_line: str) -> None:
         sections.append([("Operator", state.operator), ("password", home.secrets.find("operator-password") or "")])
     if state.has_demo:
         sections.append(_demo(home))
-    sections += [[("Data", str(home.folder)), ("Logs", str(home.log))], [("", last_line)]]
+    sections += [[("Data", str(home.folder)), ("Logs", str(home.log)), ("Command", _command())], [("", last_line)]]
     lines = ["\n".join(f"{name:<9} {value}".lstrip() for name, value in section) for section in sections]
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(Panel(escape("\n\n".join(lines)), title=_TITLE, expand=False, padding=(1, 2)))
     else:
         print("\n" + "\n\n".join([_TITLE, *lines]), flush=True)
+
+
+def _command() -> str:
+    return str(Path(sys.executable).with_name("cloudbill"))
 
 
 def _addresses(state: State) -> list[tuple[str, str]]:
