@@ -40,8 +40,10 @@ case "$(.venv/bin/uv --version 2>/dev/null) " in
         fail "uv $UV_VERSION could not be installed: check the network and the free disk space, then run this again."
     ;;
 esac
+# Where Python is told to write no bytecode, each start would compile thousands of files anew: it is written here once.
 echo "Installing what requirements.lock names ..."
-VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --require-hashes --requirement requirements.lock &&
+VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install ${PYTHONDONTWRITEBYTECODE:+--compile-bytecode} \
+        --require-hashes --requirement requirements.lock &&
     VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable . ||
     fail "the packages could not be installed: check the network and the free disk space, then run this again."
 : >.venv/.installed
