@@ -21,8 +21,6 @@ from infra.contract import Severity
 
 AlertsArgs = contract.AlertsArgs[Keys, Database, Cache, Edge, Service]
 
-BUDGET_PERCENTS = (80, 100)
-
 
 class Alerts(ComponentResource):
     """Alarms in three classes, the events of the account, the dashboard, the budget.
@@ -85,18 +83,22 @@ class Alerts(ComponentResource):
             limit_amount=str(alerts.budget),
             limit_unit="USD",
             notifications=[
-                {
-                    "comparison_operator": "GREATER_THAN",
-                    "notification_type": kind,
-                    "threshold": percent,
-                    "threshold_type": "PERCENTAGE",
-                    "subscriber_sns_topic_arns": [self.channels[Severity.WARNING]],
-                    **({"subscriber_email_addresses": list(alerts.emails)} if alerts.emails else {}),
-                }
-                for percent in BUDGET_PERCENTS
-                for kind in ("ACTUAL", "FORECASTED")
-                # What is forecast matters only as a whole.
-                if kind == "ACTUAL" or percent == BUDGET_PERCENTS[-1]
+                self._notification("ACTUAL", 80),
+                self._notification("ACTUAL", 100),
+                self._notification("FORECASTED", 100),
             ],
             opts=ResourceOptions(parent=self),
         )
+
+    def _notification(self, kind: str, percent: int) -> aws.budgets.BudgetNotificationArgsDict:
+        told: aws.budgets.BudgetNotificationArgsDict = {
+            "comparison_operator": "GREATER_THAN",
+            "notification_type": kind,
+            "threshold": percent,
+            "threshold_type": "PERCENTAGE",
+            "subscriber_sns_topic_arns": [self.channels[Severity.WARNING]],
+        }
+        emails = self._args.config.alerts.emails
+        if emails:
+            told["subscriber_email_addresses"] = list(emails)
+        return told

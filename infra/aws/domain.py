@@ -61,7 +61,7 @@ class Domain(ComponentResource):
             records=['0 issue "amazon.com"'],
             opts=ResourceOptions(parent=zone),
         )
-        self.name_servers = zone.name_servers
+        self.name_servers = zone.name_servers.apply(list)
         return zone.zone_id
 
     def _certified(self, what: str, host: str, zone: Output[str]) -> Output[str]:

@@ -2,6 +2,9 @@
 
 import pulumi_aws as aws
 from pulumi import ComponentResource, Input, Output, ResourceOptions
+from pulumi_aws.appautoscaling import (
+    PolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecificationArgsDict as Measured,
+)
 
 from infra.aws.names import named
 from infra.config import Role, StackConfig
@@ -60,6 +63,9 @@ class Scaling(ComponentResource):
         self.register_outputs({})
 
     def _policy(self, what: str, target: int, metric: str, *, label: Output[str] | None = None) -> None:
+        measured: Measured = {"predefined_metric_type": metric}
+        if label is not None:
+            measured["resource_label"] = label
         aws.appautoscaling.Policy(
             f"{self._name}-{what}",
             name=named(self._config, self._role.value, what),
@@ -69,10 +75,7 @@ class Scaling(ComponentResource):
             resource_id=self._target.resource_id,
             target_tracking_scaling_policy_configuration={
                 "target_value": target,
-                "predefined_metric_specification": {
-                    "predefined_metric_type": metric,
-                    **({"resource_label": label} if label is not None else {}),
-                },
+                "predefined_metric_specification": measured,
                 "scale_out_cooldown": OUT_SECONDS,
                 "scale_in_cooldown": IN_SECONDS,
             },

@@ -21,11 +21,20 @@ QUARTER_DAYS = 90
 class Readable(Protocol):
     """What a task can be given: one secret, or a field of one."""
 
-    name: Output[str]
-    arn: Output[str]
-    """What a role is allowed to read."""
-    reference: Output[str]
-    """What the container's definition names."""
+    @property
+    def name(self) -> Output[str]:
+        """What people look it up by."""
+        ...
+
+    @property
+    def arn(self) -> Output[str]:
+        """What a role is allowed to read."""
+        ...
+
+    @property
+    def reference(self) -> Output[str]:
+        """What the container's definition names."""
+        ...
 
 
 @dataclass(frozen=True)

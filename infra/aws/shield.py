@@ -2,7 +2,7 @@
 
 import pulumi_aws as aws
 from pulumi import ComponentResource, Input, ResourceOptions
-from pulumi_aws.wafv2 import WebAclRuleArgsDict
+from pulumi_aws.wafv2 import WebAclRuleArgsDict, WebAclRuleStatementRateBasedStatementArgsDict
 
 from infra.aws.keys import Keys
 from infra.aws.logs import log_group
@@ -82,34 +82,27 @@ class Shield(ComponentResource):
 
 
 def _rate(title: str, place: int, limit: int, *, path: str | None = None) -> WebAclRuleArgsDict:
-    rule: WebAclRuleArgsDict = {
+    counted: WebAclRuleStatementRateBasedStatementArgsDict = {
+        "aggregate_key_type": "IP",
+        "limit": limit,
+        "evaluation_window_sec": WINDOW_SECONDS,
+    }
+    if path is not None:
+        counted["scope_down_statement"] = {
+            "byte_match_statement": {
+                "field_to_match": {"uri_path": {}},
+                "positional_constraint": "STARTS_WITH",
+                "search_string": path,
+                "text_transformations": [{"priority": 0, "type": "NORMALIZE_PATH"}],
+            }
+        }
+    return {
         "name": f"rate-{title}",
         "priority": place,
         "action": {"block": {"custom_response": {"response_code": 429}}},
-        "statement": {
-            "rate_based_statement": {
-                "aggregate_key_type": "IP",
-                "limit": limit,
-                "evaluation_window_sec": WINDOW_SECONDS,
-                **(
-                    {
-                        "scope_down_statement": {
-                            "byte_match_statement": {
-                                "field_to_match": {"uri_path": {}},
-                                "positional_constraint": "STARTS_WITH",
-                                "search_string": path,
-                                "text_transformations": [{"priority": 0, "type": "NORMALIZE_PATH"}],
-                            }
-                        }
-                    }
-                    if path
-                    else {}
-                ),
-            }
-        },
+        "statement": {"rate_based_statement": counted},
         "visibility_config": _visible(f"rate-{title}"),
     }
-    return rule
 
 
 def _managed(group: str, place: int, counted: tuple[str, ...]) -> WebAclRuleArgsDict:
