@@ -1,9 +1,10 @@
-"""What a process remembers of the database for a while: bounded, oldest out first."""
+"""What a process remembers of the database for a while: bounded, oldest out first; and asks once for all who wait."""
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -38,3 +39,24 @@ class Remembered(Generic[Key, Value]):
     def forget(self, key: Key) -> None:
         """Drops a value that is known to be over."""
         self._values.pop(key, None)
+
+
+class Asked(Generic[Key, Value]):
+    """Questions that are under way: who asks one meanwhile shares its answer, and takes no connection of its own."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Key, asyncio.Task[Value]] = {}
+
+    async def ask(self, key: Key, question: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+        """The answer to `question`, or what it raises."""
+        asking = self._under_way.get(key)
+        if asking is None:
+            asking = self._under_way[key] = asyncio.create_task(question())
+            asking.add_done_callback(lambda done: self._end(key, done))
+        # Shielded: a caller that goes away leaves the others their answer.
+        return await asyncio.shield(asking)
+
+    def _end(self, key: Key, done: asyncio.Task[Value]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # seen, also when nobody waits for it any more

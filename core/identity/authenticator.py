@@ -15,6 +15,7 @@ from core.foundation.clock import tenant_now, wall_now
 from core.foundation.crypto import same, token_hash
 from core.foundation.database import Database
 from core.foundation.errors import Unauthenticated
+from core.foundation.remembered import Asked
 from core.identity.access import FOREIGN_SCOPES, Principal
 from core.identity.api_keys import repository as api_keys
 from core.identity.errors import ApiKeyInvalid, TokenInvalid
@@ -54,6 +55,7 @@ class Authenticator:
         self._tokens = tokens
         self._foreign = foreign
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._asked: Asked[bytes, tuple[Principal, float]] = Asked()
 
     def remembered(self, credential: str) -> Principal | None:
         """The caller, if the credential was verified before and still holds; no waiting."""
@@ -75,7 +77,7 @@ class Authenticator:
             raise TokenInvalid
         key = hashlib.sha256(credential.encode()).digest()
         try:
-            principal, until = await self._verify(credential)
+            principal, until = await self._asked.ask(key, lambda: self._verify(credential))
         except Unauthenticated:
             self._entries.pop(key, None)
             raise

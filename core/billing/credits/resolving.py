@@ -1,13 +1,12 @@
 """The terms of a tenant that a request is decided by, asked before its transaction and remembered for a while."""
 
-import asyncio
 from uuid import UUID
 
 from core.billing.credits import repository
 from core.billing.credits.standing import PricedTerms
 from core.billing.pricing import repository as pricing
 from core.foundation.database import Database
-from core.foundation.remembered import Remembered
+from core.foundation.remembered import Asked, Remembered
 
 PRICE_BOOK_SECONDS = 30
 
@@ -18,19 +17,11 @@ class Resolver:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._terms: Remembered[UUID, PricedTerms] = Remembered(size=20_000, seconds=PRICE_BOOK_SECONDS)
-        self._asking: dict[UUID, asyncio.Task[PricedTerms]] = {}
+        self._asked: Asked[UUID, PricedTerms] = Asked()
 
     async def terms_of(self, tenant_id: UUID) -> PricedTerms:
         """The tenant's terms; price books may be `PRICE_BOOK_SECONDS` old. Those who ask at once share an answer."""
-        known = self._terms.find(tenant_id)
-        if known is not None:
-            return known
-        asking = self._asking.get(tenant_id)
-        if asking is None:
-            asking = self._asking[tenant_id] = asyncio.create_task(self._ask(tenant_id))
-            asking.add_done_callback(lambda _: self._asking.pop(tenant_id))
-        # Shielded: a caller that goes away leaves the others their answer.
-        return await asyncio.shield(asking)
+        return self._terms.find(tenant_id) or await self._asked.ask(tenant_id, lambda: self._ask(tenant_id))
 
     async def _ask(self, tenant_id: UUID) -> PricedTerms:
         async with self._database.tenant(tenant_id) as session:
