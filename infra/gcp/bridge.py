@@ -4,7 +4,7 @@ import pulumi
 from pulumi_gcp import compute
 
 from infra.contract import BridgeArgs
-from infra.gcp.firewall import POSTGRES, REDIS, REDIS_TLS
+from infra.gcp.firewall import JOB_TAG, POSTGRES, REDIS, REDIS_TLS
 from infra.gcp.network import Network
 
 IKE_VERSION = 2
@@ -81,12 +81,12 @@ class Bridge(pulumi.ComponentResource):
             import_custom_routes=False,
             opts=under,
         )
-        self._passes("in", "INGRESS", {"source_ranges": [bridge.peer_cidr]})
-        self._passes("out", "EGRESS", {"destination_ranges": [bridge.peer_cidr]})
+        self._passes("in", "INGRESS")
+        self._passes("out", "EGRESS")
         self.address = address.address
         self.register_outputs({"address": self.address})
 
-    def _passes(self, purpose: str, direction: str, ranges: dict[str, list[str]]) -> None:
+    def _passes(self, purpose: str, direction: str) -> None:
         bridge = self._args.config.bridge
         assert bridge is not None
         compute.Firewall(
@@ -96,7 +96,10 @@ class Bridge(pulumi.ComponentResource):
             priority=900,
             description=f"The bridge, open until {bridge.until}",
             allows=[{"protocol": "tcp", "ports": [str(port) for port in (POSTGRES, REDIS, REDIS_TLS)]}],
+            source_ranges=[bridge.peer_cidr] if direction == "INGRESS" else None,
+            destination_ranges=[bridge.peer_cidr] if direction == "EGRESS" else None,
+            # Who moves data is a job; what serves has no business over there.
+            target_tags=[JOB_TAG] if direction == "EGRESS" else None,
             log_config={"metadata": "INCLUDE_ALL_METADATA"},
             opts=pulumi.ResourceOptions(parent=self),
-            **ranges,
         )

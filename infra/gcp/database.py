@@ -128,23 +128,24 @@ class Database(pulumi.ComponentResource):
             disk_autoresize=True,
             disk_autoresize_limit=database.storage_max,
             retain_backups_on_delete=kept,
-            final_backup_config={"enabled": kept, **({"retention_days": database.backups_kept} if kept else {})},
-            backup_configuration={
-                "enabled": True,
-                "start_time": "03:00",
-                "location": database.backup_region or config.region,
-                "point_in_time_recovery_enabled": True,
-                "transaction_log_retention_days": database.pitr_days,
-                "backup_retention_settings": {
-                    "retained_backups": database.backups_kept,
-                    "retention_unit": "COUNT",
-                },
-            },
+            final_backup_config=sql.DatabaseInstanceSettingsFinalBackupConfigArgs(
+                enabled=kept, retention_days=database.backups_kept if kept else None
+            ),
+            backup_configuration=sql.DatabaseInstanceSettingsBackupConfigurationArgs(
+                enabled=True,
+                start_time="03:00",
+                location=database.backup_region or config.region,
+                point_in_time_recovery_enabled=True,
+                transaction_log_retention_days=database.pitr_days,
+                backup_retention_settings=sql.DatabaseInstanceSettingsBackupConfigurationBackupRetentionSettingsArgs(
+                    retained_backups=database.backups_kept, retention_unit="COUNT"
+                ),
+            ),
             ip_configuration=self._ip_configuration(),
             insights_config=_insights(),
             # Monday, 04:00 UTC: after the backup.
-            maintenance_window={"day": 1, "hour": 4, "update_track": "stable"},
-            database_flags=[{"name": flag, "value": value} for flag, value in sorted(FLAGS.items())],
+            maintenance_window=sql.DatabaseInstanceSettingsMaintenanceWindowArgs(day=1, hour=4, update_track="stable"),
+            database_flags=_flags(),
             user_labels=labels(config),
         )
 
@@ -177,7 +178,7 @@ class Database(pulumi.ComponentResource):
                 disk_autoresize_limit=config.database.storage_max,
                 ip_configuration=self._ip_configuration(),
                 insights_config=_insights(),
-                database_flags=[{"name": flag, "value": value} for flag, value in sorted(FLAGS.items())],
+                database_flags=_flags(),
                 user_labels=labels(config),
             ),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["settings.diskSize"]),
@@ -223,6 +224,10 @@ def _insights() -> sql.DatabaseInstanceSettingsInsightsConfigArgs:
         # Addresses are personal, and all are ours.
         record_client_address=False,
     )
+
+
+def _flags() -> list[pulumi.Input[sql.DatabaseInstanceSettingsDatabaseFlagArgs]]:
+    return [sql.DatabaseInstanceSettingsDatabaseFlagArgs(name=flag, value=FLAGS[flag]) for flag in sorted(FLAGS)]
 
 
 def labels(config: StackConfig) -> dict[str, str]:

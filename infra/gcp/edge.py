@@ -86,6 +86,9 @@ class Edge(pulumi.ComponentResource):
         config = self._args.config
         assert config.domain is not None
         assert config.public_host is not None
+        matchers: list[Any] = [
+            {"name": role.value, **self._service_or_split(role)} for role in (Role.API, Role.CONSOLE)
+        ]
         return compute.URLMap(
             f"{self._name}-routes",
             description="The console at the domain, the API at its own host; any other host is sent to the console's",
@@ -99,10 +102,7 @@ class Edge(pulumi.ComponentResource):
                 {"hosts": [config.public_host], "path_matcher": "api"},
                 {"hosts": [config.domain], "path_matcher": "console"},
             ],
-            path_matchers=[
-                {"name": "api", **self._service_or_split(Role.API)},
-                {"name": "console", **self._service_or_split(Role.CONSOLE)},
-            ],
+            path_matchers=matchers,
             opts=self._under,
         )
 

@@ -53,7 +53,6 @@ class Firewall(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _deny(self, purpose: str, direction: str) -> None:
-        anywhere = {"source_ranges": [EVERYWHERE]} if direction == "INGRESS" else {"destination_ranges": [EVERYWHERE]}
         compute.Firewall(
             f"{self._name}-{purpose}",
             network=self._network.id,
@@ -61,9 +60,10 @@ class Firewall(pulumi.ComponentResource):
             # Before the network's own last rule (65535), which lets everything out.
             priority=65534,
             denies=[{"protocol": "all"}],
+            source_ranges=[EVERYWHERE] if direction == "INGRESS" else None,
+            destination_ranges=[EVERYWHERE] if direction == "EGRESS" else None,
             log_config={"metadata": "INCLUDE_ALL_METADATA"},
             opts=pulumi.ResourceOptions(parent=self),
-            **anywhere,
         )
 
     def _let_out(self, purpose: str, *, ports: Sequence[int], to: Sequence[str], tags: Sequence[str]) -> None:

@@ -80,10 +80,12 @@ class Platform(pulumi.ComponentResource):
         self.network = Network(f"{name}-network", NetworkArgs(config=config, keys=self.keys), self._under)
         self.registry = Registry(f"{name}-registry", RegistryArgs(config=config, keys=self.keys), self._under)
         self.secrets = Secrets(f"{name}-app", SecretsArgs(config=config, keys=self.keys), self._under)
-        parts = {"config": config, "network": self.network, "keys": self.keys}
-        self.database = Database(f"{name}-database", DatabaseArgs(**parts), self._under)
-        self.cache = Cache(f"{name}-cache", CacheArgs(**parts), self._under)
-        self.files = Files(f"{name}-files", FilesArgs(**parts), self._under)
+        network, keys = self.network, self.keys
+        self.database = Database(
+            f"{name}-database", DatabaseArgs(config=config, network=network, keys=keys), self._under
+        )
+        self.cache = Cache(f"{name}-cache", CacheArgs(config=config, network=network, keys=keys), self._under)
+        self.files = Files(f"{name}-files", FilesArgs(config=config, network=network, keys=keys), self._under)
         self.domain = Domain(f"{name}-domain", DomainArgs(config=config), self._under)
         self._settings = self._shared_settings()
 
@@ -92,7 +94,9 @@ class Platform(pulumi.ComponentResource):
         self.edge = Edge(
             f"{name}-edge",
             EdgeArgs(
-                **parts,
+                config=config,
+                network=network,
+                keys=keys,
                 domain=self.domain,
                 origins={role: self.services[role].name for role in (Role.API, Role.CONSOLE)},
             ),
