@@ -43,7 +43,15 @@ class _Heard:
     refunds: list[ProviderRefund]
 
 
-async def ask(database: Database, settings: Settings, *, tenant_id: UUID, purchase_id: UUID, wall: datetime) -> Sale:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A purchase as the provider knows it. `checkout_url` is None once nothing can be paid on the page."""
+
+    sale: Sale
+    checkout_url: str | None
+
+
+async def ask(database: Database, settings: Settings, *, tenant_id: UUID, purchase_id: UUID, wall: datetime) -> Asked:
     """Brings a purchase up to date with the provider; what is missing there is made, what is too old is closed."""
     async with database.tenant(tenant_id) as session:
         sale = await repository.get_sale(session, tenant_id, purchase_id)
@@ -56,7 +64,9 @@ async def ask(database: Database, settings: Settings, *, tenant_id: UUID, purcha
         sale = (await prepare(database, settings, tenant_id=tenant_id, purchase_id=purchase_id, wall=wall)).sale
     provider = payment_provider(settings, is_test_tenant=is_test)
     heard = await _hear(provider, sale, close=too_old)
-    return await _record(database, tenant_id, purchase_id, heard, close=too_old, wall=wall)
+    sale = await _record(database, tenant_id, purchase_id, heard, close=too_old, wall=wall)
+    is_open = heard.checkout is not None and heard.checkout.status is CheckoutStatus.OPEN and not sale.purchase.paid_by
+    return Asked(sale, heard.checkout.url if heard.checkout is not None and is_open else None)
 
 
 async def close_other(

@@ -30,6 +30,7 @@ from core.billing.payments.schemas import (
     DisputeAnswer,
     DisputeStatus,
     PurchaseAnswer,
+    PurchaseAsked,
     PurchaseDetail,
     PurchaseStarted,
     PurchaseStatus,
@@ -132,7 +133,7 @@ async def get_purchase(scope: Reading, purchase_id: UUID) -> PurchaseDetail:
     """Reads what is known here and asks nobody: poll it after the payment page until the provider's event is in."""
     async with scope.reading() as unit:
         sale = await repository.get_sale(unit.session, unit.tenant_id, purchase_id, locked=False)
-    return _detail(sale)
+    return PurchaseDetail(**_detailed(sale))
 
 
 @router.post(
@@ -143,18 +144,21 @@ async def get_purchase(scope: Reading, purchase_id: UUID) -> PurchaseDetail:
         PurchaseNotFound, LiveProviderRefused, *PROVIDER_FAULTS, PaymentProviderUnavailable, ProviderUnavailable
     ),
 )
-async def sync(scope: Writing, purchase_id: UUID, request: Request) -> PurchaseDetail:
-    """Does at once what the provider's events, or the sweep for lost ones, would do a little later."""
+async def sync(scope: Writing, purchase_id: UUID, request: Request) -> PurchaseAsked:
+    """Does at once what the provider's events, or the sweep for lost ones, would do a little later.
+
+    `checkoutUrl` leads to the provider's page while it may still be paid there: this is how a payment is continued.
+    """
     async with scope.writing() as unit:
         await repository.get_sale(unit.session, unit.tenant_id, purchase_id, locked=False)
-    sale = await asking.ask(
+    asked = await asking.ask(
         scope.database,
         runtime(request).settings,
         tenant_id=scope.tenant_id,
         purchase_id=purchase_id,
         wall=wall_now(),
     )
-    return _detail(sale)
+    return PurchaseAsked(**_detailed(asked.sale), checkout_url=asked.checkout_url)
 
 
 @router.post(
@@ -192,6 +196,7 @@ def _fields(purchase: Purchase, failure_code: str | None) -> dict[str, Any]:
         "purchase_id": purchase.id,
         "status": purchase.state,
         "package_code": purchase.package_code,
+        "package_name": purchase.package_name,
         "customer_id": purchase.customer_id,
         "amount_minor": purchase.amount_minor,
         "currency": purchase.currency,
@@ -204,14 +209,13 @@ def _fields(purchase: Purchase, failure_code: str | None) -> dict[str, Any]:
     }
 
 
-def _detail(sale: Sale) -> PurchaseDetail:
+def _detailed(sale: Sale) -> dict[str, Any]:
     failed = [payment for payment in sale.payments.values() if payment.state == "failed"]
     last = max(failed, key=lambda payment: payment.updated_at, default=None)
-    return PurchaseDetail(
-        **_fields(sale.purchase, last.failure_code if last else None),
-        refunds=[_refund(refund) for refund in sale.refunds],
-        disputes=[_dispute(dispute) for dispute in sale.disputes],
-    )
+    return _fields(sale.purchase, last.failure_code if last else None) | {
+        "refunds": [_refund(refund) for refund in sale.refunds],
+        "disputes": [_dispute(dispute) for dispute in sale.disputes],
+    }
 
 
 def _refund(refund: Refund) -> RefundAnswer:

@@ -81,6 +81,7 @@ class PurchaseAnswer(Answer):
     purchase_id: UUID
     status: PurchaseStatus
     package_code: str
+    package_name: str
     customer_id: UUID
     amount_minor: int
     currency: str
@@ -97,6 +98,12 @@ class PurchaseDetail(PurchaseAnswer):
 
     refunds: list[RefundAnswer]
     disputes: list[DisputeAnswer]
+
+
+class PurchaseAsked(PurchaseDetail):
+    """A purchase as the provider knows it. `checkout_url` is where it may still be paid, or null."""
+
+    checkout_url: str | None
 
 
 class PurchaseStarted(PurchaseAnswer):

@@ -199,7 +199,21 @@ async def test_what_events_did_not_tell_is_asked_for(shop: Shop, connect: Callab
     assert (await shop.look(bought))["status"] == "pending"
     answer = await shop.tenant.post(f"/api/purchases/{bought['purchaseId']}/sync")
     assert (answer.status_code, answer.json()["status"]) == (200, "paid")
+    assert answer.json()["checkoutUrl"] is None
     assert await shop.ledger() == [("purchase", "5", "5")]
+
+
+async def test_a_payment_can_be_continued_until_it_is_paid_or_closed(shop: Shop) -> None:
+    bought, closed = await shop.buy(), await shop.buy()
+    asked = await shop.tenant.post(f"/api/purchases/{bought['purchaseId']}/sync")
+    assert (asked.json()["status"], asked.json()["checkoutUrl"]) == ("pending", bought["checkoutUrl"])
+    assert asked.json()["packageName"] == "Starter"
+    shop.client.v1.checkout.sessions.expire(shop.checkout_id(closed))
+    asked = await shop.tenant.post(f"/api/purchases/{closed['purchaseId']}/sync")
+    assert (asked.status_code, asked.json()["checkoutUrl"]) == (200, None)
+    shop.pay_on_page(bought)
+    asked = await shop.tenant.post(f"/api/purchases/{bought['purchaseId']}/sync")
+    assert (asked.json()["status"], asked.json()["checkoutUrl"]) == ("paid", None)
 
 
 async def test_the_sweep_finds_what_was_paid_and_what_was_never_made(
