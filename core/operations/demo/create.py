@@ -43,7 +43,7 @@ async def create_demo(
     SettingsInvalid, NoTestKey.
     """
     password = demo_password(settings)
-    first_day = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    first_day = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
     over = 0
 
     def tell(_day: int) -> None:

@@ -17,6 +17,9 @@ from core.billing.payments.providers.paying import Card, Payer
 from core.operations.demo.caller import Caller, DemoFailed
 from core.operations.demo.profiles import DAYS, CallWanted, Days, Profile
 
+LAST_MINUTE = timedelta(minutes=1)
+"""A day is over when only this is left of it: so the last one is still the tenant's today, with all that was used."""
+
 AT_ONCE = 4
 """Calls of one tenant under way at a time."""
 
@@ -61,7 +64,7 @@ class DemoTenant:
                 await self._events(number)
                 await self._calls(days.calls(number, weekday=midnight.weekday()), number, midnight)
             self.tell(number)
-        await self._move(started + timedelta(days=until))
+        await self._move(started + timedelta(days=until) - LAST_MINUTE)
 
     async def is_done(self, days: int = DAYS) -> bool:
         """Whether the tenant has come to the end of its last day."""
@@ -122,7 +125,7 @@ class DemoTenant:
 
     async def _day(self, caller: Caller, started: datetime) -> int:
         clock = await caller.get("/billing/test-clock")
-        return (datetime.fromisoformat(clock["now"]) - started).days
+        return (datetime.fromisoformat(clock["now"]) + LAST_MINUTE - started).days
 
     async def _events(self, day: int) -> None:
         profile = self.profile

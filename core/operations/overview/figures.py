@@ -1,6 +1,6 @@
 """Sums over all tenants, read as the operator.
 
-A day is counted back from each tenant's own now: a test tenant's figures lie on the same 30 days as everyone else's,
+A day is counted back from each tenant's own today: a test tenant's figures lie on the same 30 days as everyone else's,
 whatever its clock says. Revenue is what tenants paid for their own credits less what went back; usage is what was
 charged to anyone. Probes are left out.
 """
@@ -106,10 +106,12 @@ async def name_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dic
     return {row.id: row for row in rows}
 
 
-# `shift` moves a tenant's instants to where they would be if its now were ours.
+# `shift` moves a tenant's days to where they would be if its today were ours. Whole days: so its figures here are
+# those of its own pages, and none of them changes as the hours of ours go by.
 _REVENUE = text("""
 WITH sold_to AS (
-    SELECT t.id, s.id AS self_id, :now - coalesce(c.now_at, :now) AS shift
+    SELECT t.id, s.id AS self_id, date_trunc('day', CAST(:now AS timestamptz), 'UTC')
+                   - date_trunc('day', coalesce(c.now_at, :now), 'UTC') AS shift
     FROM tenants t
     JOIN customers s ON s.tenant_id = t.id AND s.is_self
     LEFT JOIN tenant_clocks c ON c.tenant_id = t.id
@@ -139,7 +141,8 @@ SELECT CAST(at AT TIME ZONE 'UTC' AS date) AS day, sum(amount_minor) AS amount_m
 
 _USAGE = text("""
 WITH sold_to AS (
-    SELECT t.id, :now - coalesce(c.now_at, :now) AS shift
+    SELECT t.id, date_trunc('day', CAST(:now AS timestamptz), 'UTC')
+                   - date_trunc('day', coalesce(c.now_at, :now), 'UTC') AS shift
     FROM tenants t LEFT JOIN tenant_clocks c ON c.tenant_id = t.id
     WHERE t.currency = :currency AND t.id <> :installation AND NOT t.is_probe AND (:test OR NOT t.is_test)
 )

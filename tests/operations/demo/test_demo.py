@@ -74,7 +74,7 @@ async def test_the_demo_is_made_once_and_goes_on_where_it_was_broken_off(
     assert await _counts(database) == before
     assert before["tenants"] == 3
     wanted = [
-        len(Days(profile).calls(day, weekday=(now.weekday() + day - 4) % 7)) for profile in SMALL for day in range(4)
+        len(Days(profile).calls(day, weekday=(now.weekday() + day - 3) % 7)) for profile in SMALL for day in range(4)
     ]
     # What was reserved and then given up, or refused a hold, is no call.
     assert sum(wanted) - 6 <= before["calls"] <= sum(wanted)

@@ -180,6 +180,20 @@ async def test_test_tenants_are_apart_and_on_their_own_time(
     assert (body["activeTenants30d"], body["usageByModel"]) == (0, [])
 
 
+async def test_a_test_tenants_days_are_those_of_its_own_pages(
+    sign_up: SignUp, fund: Fund, operator: Caller, runtime: Runtime
+) -> None:
+    test = await sign_up("test", testClock="2020-01-01T23:00:00Z")
+    await fund(test, 5_000_000)
+    await _use(test, "too old")
+    await test.post("/billing/test-clock", {"now": "2020-01-31T00:10:00Z"})
+    await _use(test, "today", output_tokens=2000)
+    body = (await operator.get("/operations/overview", include="test")).json()
+    (listed,) = (await operator.get("/operations/tenants", search="test")).json()["data"]
+    assert [tenant["charged"] for tenant in body["topTenants"]] == [listed["usage30d"]] == ["0.02"]
+    assert body["usageToday"] == {"calls": 1, "charged": "0.02"}
+
+
 async def test_currencies_are_never_added_up(sign_up: SignUp, fund: Fund, operator: Caller) -> None:
     for slug, currency in (("a", "EUR"), ("bb", "USD"), ("cc", "USD")):
         tenant = await sign_up(f"{slug}-{currency.lower()}", currency=currency)
