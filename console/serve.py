@@ -132,6 +132,8 @@ def _build_environment(work: Path) -> dict[str, str]:
     path = os.pathsep.join((str(Path(sys.executable).parent), environment.get("PATH", "")))
     environment |= {"PATH": path, "REFLEX_USE_NPM": "1", "REFLEX_ENV_MODE": "prod", "NO_COLOR": "1", "CI": "1"}
     environment.setdefault("NPM_CONFIG_REGISTRY", _npm_registry(environment))
+    patience = f"--import={(SOURCES / 'patience.mjs').as_uri()}"
+    environment["NODE_OPTIONS"] = " ".join(filter(None, (environment.get("NODE_OPTIONS"), patience)))
     return environment
 
 
