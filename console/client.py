@@ -24,6 +24,11 @@ class ApiError(Exception):
         super().__init__(title)
         self.title, self.advice, self.code, self.status, self.request_id = title, advice, code, status, request_id
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status in (0, 429) or self.status >= 500
+
 
 class ApiUnreachable(ApiError):
     """Nothing answers at the API's address."""
@@ -150,14 +155,15 @@ class Client:
         """Credits on offer."""
         return reading.packages(await self._get_own("/billing/packages"))
 
-    async def purchases(self, *, now: str) -> list[rows.Purchase]:
-        """The newest purchases."""
-        body = await self._get_own("/api/purchases", limit=PAGE_ROWS)
-        return [reading.purchase(entry, parse_instant(now)) for entry in body["data"]]
+    async def purchases(self, *, now: str, cursor: str) -> rows.PurchasePage:
+        """One page of purchases, newest first."""
+        body = await self._get_own("/api/purchases", cursor=cursor, limit=PAGE_ROWS)
+        return reading.purchase_page(body, parse_instant(now))
 
-    async def purchase(self, purchase_id: str, *, now: str) -> rows.Purchase:
-        """One purchase."""
-        return reading.purchase(await self._get_own(f"/api/purchases/{purchase_id}"), parse_instant(now))
+    async def ask_about_purchase(self, purchase_id: str) -> rows.Purchase:
+        """One purchase as the payment provider knows it, with the page where it may still be paid."""
+        body = await self._change("POST", f"/api/purchases/{purchase_id}/sync")
+        return reading.purchase(body, datetime.now(UTC))
 
     async def buy(self, package_code: str, *, key: str, return_url: str) -> rows.Purchase:
         """Begin a purchase; the buyer goes to its `checkout_url`. The same key never buys twice."""
@@ -169,10 +175,10 @@ class Client:
         body = await self._change("POST", "/api/purchases", json=wanted, headers={"idempotency-key": key})
         return reading.purchase(body, datetime.now(UTC))
 
-    async def holds(self, head: rows.TenantHead, *, status: str) -> list[rows.Hold]:
-        """The newest holds."""
-        body = await self._get_own("/api/usage/holds", status=status, limit=PAGE_ROWS)
-        return [reading.hold(entry, parse_instant(head.clock_iso), head.customer_id) for entry in body["data"]]
+    async def holds(self, head: rows.TenantHead, *, status: str, cursor: str) -> rows.HoldPage:
+        """One page of holds, newest first."""
+        body = await self._get_own("/api/usage/holds", status=status, cursor=cursor, limit=PAGE_ROWS)
+        return reading.hold_page(body, parse_instant(head.clock_iso), head.customer_id)
 
     async def release_hold(self, hold_id: str) -> None:
         """Give a hold's credits back."""

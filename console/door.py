@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from redis.exceptions import RedisError
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,7 +46,8 @@ def without_redis() -> Response:
 async def sign_in(request: Request) -> Response:
     """Take the sign-in form; a wrong password goes back to the form with the reason in the address's fragment."""
     form = await request.form()
-    email, password, onward = (str(form.get(name) or "") for name in ("email", "password", "next"))
+    email, password = (str(form.get(name) or "") for name in ("email", "password"))
+    onward = _asked_for(urlsplit(request.headers.get("referer", "")).query)
     try:
         session = await sessions().open(email.strip(), password, forwarded_for=_forwarded_for(request))
         await sessions().close(session_id_of(request.headers.get("cookie", "")))
@@ -56,7 +57,7 @@ async def sign_in(request: Request) -> Response:
         return _back_to_form("slow-down" if refused.status == 429 else "refused", onward)
     except RedisError:
         return without_redis()
-    response = RedirectResponse(_own_path(onward) or session.viewer.home, status_code=303)
+    response = RedirectResponse(onward or session.viewer.home, status_code=303)
     response.set_cookie(
         COOKIE, session.session_id, max_age=LIFE_SECONDS, httponly=True, samesite="lax", secure=place().secure
     )
@@ -95,8 +96,13 @@ def _forwarded_for(request: Request) -> str:
 
 
 def _back_to_form(reason: str, onward: str) -> Response:
-    query = f"?next={quote(path)}" if (path := _own_path(onward)) else ""
+    query = f"?next={quote(onward)}" if onward else ""
     return RedirectResponse(f"{SIGN_IN}{query}#{reason}", status_code=303)
+
+
+def _asked_for(query: str) -> str:
+    """Where somebody wanted to go; the form's own address says it, so it is known without a script."""
+    return _own_path(parse_qs(query).get("next", [""])[0])
 
 
 def _own_path(onward: str) -> str:
@@ -171,10 +177,11 @@ class Door:
         if scope["method"] not in ("GET", "HEAD") or not wants_page:
             return None
         try:
-            session = await sessions().find(session_id_of(headers.get("cookie", "")))
+            session_id = session_id_of(headers.get("cookie", ""))
+            session = await sessions().find(session_id)
         except RedisError:
             return without_redis()
-        onward = _elsewhere(path, scope["query_string"].decode("latin-1"), session)
+        onward = _elsewhere(path, scope["query_string"].decode("latin-1"), session, expired=bool(session_id))
         return RedirectResponse(onward, status_code=303) if onward else None
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
@@ -193,12 +200,14 @@ class Door:
         return sending
 
 
-def _elsewhere(path: str, query: str, session: Session | None) -> str:
+def _elsewhere(path: str, query: str, session: Session | None, *, expired: bool) -> str:
     trimmed = path.rstrip("/") or "/"
     if session is None:
         wanted = path + (f"?{query}" if query else "")
         onward = f"?next={quote(wanted)}" if trimmed != "/" else ""
-        return "" if trimmed == SIGN_IN else SIGN_IN + onward
-    if trimmed == SIGN_IN or (trimmed == "/" and session.viewer.home != "/"):
+        return "" if trimmed == SIGN_IN else SIGN_IN + onward + ("#expired" if expired else "")
+    if trimmed == SIGN_IN:
+        return _asked_for(query) or session.viewer.home
+    if trimmed == "/" and session.viewer.home != "/":
         return session.viewer.home
     return ""

@@ -27,6 +27,7 @@ class Money:
     brief: str = "0.00"
     short: str = "0.00"
     exact: str = "0.000000"
+    currency: str = ""
     sign: int = 0
     value: float = 0.0
 
@@ -43,6 +44,7 @@ def money(amount: str | Decimal | int, currency: str) -> Money:
         brief=_brief(value, currency),
         short=_cents(value, currency) if abs(value) >= _unit(currency) else _brief(value, currency),
         exact=f"{minus}{whole}.{fraction} {currency}",
+        currency=currency,
         sign=(value > 0) - (value < 0),
         value=float(value),
     )

@@ -213,13 +213,20 @@ def _package(entry: Json) -> rows.Package:
     )
 
 
+def purchase_page(body: Json, now: datetime) -> rows.PurchasePage:
+    """`GET /api/purchases`."""
+    return rows.PurchasePage(
+        rows=[purchase(entry, now) for entry in body["data"]], next_cursor=body["nextCursor"] or ""
+    )
+
+
 def purchase(entry: Json, now: datetime) -> rows.Purchase:
-    """One purchase of `/api/purchases`; only the answer that began it knows where to pay."""
-    refunded = entry.get("refundedMinor") or 0
+    """One purchase of `/api/purchases`; only what began it, or asked the provider about it, knows where to pay."""
+    refunded = 0 if entry["status"] == "refunded" else entry.get("refundedMinor") or 0
     failed = (entry.get("failureCode") or "").replace("_", " ")
     return rows.Purchase(
         purchase_id=entry["purchaseId"],
-        package=entry["packageCode"],
+        package=entry["packageName"],
         status=entry["status"],
         price=minor_money(entry["amountMinor"], entry["currency"]),
         note=f"{minor_money(refunded, entry['currency'])} refunded" if refunded else failed,
@@ -227,6 +234,11 @@ def purchase(entry: Json, now: datetime) -> rows.Purchase:
         created=moment(entry["createdAt"], now),
         checkout_url=entry.get("checkoutUrl") or "",
     )
+
+
+def hold_page(body: Json, now: datetime, own: str) -> rows.HoldPage:
+    """`GET /api/usage/holds`."""
+    return rows.HoldPage(rows=[hold(entry, now, own) for entry in body["data"]], next_cursor=body["nextCursor"] or "")
 
 
 def hold(entry: Json, now: datetime, own: str) -> rows.Hold:
@@ -245,7 +257,7 @@ def api_key(entry: Json, now: datetime) -> rows.ApiKey:
     return rows.ApiKey(
         api_key_id=entry["apiKeyId"],
         name=entry["name"],
-        prefix=entry["prefix"],
+        prefix=f"cbk_{entry['prefix']}",
         scopes=", ".join(entry["scopes"]),
         created=moment(entry["createdAt"], now),
         expires=moment(entry.get("expiresAt"), now),

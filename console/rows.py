@@ -198,6 +198,14 @@ class Purchase:
 
 
 @dataclass
+class PurchasePage:
+    """One page of purchases and where the next one starts."""
+
+    rows: list[Purchase] = field(default_factory=list)
+    next_cursor: str = ""
+
+
+@dataclass
 class Hold:
     """Credits reserved for a call that has not been settled yet."""
 
@@ -206,6 +214,14 @@ class Hold:
     status: str = ""
     customer: str = ""
     expires: Moment = field(default_factory=Moment)
+
+
+@dataclass
+class HoldPage:
+    """One page of holds and where the next one starts."""
+
+    rows: list[Hold] = field(default_factory=list)
+    next_cursor: str = ""
 
 
 @dataclass

@@ -107,6 +107,11 @@ class Sessions:
         except (ApiRefused, ApiUnreachable):
             return  # the tokens are forgotten here either way, and expire by themselves there
 
+    async def forget(self, session_id: str | None) -> None:
+        """Drop a session whose tokens the API does not take."""
+        if session_id:
+            await self._redis.delete(_key(session_id))
+
     async def _refresh(self, session: Session) -> Session:
         # A refresh token works once: two tabs refreshing at the same time would look like theft to the API.
         async with self._lock(session):

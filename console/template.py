@@ -7,7 +7,7 @@ from typing import Any
 
 import reflex as rx
 
-from console.components.browser import ticker
+from console.components.browser import fresh_start, ticker
 from console.components.notice import trouble_sheet, trouble_strip
 from console.components.shell import Link, Person, shell
 from console.viewer import ViewerState
@@ -57,6 +57,7 @@ def page(
                         rx.cond(state.trouble.title != "", trouble_sheet(state.trouble, on_load), bones()),
                     ),
                     ticker(seconds=FRESH_SECONDS, on_tick=on_load) if fresh else rx.fragment(),
+                    rx.cond(ViewerState.expired, fresh_start()),
                 ),
                 groups=_groups(slug, tenant_name),
                 tabs=tenant_links(rx.cond(ViewerState.sees_installation, slug, ViewerState.tenant_id))
@@ -68,7 +69,7 @@ def page(
             )
 
         framed.__name__ = content.__name__
-        return rx.page(route=route, title=title, on_load=on_load)(framed)
+        return rx.page(route=route, title=title, on_load=[ViewerState.meet, on_load])(framed)
 
     return decorate
 

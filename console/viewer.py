@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -72,7 +73,7 @@ class ViewerState(rx.State):
     initial: str = ""
     role_spelled: str = ""
     tenant_id: str = ""
-    home: str = "/"
+    home: str = ""
     sees_installation: bool = False
     expired: bool = False
     may_buy: bool = False
@@ -93,6 +94,14 @@ class ViewerState(rx.State):
         self.may_release = rights.release_holds(viewer, tenant_id)
         self.may_move_clock = rights.move_clock(viewer, tenant_id)
         self.expired = False
+
+    @rx.event
+    async def meet(self):
+        """Show who is signed in before anything is fetched: until then no link knows where it leads."""
+        with suppress(RedisError):
+            session = await sessions().find(session_id_of(self.router.headers.cookie))
+            if session:
+                self.show(session, getattr(self, "tenant_slug", ""))
 
     @rx.event
     async def switch(self, tenant_id: str):
@@ -120,6 +129,13 @@ async def _enter(state: rx.State, right: rights.Right) -> Client | None:
     return Client(connection, session.access_token, tenant_id=tenant_id, installation=installation)
 
 
+async def _sign_out(state: rx.State) -> None:
+    """Tokens that the API refuses are worth nothing; the door asks whoever reloads the page to sign in."""
+    with suppress(RedisError):
+        await sessions().forget(session_id_of(state.router.headers.cookie))
+    (await state.get_state(ViewerState)).expired = True
+
+
 def asking(right: rights.Right) -> Callable[..., Any]:
     """Give a handler the API as its first argument, if the viewer has the right; show what went wrong otherwise."""
 
@@ -135,10 +151,10 @@ def asking(right: rights.Right) -> Callable[..., Any]:
                 self.trouble, self.loaded, self.of = Trouble(), True, api.tenant_id
                 return answer
             except SignedOut:
-                (await self.get_state(ViewerState)).expired = True
-                return rx.redirect("/sign-in")
+                await _sign_out(self)
+                return None
             except ApiError as error:
-                self.trouble = Trouble(error.title, error.advice, error.code, error.request_id)
+                self.trouble = Trouble(error.title, error.advice, error.code, error.request_id, error.may_pass)
                 return None
             except RedisError:
                 self.trouble = NO_REDIS

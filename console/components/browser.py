@@ -1,4 +1,4 @@
-"""What Reflex has no element for: a form and a link that the browser itself handles, and a ticker."""
+"""What Reflex has no element for: a form and a link that the browser itself handles, a ticker, a fresh start."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ class Ticker(rx.Component):
     on_tick: rx.EventHandler[rx.event.no_args_event_spec]
 
 
+class Reload(rx.Component):
+    """Loads the page anew as soon as it is shown."""
+
+    library = rx.asset("reload.js").importable_path
+    tag = "Reload"
+
+
 class PlainLink(BaseHTML):
     """A link the browser itself follows: within the page, so that the keyboard's place moves along."""
 
@@ -36,3 +43,4 @@ class PlainLink(BaseHTML):
 plain_form = PlainForm.create
 plain_link = PlainLink.create
 ticker = Ticker.create
+fresh_start = Reload.create

@@ -14,6 +14,7 @@ def amount(money: rx.Var[Money], *, signed: bool = False) -> rx.Component:
         rx.cond(signed & (money.sign > 0), "+", "") if signed else "",
         money.digits,
         rx.el.span(money.padding, class_name="padding"),
+        rx.el.span(" ", money.currency, class_name="unit"),
         class_name=tone,
         title=money.exact,
     )
@@ -48,6 +49,7 @@ def dated(moment: rx.Var[Moment]) -> rx.Component:
     """When, for a book: the exact instant (its column says UTC), and how long ago."""
     return rx.el.time(
         moment.exact,
+        rx.el.span(" UTC", class_name="unit"),
         rx.el.span(moment.relative, class_name="ago"),
         date_time=moment.iso,
         title=moment.absolute,

@@ -127,11 +127,16 @@ def shell(
     home: rx.Var[str],
     person: Person,
 ) -> rx.Component:
-    """The rail (or, on a phone, the top bar) and the page within it."""
+    """The rail (or, on a phone, the top bar) and the page within it. No link is shown before it is known where to."""
+    known = home != ""
     rail = rx.el.aside(
-        rx.link(brand(), href=home, class_name="brand", unstyled=True, aria_label="CloudBill, to the start"),
-        rx.el.nav(nav(groups, current), aria_label="Pages"),
-        rx.el.div(account(person), class_name="rail-foot"),
+        rx.cond(
+            known,
+            rx.link(brand(), href=home, class_name="brand", unstyled=True, aria_label="CloudBill, to the start"),
+            rx.el.span(brand(), class_name="brand"),
+        ),
+        rx.el.nav(rx.cond(known, nav(groups, current)), aria_label="Pages"),
+        rx.el.div(rx.cond(known, account(person)), class_name="rail-foot"),
         class_name="rail",
     )
     topbar = rx.el.header(
@@ -144,11 +149,15 @@ def shell(
                     class_name="burger",
                 ),
             ),
-            rx.el.div(rx.el.nav(nav(groups, current), aria_label="Pages"), account(person), class_name="sheet-nav"),
+            rx.cond(
+                known,
+                rx.el.div(rx.el.nav(nav(groups, current), aria_label="Pages"), account(person), class_name="sheet-nav"),
+            ),
         ),
         class_name="topbar",
     )
-    tab_strip = rx.el.nav(*(nav_link(link, current) for link in tabs), class_name="tabs", aria_label="Of this tenant")
+    tab_links = rx.cond(known, rx.fragment(*(nav_link(link, current) for link in tabs)))
+    tab_strip = rx.el.nav(tab_links, class_name="tabs", aria_label="Of this tenant")
     return rx.el.div(
         plain_link("Skip to the figures", href="#main", class_name="skip-link"),
         rx.el.div(

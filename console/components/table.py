@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 
-def heading(text: str, *, num: bool = False) -> rx.Component:
+def heading(text: rx.Var | str, *, num: bool = False) -> rx.Component:
     """A column's heading."""
     return rx.el.th(text, scope="col", class_name="num" if num else "")
 
@@ -58,6 +58,16 @@ def table(caption: rx.Var | str, headings: list[rx.Component], body: rx.Componen
         ),
         class_name="table-scroll",
     )
+
+
+def turner(
+    cursors: rx.Var[list[str]], next_cursor: rx.Var[str], *, previous: rx.EventHandler, following: rx.EventHandler
+) -> rx.Component:
+    """A pager where there is more than one page."""
+    first, last = cursors.length() <= 1, next_cursor == ""
+    said = rx.fragment("Newest first, page ", cursors.length())
+    shown = pager(said, previous=previous, following=following, first=first, last=last)
+    return rx.cond(first & last, rx.fragment(), shown)
 
 
 def pager(said: rx.Var | str, *, previous: rx.EventHandler, following: rx.EventHandler, first: rx.Var, last: rx.Var):

@@ -9,7 +9,7 @@ import reflex as rx
 from console import rights
 from console.client import Client
 from console.components.notice import blank, notice
-from console.figures import parse_instant
+from console.figures import long_instant, parse_instant
 from console.pages.tenant import TenantState, bones, enter, standing, tenant_heading, title
 from console.template import page
 from console.viewer import PageState, ViewerState, asking
@@ -24,6 +24,8 @@ class ClockState(PageState, rx.State):
     needs_reason: bool = False
     reason: str = ""
     moved: str = ""
+    moving: bool = False
+    wall: str = ""
 
     @rx.event
     @asking(rights.see_tenant)
@@ -34,6 +36,7 @@ class ClockState(PageState, rx.State):
         if self.of != api.tenant_id:
             self.reason = self.moved = ""
         await enter(self, api)
+        self.wall, self.moving = long_instant(datetime.now(UTC)), False
 
     @rx.event
     def note(self, reason: str):
@@ -41,9 +44,17 @@ class ClockState(PageState, rx.State):
         self.reason = reason
 
     @rx.event
+    def set_out(self, hours: int):
+        """Show that it moves; a second click does not move it twice."""
+        if not self.moving:
+            self.moving = True
+            return ClockState.advance(hours)
+
+    @rx.event
     @asking(rights.move_clock)
     async def advance(self, api: Client, hours: int):
         """Move on by so many hours."""
+        self.moving = False
         before = parse_instant((await enter(self, api)).clock_iso)
         await self._move(api, before + timedelta(hours=hours))
 
@@ -56,6 +67,7 @@ class ClockState(PageState, rx.State):
     async def _move(self, api: Client, to: datetime) -> None:
         expired = await api.move_clock(to, reason=self.reason)
         head = await enter(self, api)
+        self.wall = long_instant(datetime.now(UTC))
         self.moved = f"It is now {head.clock}. Holds that expired on the way: {expired}."
 
 
@@ -89,6 +101,7 @@ def _clock() -> rx.Component:
                 "and everything that falls due on the way is done before it answers.",
                 style={"color": "var(--ink-2)", "maxWidth": "64ch", "marginTop": "6px"},
             ),
+            rx.el.p("In real time it was ", ClockState.wall, " when this was shown.", class_name="sub"),
         ),
         rx.cond(ClockState.may_move, _controls()),
         class_name="sheet-body stack",
@@ -97,7 +110,7 @@ def _clock() -> rx.Component:
 
 
 def _controls() -> rx.Component:
-    blocked = ClockState.needs_reason & (ClockState.reason == "")
+    blocked = (ClockState.needs_reason & (ClockState.reason == "")) | ClockState.moving
     reason = rx.el.div(
         rx.el.label("Why you enter this tenant", html_for="reason"),
         rx.el.input(
@@ -109,7 +122,7 @@ def _controls() -> rx.Component:
     )
     steps = (
         rx.el.button(
-            f"+ {text}", class_name="button", type="button", disabled=blocked, on_click=ClockState.advance(hours)
+            f"+ {text}", class_name="button", type="button", disabled=blocked, on_click=ClockState.set_out(hours)
         )
         for text, hours in STEPS
     )

@@ -9,9 +9,9 @@ from console.client import Client
 from console.components.choice import segments
 from console.components.figure import amount, instant
 from console.components.notice import blank, notice
-from console.components.table import cell, heading, table
+from console.components.table import cell, heading, table, turner
 from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
-from console.rows import Hold
+from console.rows import Hold, TenantHead
 from console.template import page
 from console.viewer import PageState, ViewerState, asking
 
@@ -22,6 +22,8 @@ class HoldsState(PageState, rx.State):
     """The newest holds, open ones or all."""
 
     shown: list[Hold] = []
+    cursors: list[str] = [""]
+    next_cursor: str = ""
     status: str = "open"
     may_release: bool = False
     released: bool = False
@@ -30,21 +32,39 @@ class HoldsState(PageState, rx.State):
     @asking(rights.see_tenant)
     async def load(self, api: Client):
         """Fetch them."""
-        self.released = self.released and self.of == api.tenant_id
+        if self.of != api.tenant_id:
+            self.released, self.cursors = False, [""]
         head = await enter(self, api)
         self.may_release = (await self.get_state(ViewerState)).may_release
-        self.shown = await api.holds(head, status=self.status)
+        await self._show(api, head)
 
     @rx.event
     @asking(rights.see_tenant)
     async def look(self, api: Client):
         """Fetch others."""
-        self.shown = await api.holds(await recall(self, api), status=self.status)
+        await self._show(api, await recall(self, api))
+
+    async def _show(self, api: Client, head: TenantHead) -> None:
+        page = await api.holds(head, status=self.status, cursor=self.cursors[-1])
+        self.shown, self.next_cursor = page.rows, page.next_cursor
 
     @rx.event
     def choose(self, status: str):
         """Open ones, or all."""
-        self.status, self.released = status, False
+        self.status, self.released, self.cursors = status, False, [""]
+        return HoldsState.look
+
+    @rx.event
+    def following(self):
+        """Turn the page."""
+        if self.next_cursor not in self.cursors:  # a second click before the page has turned
+            self.cursors = [*self.cursors, self.next_cursor]
+        return HoldsState.look
+
+    @rx.event
+    def previous(self):
+        """Turn it back."""
+        self.cursors = self.cursors[:-1] or [""]
         return HoldsState.look
 
     @rx.event
@@ -84,16 +104,21 @@ def holds() -> rx.Component:
 
 
 def _table() -> rx.Component:
-    return table(
-        "Holds, newest first",
-        [
-            heading("Hold"),
-            heading("State"),
-            heading("Expires"),
-            heading(f"Amount, {TenantState.head.currency}", num=True),
-            rx.el.th(rx.el.span("Release", class_name="visually-hidden"), scope="col"),
-        ],
-        rx.foreach(HoldsState.shown, _row),
+    state = HoldsState
+    release = rx.el.th(rx.el.span("Release", class_name="visually-hidden"), scope="col")
+    return rx.fragment(
+        table(
+            "Holds, newest first",
+            [
+                heading("Hold"),
+                heading("State"),
+                heading("Expires"),
+                heading(f"Amount, {TenantState.head.currency}", num=True),
+                rx.cond(state.may_release, release),
+            ],
+            rx.foreach(state.shown, _row),
+        ),
+        turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
     )
 
 
@@ -114,7 +139,7 @@ def _row(row: rx.Var[Hold]) -> rx.Component:
         cell(_status(row.status), label="State"),
         cell(instant(row.expires), label="Expires"),
         cell(amount(row.amount), kind="num main"),
-        cell(rx.cond(HoldsState.may_release & (row.status == "open"), release), kind="num action"),
+        rx.cond(HoldsState.may_release, cell(rx.cond(row.status == "open", release), kind="num action")),
     )
 
 

@@ -9,8 +9,8 @@ from console.client import Client, purchase_key
 from console.components.browser import ticker
 from console.components.figure import brief, dated
 from console.components.notice import blank, notice
-from console.components.table import cell, heading, table
-from console.pages.tenant import TenantState, bones, enter, standing, tenant_heading, title
+from console.components.table import cell, heading, table, turner
+from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
 from console.place import place
 from console.rows import Package, Purchase
 from console.template import page
@@ -23,12 +23,15 @@ class PurchasesState(PageState, rx.State):
     """Purchases, and the one being made."""
 
     shown: list[Purchase] = []
+    cursors: list[str] = [""]
+    next_cursor: str = ""
     packages: list[Package] = []
     chosen: str = ""
     offering: bool = False
     leaving: bool = False
     may_buy: bool = False
     returned: str = ""
+    resumed: str = ""
     _key: str = ""
 
     @rx.var
@@ -40,12 +43,45 @@ class PurchasesState(PageState, rx.State):
     @asking(rights.see_tenant)
     async def load(self, api: Client):
         """Fetch the purchases, and how one came back from paying."""
+        if self.of != api.tenant_id:
+            self.cursors, self.resumed = [""], ""
         head = await enter(self, api)
         self.returned = self.router.url.query_parameters.get("returned", "")
         self.may_buy = (await self.get_state(ViewerState)).may_buy
-        self.shown = await api.purchases(now=head.clock_iso)
+        await self._show(api, head.clock_iso)
         if self.returned:
             await enter(self, api)  # once more: the balance must not be older than the "paid" beneath it
+
+    async def _show(self, api: Client, now: str) -> None:
+        page = await api.purchases(now=now, cursor=self.cursors[-1])
+        self.shown, self.next_cursor = page.rows, page.next_cursor
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def turn(self, api: Client):
+        """Fetch nothing but another page of the purchases."""
+        await self._show(api, (await recall(self, api)).clock_iso)
+
+    @rx.event
+    def following(self):
+        """Turn the page."""
+        if self.next_cursor not in self.cursors:  # a second click before the page has turned
+            self.cursors = [*self.cursors, self.next_cursor]
+        return PurchasesState.turn
+
+    @rx.event
+    def previous(self):
+        """Turn it back."""
+        self.cursors = self.cursors[:-1] or [""]
+        return PurchasesState.turn
+
+    @rx.event
+    @asking(rights.buy)
+    async def resume(self, api: Client, purchase_id: str):
+        """Go on paying, if the payment provider still lets one; otherwise show how it stands."""
+        asked = await api.ask_about_purchase(purchase_id)
+        self.resumed = "" if asked.checkout_url else asked.status
+        return rx.redirect(asked.checkout_url) if asked.checkout_url else PurchasesState.load
 
     @rx.event
     @asking(rights.buy)
@@ -53,7 +89,7 @@ class PurchasesState(PageState, rx.State):
         """Open the choice of packages; from here on one intention, so one key."""
         self.packages = await api.packages()
         self.chosen, self._key = self.packages[0].code if self.packages else "", purchase_key()
-        self.offering, self.leaving = True, False
+        self.offering, self.leaving, self.resumed = True, False, ""
 
     @rx.event
     def choose(self, code: str):
@@ -97,6 +133,7 @@ def purchases() -> rx.Component:
     return rx.fragment(
         tenant_heading(rx.cond(state.may_buy, _buy_button("primary"))),
         _came_back(),
+        _went_on(),
         standing(),
         rx.el.section(
             rx.el.div(rx.el.h2("Purchases"), class_name="sheet-head centered"),
@@ -140,6 +177,15 @@ def _came_back() -> rx.Component:
             notice("", "Nothing was bought", "You came back without paying. Begin again whenever you like."),
         ),
         rx.fragment(),
+    )
+
+
+def _went_on() -> rx.Component:
+    return rx.match(
+        PurchasesState.resumed,
+        ("", rx.fragment()),
+        ("paid", notice("good", "It is paid already", "The credits are booked, and nothing more is to be paid.")),
+        notice("", "The payment page has closed", "Nothing was charged there. Buy the package again to pay for it."),
     )
 
 
@@ -199,25 +245,42 @@ def _choice(package: rx.Var[Package]) -> rx.Component:
 
 
 def _table() -> rx.Component:
-    return table(
-        "Purchases, newest first",
-        [
-            heading("When, UTC"),
-            heading("Package"),
-            heading("State"),
-            heading("Paid by card", num=True),
-            heading("Credits", num=True),
-        ],
-        rx.foreach(PurchasesState.shown, _row),
+    state = PurchasesState
+    return rx.fragment(
+        table(
+            "Purchases, newest first",
+            [
+                heading(rx.cond(TenantState.head.is_test, "When, its clock, UTC", "When, UTC")),
+                heading("Package"),
+                heading("State"),
+                heading("Price", num=True),
+                heading("Credits", num=True),
+            ],
+            rx.foreach(state.shown, _row),
+        ),
+        turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
     )
 
 
 def _row(row: rx.Var[Purchase]) -> rx.Component:
+    is_open = (row.status == "pending") | (row.status == "failed")
+    resume = rx.el.button(
+        "Continue payment",
+        class_name="button small",
+        type="button",
+        aria_label=f"Continue payment of {row.package}, {row.price}",
+        on_click=PurchasesState.resume(row.purchase_id),
+    )
     return rx.el.tr(
         cell(dated(row.created), label="When"),
         cell(rx.el.span(row.package, title=f"Purchase {row.purchase_id}"), kind="lead"),
         cell(
-            _status(row.status), rx.cond(row.note != "", rx.el.span(" ", row.note, class_name="quiet")), label="State"
+            rx.el.span(
+                _status(row.status),
+                rx.cond(row.note != "", rx.el.span(" ", row.note, class_name="quiet")),
+                rx.cond(PurchasesState.may_buy & is_open, rx.fragment(" ", resume)),
+            ),
+            label="State",
         ),
         cell(row.price, kind="num main"),
         cell(brief(row.credits), kind="num", label="Credits"),

@@ -7,7 +7,6 @@ import reflex as rx
 from console.components.browser import plain_form
 from console.components.notice import notice
 from console.components.shell import brand
-from console.viewer import ViewerState
 
 REASONS = [
     ("refused", "bad", "That did not match", "E-mail or password is wrong. Check both and try again."),
@@ -18,6 +17,7 @@ REASONS = [
         "The API does not answer",
         "Nobody can sign in until it is back. On the server, cloudbill status says what is down.",
     ),
+    ("expired", "warn", "You were signed out", "Your session ended. Sign in to go on where you were."),
     ("signed-out", "good", "You are signed out", "Sign in to go on."),
 ]
 
@@ -34,7 +34,6 @@ def field(label: str, name: str, **attributes) -> rx.Component:
 @rx.page(route="/sign-in", title="Sign in · CloudBill")
 def sign_in() -> rx.Component:
     """The form; the reason for a refusal is the address's fragment, so it shows without a script."""
-    onward = rx.State.router.url.query_parameters.get("next", "")
     return rx.el.main(
         rx.el.div(
             rx.el.div(brand(), class_name="brand"),
@@ -42,13 +41,9 @@ def sign_in() -> rx.Component:
                 rx.el.h1("Sign in"), rx.el.p("Credits, usage and the ledger of your tenants.", class_name="lead")
             ),
             *(notice(tone, title, text, id=key, class_name="gate-reason") for key, tone, title, text in REASONS),
-            rx.cond(
-                ViewerState.expired, notice("warn", "You were signed out", "Your session ended. Sign in to go on.")
-            ),
             plain_form(
                 field("E-mail", "email", type="email", auto_complete="username", auto_focus=True),
                 field("Password", "password", type="password", auto_complete="current-password"),
-                rx.el.input(type="hidden", name="next", value=onward, read_only=True),
                 rx.el.button("Sign in", type="submit", class_name="button primary"),
                 action="/session",
                 method="post",

@@ -38,6 +38,8 @@ async def enter(state: rx.State, api: Client) -> TenantHead:
     viewer = await state.get_state(ViewerState)
     names = {membership.tenant_id: membership.name for membership in viewer.memberships}
     tenant = await state.get_state(TenantState)
+    if tenant.head.tenant_id != api.tenant_id:
+        tenant.head = TenantHead()  # another's name must not stand over a tenant that there may not be
     tenant.head = await api.tenant_head(names.get(api.tenant_id, ""))
     return tenant.head
 
@@ -178,7 +180,7 @@ def _table() -> rx.Component:
         table(
             "Settled postings, newest first",
             [
-                heading("When, UTC"),
+                heading(rx.cond(TenantState.head.is_test, "When, its clock, UTC", "When, UTC")),
                 heading("What"),
                 heading("About"),
                 heading(f"Amount, {currency}", num=True),
@@ -197,9 +199,10 @@ def _table() -> rx.Component:
 
 
 def _row(row: rx.Var[LedgerRow]) -> rx.Component:
+    about = f"Transaction {row.transaction_id}, recorded {row.recorded}"
     return rx.el.tr(
         cell(dated(row.occurred), kind="under"),
-        cell(rx.el.span(row.kind, title=f"Transaction {row.transaction_id}"), kind="lead nowrap"),
+        cell(rx.el.span(row.kind, title=about), kind="lead nowrap"),
         cell(row.text, kind="quiet wide"),
         cell(amount(row.amount, signed=True), kind="num main"),
         cell(amount(row.balance_after), kind="num side"),

@@ -1,6 +1,8 @@
-"""Every tenant of the installation: searched, sorted and paged by the API."""
+"""Every tenant of the installation: searched, sorted and paged by the API, as the address says."""
 
 from __future__ import annotations
+
+from urllib.parse import urlencode
 
 import reflex as rx
 
@@ -14,45 +16,62 @@ from console.rows import TenantPage, TenantRow
 from console.template import page
 from console.viewer import PageState, asking
 
+ADDRESS, BY_NAME = "/tenants", "name"
+
 
 class TenantsState(PageState, rx.State):
-    """One page of the list, and how it was asked for."""
+    """One page of the list, and how the address asks for it. `given` counts the searches that were not typed."""
 
     shown: TenantPage = TenantPage()
     search: str = ""
-    order: str = "name"
+    given: int = 0
+    order: str = BY_NAME
     cursors: list[str] = [""]
 
     @rx.event
     @asking(rights.see_installation)
     async def load(self, api: Client):
-        """Fetch the page at hand."""
+        """Fetch the page that the address names."""
+        self._read_address()
         self.shown = await api.tenants(search=self.search, sort=self.order, cursor=self.cursors[-1])
 
     @rx.event
     def find(self, text: str):
-        """Search from the first page on."""
-        self.search, self.cursors = text.strip(), [""]
-        return TenantsState.load
+        """Search from the first page on; somebody who has gone on meanwhile is not called back."""
+        self.search = text.strip()
+        return self._go([""], replace=True) if self.router.url.path.rstrip("/") == ADDRESS else None
 
     @rx.event
     def sort(self, order: str):
         """Sort from the first page on."""
-        self.order, self.cursors = order, [""]
-        return TenantsState.load
+        self.order = order
+        return self._go([""])
 
     @rx.event
     def following(self):
         """Turn the page."""
+        self._read_address()
         if self.shown.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.shown.next_cursor]
-        return TenantsState.load
+            return self._go([*self.cursors, self.shown.next_cursor])
 
     @rx.event
     def previous(self):
         """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
-        return TenantsState.load
+        self._read_address()
+        return self._go(self.cursors[:-1] or [""])
+
+    def _read_address(self) -> None:
+        asked = self.router.url.query_parameters
+        if (search := asked.get("search", "")) != self.search:
+            self.search, self.given = search, self.given + 1
+        self.order = asked.get("sort", BY_NAME)
+        self.cursors = ["", *filter(None, asked.get("after", "").split(","))]
+
+    def _go(self, cursors: list[str], *, replace: bool = False):
+        order = "" if self.order == BY_NAME else self.order
+        wanted = {"search": self.search, "sort": order, "after": ",".join(cursors[1:])}
+        query = urlencode({name: value for name, value in wanted.items() if value}, safe=",")
+        return rx.redirect(f"{ADDRESS}?{query}" if query else ADDRESS, replace=replace)
 
 
 def bones() -> rx.Component:
@@ -98,6 +117,7 @@ def _search() -> rx.Component:
             type="search",
             class_name="input",
             placeholder="Name or identifier",
+            key=TenantsState.given.to_string(),
             default_value=TenantsState.search,
             on_change=TenantsState.find.debounce(250),
         ),
@@ -140,7 +160,7 @@ def _row(row: rx.Var[TenantRow]) -> rx.Component:
             rx.cond(row.is_test, rx.el.span("test", class_name="badge")),
         ),
         cell(row.tenant_id, kind="quiet under"),
-        cell(short(row.available), kind="num main"),
+        cell(short(row.available), rx.el.span(" available", class_name="unit"), kind="num main"),
         cell(short(row.balance), kind="num", label="Balance"),
         cell(owed(row.receivable), kind="num", label="Receivable"),
         cell(short(row.usage_30d), kind="num", label="Usage, 30 days"),

@@ -27,6 +27,7 @@ from tests.support.servers import PREFIX, ROOT, Keeper, Servers
 
 # Kept between runs, apart from an installation of the person who tests: building takes longer than all stories.
 BUILT = ROOT / ".cloudbill" / "browser-tests"
+CACHE = 63
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -54,6 +55,7 @@ class Installation:
     console: str
     api: httpx.Client
     api_process: Process
+    cache_url: str
     operator: Person
 
     def sign_up(self, name: str, **fields: Any) -> Person:
@@ -135,7 +137,11 @@ def installation(
         create_installation_user(settings.owner_url, operator.email, "operator")
         client = running.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", trust_env=False))
         yield Installation(
-            console=f"http://127.0.0.1:{settings.console_port}", api=client, api_process=api, operator=operator
+            console=f"http://127.0.0.1:{settings.console_port}",
+            api=client,
+            api_process=api,
+            cache_url=servers.cache.format(number=CACHE),
+            operator=operator,
         )
 
 
@@ -180,7 +186,7 @@ def _settings(servers: Servers, database: str, heads: Path) -> Settings:
         database_url=servers.url("owner", database),
         database_app_url=servers.url("app", database),
         database_operator_url=servers.url("operator", database),
-        redis_url=servers.cache.format(number=63),
+        redis_url=servers.cache.format(number=CACHE),
         encryption_key=environment.ENCRYPTION_KEY,
         ledger_heads_path=heads / "heads",
         stripe_secret_key="sk_test_tests",

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
+from redis import Redis
 
 from tests.browser.conftest import Installation, Person, sign_in
 from tests.support.processes import answers
@@ -56,17 +57,24 @@ def test_an_owner_buys_credits_and_sees_the_balance_move(installation: Installat
     expect(page.get_by_role("row", name=re.compile("gpt-4o"))).to_contain_text("0.0075")
 
 
-def test_coming_back_without_paying_buys_nothing(installation: Installation, open_window: Window) -> None:
+def test_a_payment_that_was_left_is_continued_and_bought_once(installation: Installation, open_window: Window) -> None:
     page = open_window(installation.sign_up("Blue Heron", testTenant=True))
     page.get_by_role("link", name="Purchases").first.click()
     page.get_by_role("button", name="Buy credits").first.click()
-    page.get_by_role("button", name="Continue to payment").click()
+    page.get_by_role("button", name="Continue to payment").dblclick()
     expect(page.get_by_role("button", name=re.compile("^Pay"))).to_be_visible()
     page.goto(installation.console)
     page.wait_for_url("**/tenants/*")
     page.get_by_role("link", name="Purchases").first.click()
     expect(page.get_by_text("waiting for payment")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(1)
     expect_available(page, "0.00 USD")
+
+    page.get_by_role("button", name="Continue payment of Starter, 5.00 USD").click()
+    page.get_by_role("button", name=re.compile("^Pay")).click()
+    expect(page.get_by_text("of credits are booked")).to_be_visible(timeout=20_000)
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect_available(page, "5.00 USD")
 
 
 def test_the_operator_finds_a_tenant(installation: Installation, open_window: Window) -> None:
@@ -100,6 +108,44 @@ def test_the_list_of_tenants_sorts(installation: Installation, open_window: Wind
     page.get_by_role("button", name="Tenant", exact=True).click()
     expect(first).to_contain_text("Zzz Sorted")
     expect(page.get_by_role("columnheader", name="Tenant")).to_have_attribute("aria-sort", "descending")
+
+
+def test_the_list_of_tenants_is_as_its_address_says(installation: Installation, open_window: Window) -> None:
+    for name in ("Aaa Addressed", "Zzz Addressed"):
+        installation.sign_up(name, testTenant=True)
+    page = open_window(installation.operator)
+    page.get_by_role("link", name="Tenants").first.click()
+    page.get_by_label("Find a tenant").fill("addressed")
+    expect(page).to_have_url(f"{installation.console}/tenants?search=addressed")
+    first = page.locator("tbody tr").first
+    expect(first).to_contain_text("Aaa Addressed")
+    page.get_by_role("button", name="Tenant", exact=True).click()
+    expect(first).to_contain_text("Zzz Addressed")
+    expect(page).to_have_url(f"{installation.console}/tenants?search=addressed&sort=-name")
+
+    page.reload()
+    expect(first).to_contain_text("Zzz Addressed")
+    expect(page.get_by_label("Find a tenant")).to_have_value("addressed")
+    page.get_by_role("link", name="Zzz Addressed").click()
+    expect(page.get_by_role("heading", name="Zzz Addressed")).to_be_visible()
+    page.go_back()
+    expect(first).to_contain_text("Zzz Addressed")
+    page.go_back()
+    expect(first).to_contain_text("Aaa Addressed")
+    expect(page).to_have_url(f"{installation.console}/tenants?search=addressed")
+
+
+def test_a_tenant_that_there_is_not_has_no_name_and_no_second_try(
+    installation: Installation, open_window: Window
+) -> None:
+    known = installation.sign_up("Nettle", testTenant=True)
+    page = open_window(installation.operator)
+    page.goto(f"/tenants/{known.tenant}")
+    expect(page.get_by_role("heading", name="Nettle")).to_be_visible()
+    page.goto("/tenants/no-such-tenant")
+    expect(page.get_by_role("alert")).to_contain_text("No such tenant")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    expect(page.get_by_text("Nettle")).to_have_count(0)
 
 
 def test_finance_of_a_tenant_cannot_see_what_is_not_theirs(installation: Installation, open_window: Window) -> None:
@@ -148,6 +194,57 @@ def test_what_one_person_saw_is_not_sent_to_the_next(installation: Installation,
     expect(page.get_by_role("heading", name="Eastgate")).to_be_visible()
     assert received != []
     assert not any("Secret Garden" in frame for frame in received)
+
+
+def test_no_link_is_offered_before_it_is_known_where_it_leads(installation: Installation, open_window: Window) -> None:
+    owner = installation.sign_up("Quarry", testTenant=True)
+    page = open_window()
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+
+    def hold(socket: WebSocketRoute) -> None:
+        held.clear()
+        server = socket.connect_to_server()
+        server.on_message(lambda said: held.append((socket, said)) if '"delta"' in str(said) else socket.send(said))
+
+    page.route_web_socket(re.compile("/_event"), hold)
+    sign_in(page, owner)
+    page.wait_for_url("**/tenants/*")
+    expect(page.locator(".rail")).to_be_visible()
+    expect(page.locator(".rail a")).to_have_count(0)
+    page.wait_for_timeout(500)
+    for socket, said in held:
+        socket.send(said)
+    page.get_by_role("link", name="Purchases").first.click()
+    expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}/purchases")
+
+
+def test_a_session_that_ended_leads_to_the_form_and_back(installation: Installation, open_window: Window) -> None:
+    owner = installation.sign_up("Rowan", testTenant=True)
+    page = open_window(owner)
+    with Redis.from_url(installation.cache_url) as cache:
+        cache.flushdb()
+    page.get_by_role("link", name="Holds").first.click()
+    expect(page.get_by_text("You were signed out")).to_be_visible()
+    page.get_by_label("E-mail").fill(owner.email)
+    page.get_by_label("Password").fill(owner.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}/holds")
+    expect(page.get_by_text("No hold is open")).to_be_visible()
+
+
+def test_a_tab_goes_on_after_signing_in_anew_in_another(installation: Installation, open_window: Window) -> None:
+    owner = installation.sign_up("Sorrel", testTenant=True)
+    page = open_window(owner)
+    other = page.context.new_page()
+    other.goto(f"/tenants/{owner.tenant}")
+    other.get_by_role("button", name="Account and appearance").first.click()
+    other.get_by_role("menuitem", name="Sign out").click()
+    expect(other.get_by_text("You are signed out")).to_be_visible()
+    sign_in(other, owner)
+    expect(other.get_by_role("heading", name="Sorrel")).to_be_visible()
+
+    page.get_by_role("link", name="Holds").first.click()
+    expect(page.get_by_text("No hold is open")).to_be_visible()
 
 
 def test_somebody_in_two_tenants_goes_from_one_to_the_other(installation: Installation, open_window: Window) -> None:

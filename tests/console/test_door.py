@@ -1,11 +1,14 @@
 """Nobody comes in without signing in, no other site speaks in somebody's name, and nothing leads elsewhere."""
 
+from urllib.parse import quote
+
 import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
 from console import door
-from console.session import COOKIE
+from console.session import COOKIE, Sessions
+from tests.console.conftest import CONSOLE
 from tests.support.callers import PASSWORD, Caller
 
 
@@ -32,7 +35,8 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
 
 
 async def test_a_refusal_goes_back_to_the_form_with_its_reason(browser: httpx.AsyncClient, tenant: Caller) -> None:
-    answer = await browser.post("/session", data={"email": tenant.email, "password": "wrong", "next": "/tenants"})
+    wrong = {"email": tenant.email, "password": "wrong"}
+    answer = await browser.post("/session", data=wrong, headers={"referer": f"{CONSOLE}/sign-in?next=/tenants"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/tenants#refused")
     assert "set-cookie" not in answer.headers
 
@@ -64,8 +68,27 @@ async def test_signing_in_again_ends_the_former_session(
     "onward", ["//evil.test", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", "/sign-in", "evil"]
 )
 async def test_signing_in_never_leads_elsewhere(browser: httpx.AsyncClient, tenant: Caller, onward: str) -> None:
-    answer = await browser.post("/session", data={"email": tenant.email, "password": PASSWORD, "next": onward})
+    form = {"email": tenant.email, "password": PASSWORD}
+    asked = {"referer": f"{CONSOLE}/sign-in?next={quote(onward)}"}
+    answer = await browser.post("/session", data=form, headers=asked)
     assert answer.headers["location"] == "/tenants/acme"
+
+
+async def test_whoever_signed_in_goes_on_where_they_wanted_to(browser: httpx.AsyncClient, tenant: Caller) -> None:
+    form = {"email": tenant.email, "password": PASSWORD}
+    asked = {"referer": f"{CONSOLE}/sign-in?next=/tenants/acme/usage%3Fspan%3D7"}
+    answer = await browser.post("/session", data=form, headers=asked)
+    assert answer.headers["location"] == "/tenants/acme/usage?span=7"
+    answer = await browser.get("/sign-in?next=/tenants/acme/holds")
+    assert answer.headers["location"] == "/tenants/acme/holds"
+
+
+async def test_a_session_that_ended_is_named_and_leads_back(
+    signed_in: httpx.AsyncClient, sessions: Sessions, tenant: Caller
+) -> None:
+    await sessions.forget(signed_in.cookies[COOKIE])
+    answer = await signed_in.get("/tenants/acme/holds")
+    assert answer.headers["location"] == "/sign-in?next=/tenants/acme/holds#expired"
 
 
 @pytest.mark.parametrize(
