@@ -8,6 +8,9 @@ RUN python -m venv /app/.venv && /app/.venv/bin/pip install --quiet --disable-pi
 COPY requirements.lock pyproject.toml README.md ./
 COPY core ./core
 COPY console ./console
+# Of the infrastructure only what prices a recorded graph: the image carries no Pulumi.
+COPY infra/__init__.py infra/graph.py ./infra/
+COPY infra/costs ./infra/costs
 RUN VIRTUAL_ENV=/app/.venv /app/.venv/bin/uv pip install --constraint requirements.lock --verify-hashes \
         --build-constraint requirements.lock --editable ".[console]"
 # The console's pages are built here, with Node from its wheel; serving them needs no Node.

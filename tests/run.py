@@ -26,6 +26,7 @@ WITHOUT_SERVERS = (
     "tests/cli",
     "tests/console",
     "tests/foundation/embedded",
+    "tests/infra",
     "tests/proofs/test_contract.py",
 )
 BROWSER = "tests/browser"
