@@ -7,7 +7,8 @@ from pulumi_gcp import billing, logging, monitoring
 
 from infra.config import Role, StackConfig
 from infra.contract import AlertsArgs, Severity
-from infra.gcp.alarms import BACKUP_FAILURES, SCHEDULE_FAILURES, Alarm, Watched, alarms
+from infra.gcp.alarm import BACKUP_FAILURES, SCHEDULE_FAILURES, Alarm, Watched
+from infra.gcp.alarms import alarms
 from infra.gcp.cache import Cache
 from infra.gcp.channels import Channels, ChannelsArgs
 from infra.gcp.dashboard import dashboard

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from infra.config import Role, StackConfig
-from infra.gcp.alarms import Watched
+from infra.gcp.alarm import Watched
 
 COLUMNS, WIDTH, HEIGHT = 48, 16, 14
 

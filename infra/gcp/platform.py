@@ -26,7 +26,6 @@ from infra.contract import (
     ServiceArgs,
     Settings,
 )
-from infra.gcp import cache, database
 from infra.gcp.alerts import Alerts
 from infra.gcp.backup import Backup
 from infra.gcp.bridge import Bridge
@@ -42,6 +41,7 @@ from infra.gcp.logs import Logs, LogsArgs
 from infra.gcp.network import Network
 from infra.gcp.off_hours import OffHours, OffHoursArgs
 from infra.gcp.project import Project, ProjectArgs
+from infra.gcp.reading import of_role, of_tasks
 from infra.gcp.registry import Registry
 from infra.gcp.secrets import Secret, Secrets
 from infra.gcp.service import Service
@@ -161,7 +161,7 @@ class Platform(pulumi.ComponentResource):
 
     def _service(self, role: Role) -> Service:
         environment = self._settings.of(role)
-        secrets = self._secrets_of(role)
+        secrets = of_role(role, self.secrets, self.database, self.cache)
         if role is Role.CONSOLE and self.domain.trusted is not None:
             # It asks the API at its public address, whose certificate nobody else trusts.
             secrets[EDGE_CA_FILE] = self._edge_certificate(self.domain.trusted)
@@ -183,17 +183,6 @@ class Platform(pulumi.ComponentResource):
         )
 
     def _job(self, purpose: str, command: tuple[str, ...]) -> Job:
-        secrets = {
-            **self.database.by_setting,
-            **self.cache.by_setting,
-            database.CA_FILE: self.database.ca,
-            cache.CA_FILE: self.cache.ca,
-            **{
-                setting: secret
-                for setting, secret in self.secrets.by_setting.items()
-                if setting in ("ENCRYPTION_KEY", "LEDGER_SIGNING_KEY")
-            },
-        }
         return Job(
             f"{self._name}-{purpose}",
             JobArgs(
@@ -203,7 +192,7 @@ class Platform(pulumi.ComponentResource):
                 keys=self.keys,
                 files=self.files,
                 environment=self._settings.of(None),
-                secrets=secrets,
+                secrets=of_tasks(self.secrets, self.database, self.cache),
                 command=command,
             ),
             self._under,
@@ -220,20 +209,6 @@ class Platform(pulumi.ComponentResource):
             DrillArgs(config=config, job=drill.name, member=drill.identity.member, database=self.database),
             self._under,
         )
-
-    def _secrets_of(self, role: Role) -> dict[str, Secret]:
-        """What a role reads: each its own, none the owner's address."""
-        found = {**self.cache.by_setting, cache.CA_FILE: self.cache.ca}
-        if role is Role.CONSOLE:
-            return found
-        found |= self.secrets.by_setting
-        found |= {
-            setting: self.database.by_setting[setting] for setting in ("DATABASE_APP_URL", "DATABASE_OPERATOR_URL")
-        }
-        found[database.CA_FILE] = self.database.ca
-        if role is Role.API:
-            del found["LEDGER_SIGNING_KEY"]  # the worker signs
-        return found
 
     def _edge_certificate(self, certificate: pulumi.Output[str]) -> Secret:
         return Secret(
