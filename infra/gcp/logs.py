@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp import logging
+from pulumi_gcp import logging, projects
 
 from infra.config import StackConfig
 from infra.gcp.keys import Keys
@@ -14,6 +14,10 @@ KEPT_APART = (
     '"dns_query" OR "network_security_policy")'
 )
 """Logs of the installation; the project's audit logs stay where Google keeps them, for 400 days."""
+READ = ("cloudkms.googleapis.com", "cloudsql.googleapis.com", "secretmanager.googleapis.com")
+"""Whose reading is written down in production too: who opened a secret, used a key, asked for the database. Changes
+always are; reading Google writes down only when it is told to.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,5 +67,13 @@ class Logs(pulumi.ComponentResource):
             filter=KEPT_APART,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[sink]),
         )
+        for service in READ if config.is_production else ():
+            projects.IAMAuditConfig(
+                f"{name}-reading-{service.partition('.')[0]}",
+                project=config.project,
+                service=service,
+                audit_log_configs=[{"log_type": "DATA_READ"}, {"log_type": "DATA_WRITE"}],
+                opts=under,
+            )
         self.bucket = bucket.id
         self.register_outputs({"bucket": self.bucket})

@@ -5,7 +5,7 @@ inputs, and secrets in clear. References are found again among what a property d
 yet is not judged; and rules that need what the engine does not show are `NOT_SHOWN` and say so.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from pulumi_policy import (
@@ -24,7 +24,7 @@ from infra.policies import rule as rules
 from infra.policies.catalog import RULES
 from infra.policies.judging import State, judge
 from infra.policies.reading import is_unknown
-from infra.policies.waivers import read_waivers
+from infra.policies.waivers import Waiver, read_waivers
 
 NOT_SHOWN = {
     "secrets.inputs-marked": "a pack is shown secrets in clear",
@@ -47,11 +47,12 @@ _SEVERITIES = {
 
 def policies() -> list[Policy]:
     """All rules, in their order; each stops a deployment."""
+    waivers = read_waivers()
     return [
         StackValidationPolicy(
             name=one.name,
             description=one.demand,
-            validate=_validation(one),
+            validate=_validation(one, waivers),
             enforcement_level=EnforcementLevel.MANDATORY,
             severity=_SEVERITIES[one.severity],
             tags=list(one.sources),
@@ -60,12 +61,12 @@ def policies() -> list[Policy]:
     ]
 
 
-def _validation(one: rules.Rule) -> Callable[[StackValidationArgs, ReportViolation], None]:
+def _validation(one: rules.Rule, waivers: Sequence[Waiver]) -> Callable[[StackValidationArgs, ReportViolation], None]:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         if one.name in NOT_SHOWN:
             args.not_applicable(NOT_SHOWN[one.name])
         graph = graph_of(args.resources)
-        outcome = judge(graph, rules=[one], waivers=read_waivers()).outcomes[0]
+        outcome = judge(graph, rules=[one], waivers=waivers).outcomes[0]
         if outcome.state is State.NOT_APPLICABLE:
             args.not_applicable("the stack has nothing of the kind")
         by_name = {resource.name: resource for resource in graph.resources}
@@ -89,8 +90,9 @@ def graph_of(shown: Iterable[PolicyResource]) -> Graph:
                 provider.urn, provider.resource_type, provider.name, _plain(provider.props)
             )
         inputs = cast("dict[str, Any]", _plain(one.props))
-        for key, found in inputs.items():
-            inputs[key] = _with_references(found, one.property_dependencies.get(key, []))
+        for key, on in one.property_dependencies.items():
+            if key in inputs:
+                inputs[key] = _with_references(inputs[key], on)
         if one.resource_type == STACK_TYPE:
             stack, outputs, inputs = one.urn.split("::")[0].removeprefix("urn:pulumi:"), inputs, {}
         resources[one.urn] = _resource(
@@ -147,7 +149,7 @@ def _plain(found: Any) -> Any:
         target = cast("Mapping[str, Any]", held["__target"]) if _is_wrapped(held) else held
         return {key: _plain(item) for key, item in target.items()}
     if _is_wrapped(found) or isinstance(found, list):
-        listed = cast("list[Any]", found["__target"] if _is_wrapped(found) else found)
+        listed = cast("list[Any]", cast("Any", found)["__target"] if _is_wrapped(found) else found)
         return [_plain(item) for item in listed]
     if isinstance(found, float) and found.is_integer():
         return int(found)

@@ -1,22 +1,14 @@
-"""Each stack is recorded once for all tests that look at it."""
+"""What a test of the program may ask for."""
 
 from collections.abc import Callable
 
 import pytest
 
 from infra.graph import Graph
-from infra.recording.program import record
+from tests.infra.recorded import recorded
 
 
 @pytest.fixture(scope="session")
 def graphs() -> Callable[[str], Graph]:
-    """The graph of a stack as its committed file says; `STACK --preview` as a preview sees it."""
-    recorded: dict[str, Graph] = {}
-
-    def of(stack: str) -> Graph:
-        if stack not in recorded:
-            name, _, preview = stack.partition(" ")
-            recorded[stack] = record(name, preview=bool(preview))
-        return recorded[stack]
-
-    return of
+    """Each stack's graph, recorded once; `STACK --preview` as a preview sees it."""
+    return recorded

@@ -111,6 +111,13 @@ PROOFS = (
         unit="run",
     ),
     Proof(
+        name="mutations",
+        promise="A careless edit of either production graph breaks a rule; what survives is reviewed.",
+        tests=("tests/infra/policies/test_mutations.py",),
+        count=5000,
+        unit="edits of each cloud's graph at most",
+    ),
+    Proof(
         name="contract",
         promise="The OpenAPI document is true in all that schemathesis checks.",
         tests=("tests/proofs/test_contract.py",),

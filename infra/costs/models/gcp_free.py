@@ -56,7 +56,8 @@ _FREE: Mapping[str, tuple[str, ...]] = {
         "gcp:certificatemanager/dnsAuthorization:DnsAuthorization",
     ),
     "cloud.google.com/dns/pricing: records are part of their zone": ("gcp:dns/recordSet:RecordSet",),
-    "cloud.google.com/stackdriver/pricing: sinks, exclusions and metrics made from logs of the platform are free": (
+    "cloud.google.com/stackdriver/pricing: sinks, exclusions, audit settings and metrics of the platform are free": (
+        "gcp:projects/iAMAuditConfig:IAMAuditConfig",
         "gcp:logging/projectSink:ProjectSink",
         "gcp:logging/projectExclusion:ProjectExclusion",
         "gcp:logging/metric:Metric",

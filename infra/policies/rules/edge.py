@@ -2,24 +2,21 @@
 
 from infra.graph import Resource
 from infra.policies.demand import (
-    FALSE,
     NOT_TRUE,
     PRESENT,
     TRUE,
     at_least,
-    between,
-    by_environment,
-    matching,
     one_of,
     refers_to,
 )
-from infra.policies.kinds import ALB, ARMOR, BACKEND, HTTP_PROXY, LISTENER, RUN, TARGETS, URL_MAP, WAF
-from infra.policies.reading import Stack, entries, items, rows, texts, value
+from infra.policies.kinds import ALB, ARMOR, BACKEND, HTTP_PROXY, LISTENER, RUN, URL_MAP, WAF
+from infra.policies.reading import Stack, entries, items, rows, value
 from infra.policies.rule import Finding, Found, Severity, companion, each, judged, rule
 
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
+
+
 FORWARDING = "gcp:compute/globalForwardingRule:GlobalForwardingRule"
-HEALTH_CHECK = "aws:route53/healthCheck:HealthCheck"
 
 
 def _http_only_redirects(stack: Stack) -> Found:
@@ -104,18 +101,6 @@ def _only_web_ports(stack: Stack) -> Found:
             yield Finding(forwarding.name, "name one port in portRange")
 
 
-def _security_headers(stack: Stack) -> Found:
-    for backend in stack.of(BACKEND):
-        headers = " ".join(texts(backend.inputs.get("customResponseHeaders"))).lower()
-        for header in ("strict-transport-security: max-age=63072000", "x-content-type-options: nosniff"):
-            if header not in headers:
-                yield Finding(backend.name, f"add {header} to customResponseHeaders")
-
-
-def _is_https(_: Stack, listener: Resource) -> bool:
-    return listener.inputs.get("protocol") == "HTTPS"
-
-
 RULES = (
     rule(
         "edge.https-only",
@@ -169,14 +154,6 @@ RULES = (
         source="AWS-2; ELB.4; ELB.12",
     ),
     rule(
-        "edge.caller-known",
-        "The front adds the caller's address itself, so that nobody chooses their own.",
-        each(ALB, "xffHeaderProcessingMode", one_of("append").or_absent()),
-        each(ALB, "preserveHostHeader", NOT_TRUE),
-        source="API-2; https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html",
-        severity=Severity.MEDIUM,
-    ),
-    rule(
         "edge.firewall-fails-closed",
         "Without its firewall the load balancer serves nothing.",
         each(ALB, "enableWafFailOpen", NOT_TRUE),
@@ -192,70 +169,6 @@ RULES = (
         each(BACKEND, "logConfig.enable", TRUE),
         each(BACKEND, "logConfig.sampleRate", at_least(1)),
         source="AWS-2; ELB.5; CIS GCP 2.16",
-        severity=Severity.MEDIUM,
-    ),
-    rule(
-        "edge.health-checked",
-        "A target gets requests only while its health path, which reaches the database, answers 200.",
-        each(TARGETS, "healthCheck.enabled", TRUE),
-        each(TARGETS, "healthCheck.path", matching("^/", "a path")),
-        each(TARGETS, "healthCheck.matcher", one_of("200")),
-        each(TARGETS, "healthCheck.unhealthyThreshold", between(2, 5)),
-        each(TARGETS, "healthCheck.healthyThreshold", between(2, 5)),
-        each(TARGETS, "healthCheck.interval", between(5, 30)),
-        each(HEALTH_CHECK, "type", one_of("HTTPS")),
-        source="INF-8; ELB.10",
-    ),
-    rule(
-        "edge.names-checked-from-outside",
-        "A record leads nowhere while what it leads to is ill, and each host is asked from outside.",
-        each(HEALTH_CHECK, "failureThreshold", between(1, 5)),
-        each(HEALTH_CHECK, "disabled", NOT_TRUE),
-        each(HEALTH_CHECK, "resourcePath", matching("^/", "a path")),
-        each(
-            "aws:route53/record:Record",
-            "aliases[].evaluateTargetHealth",
-            TRUE,
-            when=lambda _, found: bool(found.inputs.get("aliases")),
-        ),
-        source="INF-8; DR-5",
-        severity=Severity.MEDIUM,
-    ),
-    rule(
-        "edge.requests-drained",
-        "An instance that stops ends the requests that it has, and no longer.",
-        each(TARGETS, "deregistrationDelay", between(30, 120)),
-        source="INF-8; OPS-2",
-        severity=Severity.MEDIUM,
-    ),
-    rule(
-        "edge.security-headers",
-        "The front says that there is only HTTPS, and that a type is what it says.",
-        judged(_security_headers, BACKEND),
-        source="API-3",
-        severity=Severity.MEDIUM,
-    ),
-    rule(
-        "edge.says-nothing-of-itself",
-        "The front does not name its server.",
-        each(LISTENER, "routingHttpResponseServerEnabled", FALSE, when=_is_https),
-        source="API-3",
-        severity=Severity.MEDIUM,
-    ),
-    rule(
-        "edge.nothing-cached",
-        "Answers to signed-in callers are cached by nobody on the way.",
-        each(BACKEND, "enableCdn", NOT_TRUE),
-        source="API-3; CON-2",
-    ),
-    rule(
-        "edge.public-front-is-the-only-one",
-        "The one public load balancer is the front itself, by HTTP routing.",
-        each(ALB, "loadBalancerType", one_of("application")),
-        each(ALB, "internal", NOT_TRUE),
-        each(FORWARDING, "loadBalancingScheme", one_of("EXTERNAL_MANAGED")),
-        each(FORWARDING, "networkTier", by_environment({"production": one_of("PREMIUM").or_absent()})),
-        source="GCP-1; AWS-2",
         severity=Severity.MEDIUM,
     ),
 )

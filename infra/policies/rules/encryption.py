@@ -94,7 +94,12 @@ RULES = (
         "Secrets are encrypted with the stack's own key, in each region that holds a copy.",
         each(ASM, "kmsKeyId", OWN_KEY),
         each(GSM, "replication.userManaged.replicas[].customerManagedEncryption.kmsKeyName", OWN_KEY),
-        each(RDS, "masterUserSecretKmsKeyId", OWN_KEY, when=lambda _, found: "replicateSourceDb" not in found.inputs),
+        each(
+            RDS,
+            "masterUserSecretKmsKeyId",
+            OWN_KEY,
+            when=lambda _, found: bool(found.inputs.get("manageMasterUserPassword")),
+        ),
         source="INF-2; AWS-5; GCP-3; https://cloud.google.com/secret-manager/docs/cmek",
         severity=Severity.CRITICAL,
     ),
