@@ -10,6 +10,7 @@ from contextlib import suppress
 import psycopg
 from psutil import Process, pid_exists
 
+from core.foundation.embedded.ports import free_port
 from tests.cli.conftest import Installation
 
 PARTS = ["api", "console", "stripe", "database", "cache", "worker"]
@@ -174,6 +175,18 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(installat
         f"cloudbill: PostgreSQL at postgresql://127.0.0.1:{port}/cloudbill does not answer: start it, or correct "
         "DATABASE_URL."
     )
+
+
+def test_a_redis_that_does_not_let_us_in_is_named_without_its_password(installation: Installation) -> None:
+    assert installation.run("up", "--detach", small=True).returncode == 0
+    port = installation.status()["cache"]["url"].split(":")[-1].split("/")[0]
+    second = installation.home.folder / "second"
+    settings = {name: str(free_port()) for name in ("PORT", "CONSOLE_PORT", "STRIPE_PORT")}
+    settings |= {"CLOUDBILL_HOME": str(second), "REDIS_URL": f"redis://:secret-word@127.0.0.1:{port}/0"}
+    refusal = one_line_refusal(installation.run("up", small=True, **settings))
+    assert refusal.startswith(f"cloudbill: Redis at redis://127.0.0.1:{port}/0 does not let us in (")
+    assert refusal.endswith("): correct REDIS_URL.")
+    assert "secret-word" not in refusal
 
 
 def test_reset_deletes_embedded_data_and_no_other(installation: Installation) -> None:

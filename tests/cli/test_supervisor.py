@@ -19,7 +19,7 @@ from rich.markup import render
 from core.cli.explanations import explain
 from core.cli.main import COMMANDS, application
 from core.cli.supervisor import preflight
-from core.cli.supervisor.environment import Environment, choose
+from core.cli.supervisor.environment import Environment, adopt_saved, choose
 from core.cli.supervisor.errors import StartRefused, StopRequested
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.parts import Program
@@ -28,6 +28,7 @@ from core.cli.supervisor.records import find_record, write_record
 from core.cli.supervisor.reporting import Progress
 from core.cli.supervisor.state import PartState, State
 from core.cli.supervisor.supervision import PartLost, Supervision
+from core.cli.supervisor.tasks import Task
 from core.foundation.settings import SettingsInvalid, load_settings
 
 OWNER = "postgresql://cloudbill_owner:word@127.0.0.1:5433/cloudbill"
@@ -132,12 +133,44 @@ def test_an_address_given_by_the_caller_stays(tmp_path: Path, monkeypatch: pytes
     assert made.for_service()["DATABASE_APP_URL"] == mine
 
 
+def test_a_step_that_failed_ends_its_reason_once(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    for said, told in (("cloudbill: Is it up?", "Is it up? Its"), ("it is down", "it is down. Its")):
+        argv = [sys.executable, "-c", f"print({said!r}); raise SystemExit(1)"]
+        task = Task("migrate", home, argv=argv, environment=os.environ).start()
+        with pytest.raises(StartRefused) as refusal, Progress().step("Schema") as step:
+            task.wait(step, Event())
+        assert str(refusal.value) == f"Schema failed: {told} log: {task.log}"
+
+
 def test_generated_keys_are_settings_that_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "token_urlsafe", lambda nbytes: "-_" * nbytes)  # what chance brings now and then
     settings = load_settings()
     made = Environment(Home(tmp_path), settings, choose(settings), owner_url=OWNER, cache_url=CACHE).for_owner()
     for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "ENCRYPTION_KEY", "TRUSTED_PROXIES"):
         load_settings(**{name.lower(): made[name]})
+
+
+def test_a_command_reaches_the_servers_of_the_last_start_that_it_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, theirs = Home(tmp_path), "postgresql://owner:word@elsewhere:5432/cloudbill"
+    for settings, owner in ((load_settings(), OWNER), (load_settings(database_url=theirs), theirs)):
+        Environment(home, settings, choose(settings), owner_url=owner, cache_url=CACHE).save()
+    monkeypatch.setattr(os, "environ", {})
+    for named, app_place, heads in (
+        (None, "127.0.0.1:5433", None),
+        (theirs, "elsewhere:5432", str(tmp_path / "ledger-heads-external")),
+        ("postgresql://owner:word@third:5432/cloudbill", None, None),
+    ):
+        os.environ.clear()
+        if named:
+            os.environ["DATABASE_URL"] = named
+        adopt_saved(home)
+        app = os.environ.get("DATABASE_APP_URL")
+        assert (app.rpartition("@")[2].split("/")[0] if app else None) == app_place
+        assert os.environ.get("LEDGER_HEADS_PATH") == heads
 
 
 def test_generated_keys_stay_the_same(tmp_path: Path) -> None:

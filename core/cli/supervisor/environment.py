@@ -87,6 +87,9 @@ class Environment:
         ):
             given = os.environ.get(variable)
             generated[variable] = given or _as_role(owner_url, role, keep.get_or_create(f"postgres-{role}"))
+        if not choices.embedded_database and settings.ledger_heads_path is None:
+            # Not among those of the embedded database: they sign other ledgers, and `reset` deletes them.
+            generated["LEDGER_HEADS_PATH"] = str(home.folder / "ledger-heads-external")
         if settings.encryption_key is None:
             key = keep.find("encryption-key") or keep.put(
                 "encryption-key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -100,6 +103,7 @@ class Environment:
                 "STRIPE_PUBLISHABLE_KEY": settings.stripe_publishable_key or "pk_test_simulator",
                 "STRIPE_SIMULATOR_WEBHOOK_URL": f"{local_api_url(settings)}/webhooks/stripe",
             }
+        self._keep = keep
         self._generated = generated
         self._local_api_url = local_api_url(settings)
         self._whole = {**os.environ, "PYTHONUNBUFFERED": "1", **generated}
@@ -120,22 +124,25 @@ class Environment:
         """A client of the API, which it reaches on this machine, with a Redis for its sessions."""
         return {**self._without(*DATABASES, *_KEYS, *_STRIPE), "API_URL": self._local_api_url}
 
-    def save(self, home: Home) -> None:
-        """Keep it (0600), so that commands typed in another shell reach the embedded servers."""
-        home.secrets.put(_SAVED, json.dumps(self._generated))
+    def save(self) -> None:
+        """Keep it (0600), so that commands typed in another shell reach the same servers with the same keys."""
+        self._keep.put(_SAVED, json.dumps(self._generated))
 
     def _without(self, *names: str) -> dict[str, str]:
         return {name: value for name, value in self._whole.items() if name not in names}
 
 
 def adopt_saved(home: Home) -> None:
-    """Complete this process's environment from the embedded installation, unless it names a database of its own."""
-    if any(os.environ.get(name) for name in DATABASES):
+    """Complete this process's environment from the last start: on the embedded database where none is named, or on
+    the one that DATABASE_URL names, if it was that. Any other stands for itself.
+    """
+    named = any(os.environ.get(name) for name in DATABASES)
+    saved = (home.external_secrets if named else home.secrets).find(_SAVED)
+    known: dict[str, str] = json.loads(saved) if saved else {}
+    if named and known.get("DATABASE_URL") != os.environ.get("DATABASE_URL"):
         return
-    saved = home.secrets.find(_SAVED)
-    if saved:
-        for name, value in json.loads(saved).items():
-            os.environ.setdefault(name, value)
+    for name, value in known.items():
+        os.environ.setdefault(name, value)
 
 
 def _as_role(url: str, role: str, password: str) -> str:

@@ -12,6 +12,7 @@ import psutil
 
 from core.cli.supervisor.errors import StartRefused
 from core.cli.supervisor.home import Home
+from core.cli.supervisor.probes import without_password
 from core.cli.supervisor.records import find_record, forget
 from core.foundation.embedded.ports import find_holder, is_free
 from core.foundation.embedded.postgres_data import end_server
@@ -65,6 +66,23 @@ def check_disk(folder: Path) -> None:
             f"The disk of {folder} has {free // 2**20} MB free and at least {NEEDED_BYTES // 2**20} MB are needed: "
             "free some space, or set CLOUDBILL_HOME to a folder on another disk."
         )
+
+
+def check_cache(url: str, variable: str) -> None:
+    """Raises StartRefused when a Redis that answers does not let us in: API and worker would only wait for it."""
+    from redis import Redis
+    from redis.exceptions import RedisError
+
+    client = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        client.ping()  # pyright: ignore[reportUnknownMemberType]
+    except RedisError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise StartRefused(
+            f"Redis at {without_password(url)} does not let us in ({reason}): correct {variable}."
+        ) from None
+    finally:
+        client.close()
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError) -> str:

@@ -7,7 +7,7 @@ from core.cli.supervisor.environment import OPERATOR_EMAIL, Choices, Environment
 from core.cli.supervisor.errors import StartRefused, StopRequested
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.parts import Embedded, External, Part, Program
-from core.cli.supervisor.preflight import check_ports, end_orphans
+from core.cli.supervisor.preflight import check_cache, check_ports, end_orphans
 from core.cli.supervisor.probes import cache_answers, postgres_answers
 from core.cli.supervisor.programs import make_programs
 from core.cli.supervisor.records import write_record
@@ -46,8 +46,7 @@ class Startup:
             environment = Environment(
                 self._home, self._settings, self.choices, owner_url=owner_url, cache_url=cache_url
             )
-            if self.choices.embedded_database:
-                environment.save(self._home)
+            environment.save()
             self._start_console_build(environment)
             stripe, *servers, console = make_programs(
                 self._home, self._settings, self.choices, environment, cache_url=cache_url
@@ -113,7 +112,9 @@ class Startup:
         if not self.choices.embedded_cache:
             url = self._settings.cache_url
             part = External("cache", "Redis", url=url, probe=lambda: cache_answers(url))
-            self._await_external(part, "REDIS_URL" if self._settings.redis_url else "REDIS_HOST")
+            variable = "REDIS_URL" if self._settings.redis_url else "REDIS_HOST"
+            self._await_external(part, variable)
+            check_cache(url, variable)
             return url
         home = self._home
         server = EmbeddedValkey(

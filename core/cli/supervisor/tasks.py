@@ -92,4 +92,5 @@ def wait_until(healthy: Callable[[], bool], step: Step, stop: Event, *, seconds:
 def _reason(words: list[str], code: int) -> str:
     if not words:
         return f"it ended with code {code} and said nothing."
-    return words[-1].removeprefix("cloudbill: ").rstrip(".") + "."
+    text = words[-1].removeprefix("cloudbill: ")
+    return text if text.endswith((".", "?", "!")) else text + "."
