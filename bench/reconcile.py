@@ -1,7 +1,8 @@
 """How many reconciled calls a second, over HTTP, against PostgreSQL's own TPC-B on the same server in the same run.
 
 32 keep-alive clients; row security, every constraint and the chain on; durable commits. For 1, 8 and 32 tenants with
-1,000 wallets each, and then for one hot wallet. Afterwards every acknowledged call must be in the ledger once.
+1,000 wallets each, then for one hot wallet, and then for pairs: reserved and settled, on the most tenants. Afterwards
+every acknowledged call must be in the ledger once and every acknowledged hold among the holds.
 
     python -m bench.reconcile [--seconds 15] [--clients 32] [--tenants 1,8,32] [--wallets 1000] [--scale 32] [--json]
 """
@@ -59,10 +60,10 @@ def main() -> None:
         print(json.dumps({"tps": tps, "results": [asdict(result) for result in results]}, indent=2))
         return
     print(f"pgbench TPC-B, scale {options.scale}, 8 clients: {', '.join(f'{one:.0f}' for one in tps)} a second")
-    print(f"{'':24}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'of TPC-B':>10}")
+    print(f"{'':28}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'of TPC-B':>10}")
     for result in results:
         print(
-            f"{result.name:24}{result.a_second:>10.0f}{result.p50_ms:>9.1f}{result.p99_ms:>9.1f}{result.ratio:>10.2f}"
+            f"{result.name:28}{result.a_second:>10.0f}{result.p50_ms:>9.1f}{result.p99_ms:>9.1f}{result.ratio:>10.2f}"
         )
     print(f"aim: {AIM_RATIO} of TPC-B at 32 tenants, p99 under {AIM_P99_MS:.0f} ms")
 
@@ -93,36 +94,44 @@ def _measure(
     results: list[Result] = []
     tps = [pgbench.measure(options.seconds)]
     sets = [(f"{count} tenant{'s' if count > 1 else ''}", tenants[:count]) for count in counts]
-    for name, chosen in [*sets, ("one hot wallet", tenants[-1:])]:
+    runs = [
+        *[(name, "settling", chosen) for name, chosen in sets],
+        ("one hot wallet", "settling", tenants[-1:]),
+        (f"{sets[-1][0]}, pairs", "reserving", sets[-1][1]),
+    ]
+    for name, script, chosen in runs:
         payers = [(tenant.token, user) for tenant in chosen for user in tenant.users]
         random.Random(7).shuffle(payers)  # in the same order every time
         before = asyncio.run(_booked(place))
-        measured = _run_clients(place, payers, name, options)
-        booked = asyncio.run(_booked(place)) - before
-        answered = measured.statuses.pop(200, 0)
+        measured = _run_clients(place, payers, name, script, options)
+        after = asyncio.run(_booked(place))
+        booked = tuple(then - first for then, first in zip(after, before, strict=True))
+        answered = measured.statuses.pop(200, 0), measured.statuses.pop(201, 0)
         if measured.statuses or booked != answered:
-            raise SystemExit(f"{name}: {answered} calls answered, {booked} booked, others {measured.statuses}")
+            raise SystemExit(f"{name}: calls, holds: {answered} answered, {booked} booked, others {measured.statuses}")
         tps.append(pgbench.measure(options.seconds))
         limit = (tps[-2] + tps[-1]) / 2
-        results.append(
-            Result(
-                name,
-                measured.a_second,
-                measured.percentile(0.5),
-                measured.percentile(0.99),
-                measured.a_second / limit,
+        for kind in sorted(measured.latencies):
+            results.append(
+                Result(
+                    name if len(measured.latencies) == 1 else f"{name}: {kind}",
+                    measured.a_second(kind),
+                    measured.percentile(kind, 0.5),
+                    measured.percentile(kind, 0.99),
+                    measured.a_second(kind) / limit,
+                )
             )
-        )
-        print(f"{name}: {results[-1]}", file=sys.stderr)
+            print(results[-1], file=sys.stderr)
     return results, tps
 
 
 def _run_clients(
-    place: Installation, payers: list[tuple[str, str]], name: str, options: argparse.Namespace
+    place: Installation, payers: list[tuple[str, str]], name: str, script: str, options: argparse.Namespace
 ) -> Measured:
     order = {
         "port": place.port,
         "payers": payers,
+        "script": script,
         "prefix": name.replace(" ", "-"),
         "clients": options.clients,
         "seconds": options.seconds,
@@ -138,12 +147,14 @@ def _run_clients(
     return Measured(measured["seconds"], measured["latencies"], statuses)
 
 
-async def _booked(place: Installation) -> int:
+async def _booked(place: Installation) -> tuple[int, int]:
+    """Calls charged and holds made, ever."""
     database = Database(place.settings)
     async with database.reading() as session:
-        count = await session.scalar(text("SELECT count(*) FROM ledger_transactions WHERE kind = 'usage'"))
+        charged = await session.scalar(text("SELECT count(*) FROM ledger_transactions WHERE kind = 'usage'"))
+        held = await session.scalar(text("SELECT count(*) FROM holds"))
     await database.dispose()
-    return int(count or 0)
+    return int(charged or 0), int(held or 0)
 
 
 if __name__ == "__main__":
