@@ -1,24 +1,16 @@
 """`cloudbill cost`: what a stack costs a month, before it is spent."""
 
-import subprocess
-import tempfile
-from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.operations.costs.graphs import ROOT, GraphUnavailable, find_graph, record
-from infra.costs.compare import changes, compare
-from infra.costs.estimate import Estimate, estimate
-from infra.costs.focus import to_csv
-from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown
-from infra.costs.usage import find_usage
+from core.foundation.clock import wall_now
+from core.operations.costs.reporting import Grid, report
 
 app = typer.Typer()
 OVER_BUDGET = 3
@@ -62,58 +54,19 @@ def cost(
         )
     if other and against:
         raise typer.BadParameter("compares with one thing at a time: leave out --compare", param_hint="--against")
-    profile, now = find_usage(usage), datetime.now(tz=UTC)
-
-    def price(name: str) -> Estimate:
-        return estimate(find_graph(name), usage=profile, today=now.date())
-
-    priced = price(stack)
-    document: dict[str, Any]
-    if other:
-        comparison = compare(priced, price(other))
-        document, grid = comparison.to_dict(), comparison_grid(comparison)
-    elif against:
-        before = estimate(_at(against, priced.stack), usage=profile, today=now.date())
-        changed = changes(before, priced)
-        grid = changes_grid(priced, changed, against)
-        document = {
-            "before": before.to_dict(),
-            "after": priced.to_dict(),
-            "changes": [
-                {"resource": resource, "item": item, "before": str(was), "after": str(is_now)}
-                for resource, item, was, is_now in changed
-            ],
-        }
-    else:
-        document, grid = priced.to_dict(), estimate_grid(priced)
+    answer = report(stack, other=other, against=against, usage=usage, today=wall_now().date())
     match output:
         case Format.JSON:
-            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+            typer.echo(orjson.dumps(answer.document, option=orjson.OPT_INDENT_2).decode())
         case Format.MARKDOWN:
-            typer.echo(markdown(grid))
+            typer.echo(answer.markdown)
         case Format.FOCUS:
-            typer.echo(to_csv(priced, month=now.date()), nl=False)
+            typer.echo(answer.focus, nl=False)
         case Format.TABLE:
-            _draw(grid)
-    if budget is not None and priced.monthly > Decimal(str(budget)):
-        typer.echo(f"cloudbill: {priced.stack} is {priced.monthly} a month, over the budget of {budget:g}", err=True)
+            _draw(answer.grid)
+    if budget is not None and answer.monthly > Decimal(str(budget)):
+        typer.echo(f"cloudbill: {answer.stack} is {answer.monthly} a month, over the budget of {budget:g}", err=True)
         raise typer.Exit(OVER_BUDGET)
-
-
-def _at(reference: str, stack: str) -> Any:
-    """The stack's graph by the program of a commit."""
-    with tempfile.TemporaryDirectory(prefix="cloudbill-cost-") as folder:
-        tree = Path(folder) / "tree"
-        if _git("worktree", "add", "--detach", str(tree), reference) != 0:
-            raise GraphUnavailable(f"{reference!r} is no commit of this repository")
-        try:
-            return record(stack, root=tree)
-        finally:
-            _git("worktree", "remove", "--force", str(tree))
-
-
-def _git(*arguments: str) -> int:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False).returncode  # noqa: S607
 
 
 def _draw(grid: Grid) -> None:

@@ -9,16 +9,16 @@ from infra.costs.models import (
     aws_edge,
     aws_free,
     aws_watching,
-    common,
     gcp_compute,
     gcp_data,
     gcp_edge,
     gcp_free,
     gcp_watching,
+    program,
 )
 
 MODELS: Mapping[str, Model] = {
-    **common.MODELS,
+    **program.MODELS,
     **aws_compute.MODELS,
     **aws_data.MODELS,
     **aws_edge.MODELS,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from infra.costs.items import Model
-from infra.costs.models.common import free
+from infra.costs.models.program import free
 
 _FREE: Mapping[str, tuple[str, ...]] = {
     "aws.amazon.com/vpc/pricing: a VPC and its parts are free; NAT, addresses, endpoints and data are not": (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from infra.costs.items import Model
-from infra.costs.models.common import free
+from infra.costs.models.program import free
 
 _FREE: Mapping[str, tuple[str, ...]] = {
     "cloud.google.com/vpc/network-pricing: a network's parts are free; NAT, addresses and data are not": (
