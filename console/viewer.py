@@ -79,6 +79,7 @@ class ViewerState(rx.State):
     may_buy: bool = False
     may_release: bool = False
     may_move_clock: bool = False
+    manages_keys: bool = False
     memberships: list[Membership] = []
     _seen: str = ""
 
@@ -93,6 +94,7 @@ class ViewerState(rx.State):
         self.may_buy = rights.buy(viewer, tenant_id)
         self.may_release = rights.release_holds(viewer, tenant_id)
         self.may_move_clock = rights.move_clock(viewer, tenant_id)
+        self.manages_keys = rights.manage_keys(viewer, viewer.tenant_id)
         self.expired = False
 
     @rx.event

@@ -101,7 +101,7 @@ def _clock() -> rx.Component:
                 "and everything that falls due on the way is done before it answers.",
                 style={"color": "var(--ink-2)", "maxWidth": "64ch", "marginTop": "6px"},
             ),
-            rx.el.p("In real time it was ", ClockState.wall, " when this was shown.", class_name="sub"),
+            rx.el.p("In real time it was ", ClockState.wall, " when this was shown.", style={"color": "var(--ink-2)"}),
         ),
         rx.cond(ClockState.may_move, _controls()),
         class_name="sheet-body stack",

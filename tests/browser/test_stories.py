@@ -56,6 +56,12 @@ def test_an_owner_buys_credits_and_sees_the_balance_move(installation: Installat
     page.get_by_role("link", name="Usage").first.click()
     expect(page.get_by_role("row", name=re.compile("gpt-4o"))).to_contain_text("0.0075")
 
+    page.set_viewport_size({"width": 320, "height": 844})
+    for page_name in ("", "/usage", "/purchases"):
+        page.goto(f"/tenants/{owner.tenant}{page_name}")
+        expect(page.locator("tbody tr").first).to_contain_text("USD")
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+
 
 def test_a_payment_that_was_left_is_continued_and_bought_once(installation: Installation, open_window: Window) -> None:
     page = open_window(installation.sign_up("Blue Heron", testTenant=True))
@@ -164,15 +170,16 @@ def test_finance_of_a_tenant_cannot_see_what_is_not_theirs(installation: Install
     expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}")
 
 
-@pytest.mark.parametrize(("role", "offered"), [("read_only", 0), ("developer", 0), ("finance", 1)])
-def test_only_who_may_pay_is_offered_to_buy(
-    installation: Installation, open_window: Window, role: str, offered: int
+@pytest.mark.parametrize(("role", "buys", "makes_keys"), [("read_only", 0, 0), ("developer", 0, 1), ("finance", 1, 0)])
+def test_each_role_is_offered_what_it_may_do(
+    installation: Installation, open_window: Window, role: str, buys: int, makes_keys: int
 ) -> None:
     owner = installation.sign_up(f"Offer {role.replace('_', ' ')}", testTenant=True)
     page = open_window(installation.invite(owner, role))
     page.goto(f"/tenants/{owner.tenant}/purchases")
     expect(page.get_by_text("No credits were bought yet")).to_be_visible()
-    expect(page.locator("header").get_by_role("button", name="Buy credits")).to_have_count(offered)
+    expect(page.locator("header").get_by_role("button", name="Buy credits")).to_have_count(buys)
+    expect(page.locator(".rail").get_by_role("link", name="API keys")).to_have_count(makes_keys)
 
 
 def test_what_one_person_saw_is_not_sent_to_the_next(installation: Installation, open_window: Window) -> None:
