@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from infra.graph import Graph
+from infra.graph import Graph, InvalidGraph
 from infra.policies.catalog import RULES
 from infra.policies.reading import Stack
 from infra.policies.rule import Finding, Rule, Severity, rule
@@ -67,14 +67,17 @@ def judge(
     waivers: Sequence[Waiver] = (),
     on: date | None = None,
 ) -> Judgement:
-    """The graph before all rules, in their order. `on` is the day that waivers are held to."""
+    """The graph before all rules, in their order. `on` is the day that waivers are held to.
+
+    InvalidGraph where its inputs are not of the shape that the providers take.
+    """
     stack, day = Stack(graph), on or today()
     outcomes: list[Outcome] = []
     used: set[Waiver] = set()
     for one in rules:
         broken: list[Finding] = []
         waived: list[Finding] = []
-        for found in one.findings(stack):
+        for found in _findings(one, stack):
             covering = [waiver for waiver in waivers if waiver.covers(one.name, found.resource, graph.stack, on=day)]
             used.update(covering)
             (waived if covering else broken).append(found)
@@ -83,6 +86,18 @@ def judge(
         outcomes.append(Outcome(rule=one, state=state, violations=broken, waived=waived))
     outcomes.append(_waivers(waivers, used, graph.stack, {outcome.rule.name for outcome in outcomes}, day))
     return Judgement(stack=graph.stack, cloud=graph.cloud, environment=stack.environment, outcomes=outcomes)
+
+
+def _findings(one: Rule, stack: Stack) -> Sequence[Finding]:
+    try:
+        return one.findings(stack)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # The recorder refuses inputs that a provider would; a graph from elsewhere may hold anything.
+        kinds = {kind for check in one.checks for kind in check.types}
+        names = ", ".join(sorted(found.name for found in stack.of(*kinds))[:3])
+        raise InvalidGraph(
+            f"{one.name} cannot read the inputs of {names}: they have another shape than the provider takes ({error})"
+        ) from error
 
 
 def _waivers(waivers: Sequence[Waiver], used: set[Waiver], stack: str, known: set[str], on: date) -> Outcome:

@@ -44,6 +44,7 @@ WATCHED = (
     ("services' memory", r"AWS/ECS.*MemoryUtilization|MemoryUtilization.*AWS/ECS|container_memory_utilizations", 3, 1),
     ("instances that fail", r"\bUnHealthyHostCount|check_passed", 2, 4),
     ("no instance at all", r"\bHealthyHostCount|check_passed", 2, 4),
+    ("answers to the outside", r"HealthCheckStatus|check_passed", 2, 4),
     ("no worker", r"RunningTaskCount|container_\w+_utilizations", 1, 1),
     ("tasks that fail", r"SERVICE_DEPLOYMENT_FAILED|job_completed_execution_count", 1, 1),
     ("backups that fail", r"NumberOfBackupJobsFailed|backup_failures", 1, 1),
@@ -80,7 +81,7 @@ MOST = {
 
 
 LEAST = {
-    r"^(HealthyHostCount|RunningTaskCount|cloudbill_database_up|cloudbill_cache_up)$": 1,
+    r"^(HealthyHostCount|HealthCheckStatus|RunningTaskCount|cloudbill_database_up|cloudbill_cache_up)$": 1,
     r"^FreeableMemory$": 256 * 1024**2,
     r"^FreeStorageSpace$": 2 * 1024**3,
 }

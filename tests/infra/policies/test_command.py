@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.graph import Graph, Resource
+from infra.graph import Graph, InvalidGraph, Resource
 from infra.policies.__main__ import main
 from infra.policies.catalog import RULES
 from infra.policies.judging import State, judge
 from infra.policies.waivers import InvalidWaivers, Waiver, read_waivers
+from infra.recording.program import record
 from tests.infra.recorded import recorded
 
 BROKEN = "network.database-not-public"
@@ -52,6 +53,44 @@ def test_production_passes_every_rule_without_a_waiver(stack: str) -> None:
 def test_the_other_stacks_pass_what_is_asked_of_them(stack: str) -> None:
     judgement = judge(recorded(stack))
     assert [f"{rule.name} {found.resource}: {found.change}" for rule, found in judgement.violations] == []
+
+
+@pytest.mark.parametrize(
+    ("stack", "config"),
+    [
+        (
+            "prod",
+            {"cache": {"engine": "redis", "version": "7.1"}, "database": {"backupRegion": "us-west-2", "replicas": 1}},
+        ),
+        (
+            "prod-gcp",
+            {
+                "billingAccount": "012345-678901-ABCDEF",
+                "cache": {"engine": "valkey", "version": "8.0", "node": "STANDARD_SMALL"},
+                "database": {"backupRegion": "us-west1", "replicas": 1},
+            },
+        ),
+    ],
+)
+def test_production_passes_with_a_bridge_replicas_and_the_other_cache(
+    stack: str, config: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.policies.rules.bridge.today", lambda: DAY)
+    peer = {"prod": "10.40.0.0/16", "prod-gcp": "10.20.0.0/16"}[stack]
+    bridge = {"until": "2026-11-30", "peerAddress": "203.0.113.10", "peerCidr": peer}
+    given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    graph = record(
+        stack,
+        config={f"cloudbill:{key}": value for key, value in (given | {"bridge": json.dumps(bridge)}).items()},
+        secrets={f"cloudbill:{key}": "a-shared-key-of-32-letters-or-so" for key in ("bridgeKey", "pagerKey")},
+    )
+    judgement = judge(graph)
+    assert [f"{rule.name} {found.resource}: {found.change}" for rule, found in judgement.violations] == []
+    states = {outcome.rule.name: outcome.state for outcome in judgement.outcomes}
+    assert states["bridge.time-limited"] is State.PASS
+    monkeypatch.setattr("infra.policies.rules.bridge.today", lambda: date(2026, 12, 1))
+    closed = {rule.name for rule, _ in judge(graph).violations}
+    assert closed == {"bridge.time-limited"}
 
 
 def test_a_violation_names_rule_resource_and_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,15 +156,18 @@ def test_an_unknown_stack_or_file_is_refused_in_one_line(capsys: pytest.CaptureF
     )
 
 
-def test_inputs_of_a_wrong_shape_are_judged_not_stumbled_over() -> None:
-    # A graph of another tool may hold anything: each rule says what is wrong, and none fails.
+def test_inputs_of_a_wrong_shape_are_a_violation_or_a_named_error() -> None:
+    # A graph of another tool may hold anything.
     for stack in ("prod", "prod-gcp"):
         graph = recorded(stack)
         for wrong in ("text", 1, [], [1], {"a": {"b": []}}, None, [[]], True):
             resources = [
                 replace(resource, inputs=dict.fromkeys(resource.inputs, wrong)) for resource in graph.resources
             ]
-            assert judge(replace(graph, resources=resources)).violations
+            try:
+                assert judge(replace(graph, resources=resources)).violations
+            except InvalidGraph as error:
+                assert "another shape than the provider takes" in str(error)  # noqa: PT017  # either will do
 
 
 def test_a_waiver_lets_pass_what_it_names_until_its_day() -> None:

@@ -13,6 +13,7 @@ from infra.policies.reading import ENVIRONMENTS, Stack
 from infra.policies.rule import Rule, title
 from infra.recording import schema
 from tests.infra.policies.fixture import FOLDER, failing, fixtures, passing
+from tests.support.servers import ROOT
 
 LEAST_RULES = 80
 CASES = [(rule, cloud) for rule in RULES for cloud in sorted(rule.clouds)]
@@ -56,8 +57,11 @@ def test_a_rule_says_what_it_demands_and_where_that_comes_from(rule: Rule) -> No
 
 
 def test_rules_name_types_that_exist() -> None:
-    types = {kind for rule in RULES for check in rule.checks for kind in check.types}
-    made = sorted(kind for kind in types if not kind.startswith("pulumi:"))
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "infra" / "policies").rglob("*.py")]
+    form = r'"((?:aws|gcp|random|tls):\w+/\w+:\w+|docker-build:index:\w+)"'
+    made = sorted({kind for text in sources for kind in re.findall(form, text)})
+    judged = {kind for rule in RULES for check in rule.checks for kind in check.types}
+    assert {kind for kind in judged if not kind.startswith("pulumi:")} <= set(made)
     for kind in made:
         package, module = kind.split(":")[0].replace("-", "_"), kind.split(":")[1].split("/")[0]
         # Packages load a class when it is asked for, and the type is known from then on.
