@@ -168,9 +168,9 @@ class StackConfig(_Section):
     dns_zone: str | None = None
     """An existing zone for the domain (AWS: its id, Google Cloud: its name); without one the program makes it."""
     billing_account: str | None = None
-    """Google Cloud only: the billing account (XXXXXX-XXXXXX-XXXXXX) that the budget is made in; without one no budget."""
+    """Google Cloud only: the billing account (XXXXXX-XXXXXX-XXXXXX) of the budget; without one there is no budget."""
     secret_versions: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict[str, int])
-    """Google Cloud only: which version of a secret, by its name in the program, is read; without an entry the first."""
+    """Google Cloud only: which version of a secret is read, by its name in the program; by default the first."""
     log_days: int
     release: Release
     api: Size
