@@ -68,7 +68,7 @@ class Rule:
     """In one sentence."""
     sources: tuple[str, ...]
     """Ids of requirements (INF-2), controls of AWS Foundational Security Best Practices (RDS.2), of the CIS
-    Foundations Benchmarks (CIS AWS 3.7, CIS GCP 6.4), or a page of a cloud's guidance."""
+    Foundations Benchmarks 3.0 (CIS AWS 3.7, CIS GCP 6.4), or a page of a cloud's guidance."""
     checks: tuple[Check, ...]
     severity: Severity = Severity.HIGH
     environments: tuple[str, ...] = ENVIRONMENTS

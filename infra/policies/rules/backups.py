@@ -75,7 +75,7 @@ RULES = (
             when=is_primary,
         ),
         each(ELASTICACHE, "finalSnapshotIdentifier", by_environment({"production": PRESENT})),
-        source="DR-1; INF-5; RDS.7",
+        source="DR-1; INF-5",
     ),
     rule(
         "backups.outlive-the-database",

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from infra.graph import Resource
-from infra.policies.demand import PRESENT, SECRET, matching, one_of
+from infra.policies.demand import PRESENT, SECRET, TRUE, matching, one_of
 from infra.policies.kinds import GCP_FIREWALL
 from infra.policies.reading import Stack, is_secret, items, rows, texts, value
 from infra.policies.rule import Finding, Found, Severity, each, judged, rule
@@ -105,8 +105,16 @@ RULES = (
         each(TUNNEL, "ikeVersion", one_of(2)),
         each(TUNNEL, "sharedSecret", SECRET),
         judged(_encrypted_well, CONNECTION),
-        source="INF-2; EC2.171; https://cloud.google.com/network-connectivity/docs/vpn/concepts/supported-ike-ciphers",
+        source="INF-2; https://cloud.google.com/network-connectivity/docs/vpn/concepts/supported-ike-ciphers",
         severity=Severity.CRITICAL,
+    ),
+    rule(
+        "bridge.logged",
+        "What happens on the way is written down, in both of its tunnels.",
+        each(CONNECTION, "tunnel1LogOptions.cloudwatchLogOptions.logEnabled", TRUE),
+        each(CONNECTION, "tunnel2LogOptions.cloudwatchLogOptions.logEnabled", TRUE),
+        source="MOVE-1; EC2.171",
+        severity=Severity.MEDIUM,
     ),
     rule(
         "bridge.one-peer",

@@ -98,7 +98,7 @@ RULES = (
         setting(SQL, FLAGS, "log_temp_files", one_of("0")),
         setting(SQL, FLAGS, "log_checkpoints", one_of("on")),
         setting(RDS_PARAMETERS, "parameters", "track_io_timing", one_of("1", "on")),
-        source="OPS-4; CIS GCP 6.2.1",
+        source="OPS-4",
         severity=Severity.MEDIUM,
     ),
     rule(

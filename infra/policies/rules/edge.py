@@ -114,7 +114,7 @@ RULES = (
         "edge.web-ports-only",
         "The front listens by HTTPS, and by HTTP on port 80 to redirect.",
         judged(_only_web_ports, LISTENER, FORWARDING),
-        source="INF-3; ELB.2",
+        source="INF-3",
     ),
     rule(
         "edge.metrics-refused",
@@ -135,7 +135,7 @@ RULES = (
         companion(ALB, "aws:wafv2/webAclAssociation:WebAclAssociation", "resourceArn"),
         each("aws:wafv2/webAclAssociation:WebAclAssociation", "webAclArn", refers_to(WAF)),
         each(BACKEND, "securityPolicy", refers_to(ARMOR)),
-        source="INF-6; ELB.16; APIGateway.4",
+        source="INF-6; ELB.16",
         severity=Severity.CRITICAL,
     ),
     rule(

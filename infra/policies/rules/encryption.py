@@ -80,7 +80,7 @@ RULES = (
         each(EFS, "encrypted", TRUE),
         each(EFS, "kmsKeyId", OWN_KEY),
         each(GCS, "encryption.defaultKmsKeyName", OWN_KEY),
-        source="INF-2; EFS.1; CIS AWS 2.3.1",
+        source="INF-2; EFS.1; CIS AWS 2.4.1",
     ),
     rule(
         "encryption.buckets",

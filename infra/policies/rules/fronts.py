@@ -49,7 +49,7 @@ RULES = (
         each(TARGETS, "healthCheck.healthyThreshold", between(2, 5)),
         each(TARGETS, "healthCheck.interval", between(5, 30)),
         each(HEALTH_CHECK, "type", one_of("HTTPS")),
-        source="INF-8; ELB.10",
+        source="INF-8",
     ),
     rule(
         "edge.names-checked-from-outside",

@@ -162,7 +162,7 @@ RULES = (
         "No account of the stack is owner, editor or administrator of anything.",
         judged(_project_grants, PROJECT_GRANT, "gcp:storage/bucketIAMMember:BucketIAMMember"),
         each(ATTACHMENT, "policyArn", matching(f"^(?!.*{BROAD_MANAGED.pattern})", "a policy for what is done")),
-        source="INF-3; CIS GCP 1.5; CIS GCP 1.6; CIS AWS 1.16; IAM.18",
+        source="INF-3; CIS GCP 1.5; CIS GCP 1.6; CIS AWS 1.16",
         severity=Severity.CRITICAL,
     ),
     rule(

@@ -173,20 +173,20 @@ RULES = (
         "identity.actions-named",
         "Statements name their actions.",
         judged(_named_actions, *IDENTITY, IAM_ROLE, KMS, ENDPOINT),
-        source="INF-3; IAM.21; KMS.1",
+        source="INF-3; IAM.21",
     ),
     rule(
         "identity.resources-named",
         "Statements name their resources, but for actions that take none.",
         judged(_named_resources, *IDENTITY, ENDPOINT),
         judged(_buckets_named, *IDENTITY),
-        source="INF-3; IAM.1; https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html",
+        source="INF-3; IAM.1; KMS.1; https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html",
     ),
     rule(
         "identity.nobody-from-outside",
         "Nothing is granted to everybody.",
         judged(_nobody_from_outside, *IDENTITY, IAM_ROLE, KMS, ENDPOINT, PROJECT_GRANT, ACCOUNT),
-        source="INF-3; S3.2; SNS.4; SecretsManager.1; CIS GCP 5.1; CIS GCP 1.9",
+        source="INF-3; S3.2; SNS.4; CIS GCP 5.1; CIS GCP 1.9",
         severity=Severity.CRITICAL,
     ),
     rule(

@@ -141,7 +141,7 @@ RULES = (
         "Services use keys; none may change, disable or delete one.",
         judged(_no_administration_by_services, KMS),
         each(GRANT, "role", one_of("roles/cloudkms.cryptoKeyEncrypterDecrypter")),
-        source="INF-3; CIS GCP 1.11; KMS.2",
+        source="INF-3; CIS GCP 1.11",
     ),
     rule(
         "keys.granted-to-services",

@@ -149,7 +149,7 @@ RULES = (
         "What is written down cannot be overwritten unseen.",
         companion(S3, VERSIONING, "bucket"),
         each(VERSIONING, "versioningConfiguration.status", one_of("Enabled")),
-        source="OPS-10; S3.14; CIS AWS 2.1.2",
+        source="OPS-10; S3.14",
         severity=Severity.MEDIUM,
     ),
     rule(

@@ -136,7 +136,7 @@ RULES = (
         companion(VPC, DEFAULT_GROUP, "vpcId"),
         each(DEFAULT_GROUP, "ingress", ABSENT),
         each(DEFAULT_GROUP, "egress", ABSENT),
-        source="AWS-1; EC2.2; CIS AWS 5.5",
+        source="AWS-1; EC2.2; CIS AWS 5.4",
     ),
     rule(
         "network.flow-logs",

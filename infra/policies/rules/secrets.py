@@ -135,7 +135,7 @@ RULES = (
         judged(_turned_over, ASM, GSM),
         each(PUBLISHER, "topic", matching(".", "a topic")),
         each("gcp:pubsub/topic:Topic", "messageRetentionDuration", at_least(7 * DAY)),
-        source="INF-2; AWS-6; GCP-3; SecretsManager.4; CIS GCP 1.10",
+        source="INF-2; AWS-6; GCP-3; SecretsManager.4",
     ),
     rule(
         "secrets.can-be-brought-back",

@@ -149,7 +149,7 @@ RULES = (
             "settings.ipConfiguration.serverCaMode",
             one_of("GOOGLE_MANAGED_INTERNAL_CA", "GOOGLE_MANAGED_CAS_CA", "CUSTOMER_MANAGED_CAS_CA"),
         ),
-        source="DATA-1; INF-2; AWS-3; CIS AWS 2.2.4; CIS GCP 6.4",
+        source="DATA-1; INF-2; AWS-3; CIS GCP 6.4",
         severity=Severity.CRITICAL,
     ),
     rule(

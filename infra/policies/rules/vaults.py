@@ -147,7 +147,7 @@ RULES = (
         "backups.in-another-region",
         "In production a copy of the backups lies in another region.",
         judged(_elsewhere, RDS, SQL),
-        source="DR-1; DR-5; Backup.2",
+        source="DR-1; DR-5",
         environments=IN_PRODUCTION,
     ),
     rule(
@@ -157,7 +157,7 @@ RULES = (
         some(PLAN, GCP_PLAN, why="the shared folder and the database have no backup out of their own reach"),
         each(GCP_PLAN, "backupVault", refers_to(GCP_VAULT)),
         each(GCP_PLAN, "logRetentionDays", at_least(1)),
-        source="DR-1; AWS-3; Backup.5",
+        source="DR-1; AWS-3",
     ),
     rule(
         "backups.cannot-be-emptied",
