@@ -229,3 +229,18 @@ async def test_bad_holds_change_nothing(funded_tenant: Caller) -> None:
     assert await money(funded_tenant) == ("5", "5", "0", "0")
     assert (await funded_tenant.get(f"/api/usage/holds/{uuid4()}")).status_code == 404
     assert (await funded_tenant.delete(f"/api/usage/holds/{uuid4()}")).status_code == 404
+
+
+async def test_an_operator_who_reserves_and_releases_is_audited(
+    funded_tenant: Caller, operator: Caller, connect: Callable[..., Awaitable[Any]]
+) -> None:
+    assert funded_tenant.tenant
+    entering = operator.entering(funded_tenant.tenant, reason="Ticket 4711")
+
+    reserved = await entering.post("/api/usage/holds", hold("1"))
+    released = await entering.delete(f"/api/usage/holds/{reserved.json()['holdId']}")
+
+    assert (reserved.status_code, released.status_code, released.json()["status"]) == (201, 200, "released")
+    admin = await connect("admin")
+    rows = await admin.execute("SELECT action, reason FROM audit_log WHERE action = 'tenant.entered'")
+    assert await rows.fetchall() == [("tenant.entered", "Ticket 4711")] * 2
