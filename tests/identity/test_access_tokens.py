@@ -238,8 +238,9 @@ async def test_without_the_right_encryption_key_nothing_starts(
     make_settings: Callable[..., Any], tenant: Caller
 ) -> None:
     other_key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-    for changes in ({"encryption_key": other_key}, {"encryption_key": "short"}):
-        application = create_app(make_settings(**changes))
-        with pytest.raises((SettingsInvalid, RuntimeError), match="ENCRYPTION_KEY"):
-            async with lifespan.started(application):
-                pass
+    with pytest.raises(SettingsInvalid, match="ENCRYPTION_KEY: must be 32 random bytes"):
+        make_settings(encryption_key="short")
+    application = create_app(make_settings(encryption_key=other_key))
+    with pytest.raises((SettingsInvalid, RuntimeError), match="ENCRYPTION_KEY does not fit what the database holds"):
+        async with lifespan.started(application):
+            pass
