@@ -2,6 +2,7 @@
 
     python -m infra.graph STACK                     as an update sees it, as JSON
     python -m infra.graph STACK --preview           with everything unknown that a preview does not know
+    python -m infra.graph STACK --at GITREF         with the program of a commit
     python -m infra.graph STACK --diff GITREF|FILE  what changed since
 
 Reading a graph needs nothing of Pulumi; recording one does.
@@ -117,9 +118,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("stack")
     parser.add_argument("--preview", action="store_true", help="answer unknown for what a preview does not know")
     parser.add_argument("--diff", metavar="GITREF|FILE", help="show what changed since a commit or a stored graph")
+    parser.add_argument("--at", metavar="GITREF", help="record with the program of a commit")
     given = parser.parse_args(arguments)
     try:
-        graph = record(given.stack, preview=given.preview)
+        if given.at:
+            from infra.recording.difference import at
+
+            graph = at(given.at, given.stack, preview=given.preview)
+        else:
+            graph = record(given.stack, preview=given.preview)
         if given.diff:
             from infra.recording.difference import since
 

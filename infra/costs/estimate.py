@@ -198,8 +198,8 @@ def _free(resource: Resource, free: Free, prices: PriceList) -> Line:
 
 def _warnings(lists: Iterable[PriceList], priced: Iterable[_Priced], today: date) -> tuple[str, ...]:
     said = [
-        f"the prices of {prices.cloud} {prices.region} are {prices.age_days(today)} days old: run cloudbill prices "
-        f"refresh --cloud {prices.cloud} --region {prices.region}"
+        f"the prices of {prices.cloud} {prices.region} are {prices.age_days(today)} days old: look over "
+        f"infra/costs/snapshots/{prices.cloud}-{prices.region}.json"
         for prices in lists
         if prices.is_stale(today)
     ]

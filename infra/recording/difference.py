@@ -35,7 +35,11 @@ class UnknownReference(RecordingError):
 def since(graph: Graph, reference: str, *, preview: bool = False) -> str:
     """What changed since a stored graph (a file) or a commit, whose own program is recorded."""
     path = Path(reference)
-    before = Graph.from_json(path.read_text(encoding="utf-8")) if path.is_file() else _at(reference, graph, preview)
+    before = (
+        Graph.from_json(path.read_text(encoding="utf-8"))
+        if path.is_file()
+        else at(reference, graph.stack, preview=preview)
+    )
     return compare(before, graph)
 
 
@@ -107,8 +111,8 @@ def _is_documented(token: str, path: str) -> bool:
     return cls is not None and any(_REPLACES.search(text) for text in schema.documentation(cls, path))
 
 
-def _at(reference: str, graph: Graph, preview: bool) -> Graph:
-    """Records the same stack with the program of a commit, in a work tree of its own."""
+def at(reference: str, stack: str, *, preview: bool = False) -> Graph:
+    """Records the stack with the program of a commit, in a work tree of its own."""
     with tempfile.TemporaryDirectory(prefix="cloudbill-graph-") as folder:
         place = Path(folder) / "tree"
         added = _git("worktree", "add", "--detach", str(place), reference)
@@ -116,7 +120,7 @@ def _at(reference: str, graph: Graph, preview: bool) -> Graph:
             raise UnknownReference(f"{reference!r} is neither a stored graph nor a commit of this repository")
         try:
             recorded = subprocess.run(
-                [sys.executable, "-m", "infra.graph", graph.stack, *(["--preview"] if preview else [])],
+                [sys.executable, "-m", "infra.graph", stack, *(["--preview"] if preview else [])],
                 cwd=place,
                 env={**os.environ, "PYTHONPATH": str(place)},
                 capture_output=True,
@@ -126,7 +130,7 @@ def _at(reference: str, graph: Graph, preview: bool) -> Graph:
         finally:
             _git("worktree", "remove", "--force", str(place))
     if recorded.returncode != 0:
-        raise UnknownReference(f"{reference} has no program that records {graph.stack}: {_last_line(recorded.stderr)}")
+        raise UnknownReference(f"{reference} has no program that records {stack}: {_last_line(recorded.stderr)}")
     return Graph.from_json(recorded.stdout)
 
 

@@ -16,7 +16,7 @@ class GraphUnavailable(CloudBillError):
     code = "graph_unavailable"
 
 
-def find_graph(name: str, *, root: Path = ROOT) -> StackGraph:
+def find_graph(name: str) -> StackGraph:
     """The graph of a file, or of a stack, recorded offline. Raises GraphUnavailable."""
     path = Path(name)
     if path.suffix == ".json" or path.is_file():
@@ -26,13 +26,20 @@ def find_graph(name: str, *, root: Path = ROOT) -> StackGraph:
             raise GraphUnavailable(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from None
         except InvalidGraph as error:
             raise GraphUnavailable(f"{name}: {error}") from None
-    return record(name, root=root)
+    return record(name)
 
 
-def record(stack: str, *, root: Path = ROOT) -> StackGraph:
-    """Runs the recorder in a process of its own: the product itself carries no Pulumi. Raises GraphUnavailable."""
+def record(stack: str, *, at: str | None = None) -> StackGraph:
+    """Runs the recorder in a process of its own, since the product itself carries no Pulumi; `at` names a commit.
+
+    Raises GraphUnavailable.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "infra.graph", "--", stack], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "infra.graph", *([f"--at={at}"] if at else []), "--", stack],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["it said nothing"]

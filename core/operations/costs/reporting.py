@@ -1,15 +1,11 @@
 """What `cloudbill cost` answers: one estimate, two side by side, or what a change costs."""
 
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from core.operations.costs.graphs import ROOT, GraphUnavailable, find_graph, record
-from infra.costs import StackGraph
+from core.operations.costs.graphs import find_graph, record
 from infra.costs.compare import changes, compare
 from infra.costs.estimate import Estimate, estimate
 from infra.costs.focus import to_csv
@@ -44,7 +40,7 @@ def report(
         comparison = compare(priced, estimate(find_graph(other), usage=profile, today=today))
         document, grid = comparison.to_dict(), comparison_grid(comparison)
     elif against:
-        before = estimate(_at(against, priced.stack), usage=profile, today=today)
+        before = estimate(record(priced.stack, at=against), usage=profile, today=today)
         document, grid = _change(before, priced, against)
     return Report(priced.stack, priced.monthly, document, grid, to_csv(priced, month=today))
 
@@ -60,19 +56,3 @@ def _change(before: Estimate, after: Estimate, reference: str) -> tuple[dict[str
         ],
     }
     return document, changes_grid(after, changed, reference)
-
-
-def _at(reference: str, stack: str) -> StackGraph:
-    """The stack's graph by the program of a commit, in a work tree of its own."""
-    with tempfile.TemporaryDirectory(prefix="cloudbill-cost-") as folder:
-        tree = Path(folder) / "tree"
-        if _git("worktree", "add", "--detach", str(tree), reference) != 0:
-            raise GraphUnavailable(f"{reference!r} is no commit of this repository")
-        try:
-            return record(stack, root=tree)
-        finally:
-            _git("worktree", "remove", "--force", str(tree))
-
-
-def _git(*arguments: str) -> int:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False).returncode  # noqa: S607

@@ -58,7 +58,10 @@ def test_the_unit_price_that_is_shown_is_the_first_that_is_not_free() -> None:
 
 
 def test_a_region_without_prices_names_the_way_out() -> None:
-    with pytest.raises(UnknownRegion, match=r"aws eu-north-1: there are those of us-east-1, us-west-2\. Run cloudbill"):
+    with pytest.raises(
+        UnknownRegion,
+        match=r"aws eu-north-1: there are those of us-east-1, us-west-2\. Write infra/costs/snapshots/aws-eu-north-1",
+    ):
         price_list("aws", "eu-north-1")
 
 
