@@ -260,6 +260,7 @@ def api_key(entry: Json, now: datetime) -> rows.ApiKey:
         prefix=f"cbk_{entry['prefix']}",
         scopes=", ".join(entry["scopes"]),
         created=moment(entry["createdAt"], now),
+        last_used=moment(entry.get("lastUsedAt"), now),
         expires=moment(entry.get("expiresAt"), now),
     )
 

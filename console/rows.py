@@ -233,4 +233,5 @@ class ApiKey:
     prefix: str = ""
     scopes: str = ""
     created: Moment = field(default_factory=Moment)
+    last_used: Moment = field(default_factory=Moment)
     expires: Moment = field(default_factory=Moment)

@@ -118,6 +118,7 @@ def _table() -> rx.Component:
             heading("Begins with"),
             heading("May"),
             heading("Created"),
+            heading("Last used"),
             heading("Expires"),
             rx.el.th(rx.el.span("Revoke", class_name="visually-hidden"), scope="col"),
         ],
@@ -138,6 +139,7 @@ def _row(row: rx.Var[ApiKey]) -> rx.Component:
         cell(rx.el.code(row.prefix), label="Begins with"),
         cell(row.scopes, label="May"),
         cell(instant(row.created), label="Created"),
+        cell(instant(row.last_used), label="Last used"),
         cell(instant(row.expires), label="Expires"),
         cell(revoke, kind="num action"),
     )

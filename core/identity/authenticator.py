@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import timedelta
 
 import jwt
 
@@ -27,6 +28,7 @@ from core.identity.tokens.foreign import ForeignIssuer
 API_KEY = "cbk_"
 API_KEY_REMEMBERED_SECONDS = 3.0
 FOREIGN_REMEMBERED_SECONDS = 300.0
+_USE_NOTED_EVERY = timedelta(hours=1)  # often enough to find forgotten keys, and no write for each request
 _REMEMBERED = 20_000
 _LONGEST_CREDENTIAL = 8192
 
@@ -126,6 +128,9 @@ class Authenticator:
             or (row.expires_at is not None and row.expires_at <= now)
         ):
             raise ApiKeyInvalid
+        if row.last_used_at is None or row.last_used_at <= now - _USE_NOTED_EVERY:
+            async with self._database.tenant(row.tenant_id) as session:
+                await api_keys.note_use(session, tenant_id=row.tenant_id, api_key_id=row.id, at=now)
         principal = Principal(
             kind="api_key",
             id=row.id,

@@ -135,3 +135,31 @@ async def test_keys_are_listed_in_pages_newest_first(tenant: Caller) -> None:
     for wrong in ({"limit": "0"}, {"limit": "201"}, {"limit": "x"}, {"cursor": "x"}):
         answer = await tenant.get("/auth/api-keys", **wrong)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+async def test_a_key_says_when_it_was_last_used_to_the_hour(tenant: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = (await tenant.post("/auth/api-keys", {"name": "backend", "scopes": ["usage:read"]})).json()
+    assert made["lastUsedAt"] is None
+    key = Caller(client=tenant.client, token=made["key"])
+
+    async def last_used_after(later: timedelta) -> str | None:
+        monkeypatch.setattr(authenticator, "wall_now", lambda: start + later)
+        monkeypatch.setattr("core.identity.authenticator.time.time", lambda: (start + later).timestamp())
+        assert (await key.get("/auth/me")).status_code == 200
+        return (await tenant.get("/auth/api-keys")).json()["data"][0]["lastUsedAt"]
+
+    start = wall_now().replace(microsecond=0)
+    assert (await tenant.get("/auth/api-keys")).json()["data"][0]["lastUsedAt"] is None
+    first = await last_used_after(timedelta(0))
+    assert first == start.isoformat().replace("+00:00", "Z")
+    assert await last_used_after(timedelta(minutes=59)) == first
+    assert await last_used_after(timedelta(minutes=60)) == (start + timedelta(hours=1)).isoformat().replace(
+        "+00:00", "Z"
+    )
+
+
+async def test_a_refused_key_was_not_used(tenant: Caller) -> None:
+    made = (await tenant.post("/auth/api-keys", {"name": "backend", "scopes": ["usage:read"]})).json()
+    wrong = Caller(client=tenant.client, token=made["key"][:-1] + ("a" if made["key"][-1] != "a" else "b"))
+    assert (await wrong.get("/auth/me")).status_code == 401
+    assert (await tenant.get("/auth/api-keys")).json()["data"][0]["lastUsedAt"] is None

@@ -72,5 +72,6 @@ def _shown(row: ApiKey) -> ApiKeyAnswer:
             "rate_limit": row.rate_limit,
             "created_at": row.created_at,
             "expires_at": row.expires_at,
+            "last_used_at": row.last_used_at,
         }
     )

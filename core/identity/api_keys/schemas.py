@@ -36,7 +36,7 @@ class NewApiKey(Body):
 
 
 class ApiKeyAnswer(Answer):
-    """A key, without its secret."""
+    """A key, without its secret. `lastUsedAt` is true to the hour; null: never used."""
 
     api_key_id: UUID
     name: str
@@ -45,6 +45,7 @@ class ApiKeyAnswer(Answer):
     rate_limit: int | None
     created_at: Instant
     expires_at: Instant | None
+    last_used_at: Instant | None
 
 
 class CreatedApiKey(ApiKeyAnswer):
