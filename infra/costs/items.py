@@ -10,14 +10,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
+from infra.costs.sleep import awake
 from infra.costs.usage import Usage
 from infra.graph import Graph, Resource
 
 HOURS = Decimal(730)
 """A month, as both clouds' price pages count it."""
-
-AWAKE = Decimal(5 * 14) / Decimal(7 * 24)
-"""Monday to Friday from 6 to 20 o'clock: what is left of a week when nights and weekends are off."""
 
 
 class Category(StrEnum):
@@ -82,8 +80,6 @@ class Stack:
     graph: Graph
     region: str
     environment: str
-    awake: Decimal
-    """The share of the hours that an instance which sleeps at night and at weekends is up; 1 where none sleeps."""
 
     @classmethod
     def of(cls, graph: Graph) -> Self:
@@ -96,18 +92,15 @@ class Stack:
         marks = inputs.get("defaultTags") or inputs.get("defaultLabels") or "{}"
         marks = json.loads(marks) if isinstance(marks, str) else marks
         marks = marks.get("tags", marks)
-        sleeps = any("off-hours" in resource.name for resource in graph.resources)
         return cls(
             graph=graph,
             region=str(inputs.get("region", "")),
             environment=str(marks.get("environment", "")),
-            awake=AWAKE if sleeps else Decimal(1),
         )
 
-    @property
-    def hours(self) -> Decimal:
-        """That an instance which sleeps at night runs a month."""
-        return HOURS * self.awake
+    def hours(self, resource: Resource) -> Decimal:
+        """That it is up in a month, by the schedules that stop and start it."""
+        return HOURS * awake(self.graph, resource)
 
     @cached_property
     def _by_name(self) -> Mapping[str, Resource]:

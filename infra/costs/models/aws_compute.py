@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from infra.costs.items import Category, Free, Item, Model, Quantity, Stack, used
+from infra.costs.items import HOURS, Category, Free, Item, Model, Quantity, Stack, used
 from infra.costs.usage import Usage
 from infra.graph import Resource
 
@@ -23,17 +23,26 @@ def _service(resource: Resource, stack: Stack) -> Iterable[Item]:
     tasks = _tasks(least, most)
     architecture = _architecture(definition)
     vcpu, gigabytes = _size(definition)
-    always, interruptible = _split(resource.inputs.get("capacityProviderStrategies") or [])
-    about = f"{least} to {most} tasks of {vcpu:f} vCPU and {gigabytes:f} GB, {stack.hours:.0f} hours"
-    for share, product, note in ((always, "fargate", ""), (interruptible, "fargate-spot", " spot")):
-        if not share:
+    kept, interruptible = _split(resource.inputs.get("capacityProviderStrategies") or [])
+    hours = stack.hours(resource)
+    about = f"{least} to {most} tasks of {vcpu:f} vCPU and {gigabytes:f} GB, {hours:.0f} hours"
+
+    def always(usage: Usage) -> Decimal:
+        first = min(kept, tasks(usage))
+        return first + (tasks(usage) - first) * (1 - interruptible)
+
+    def at_times(usage: Usage) -> Decimal:
+        return tasks(usage) - always(usage)
+
+    for count, product, note in ((always, "fargate", ""), (at_times, "fargate-spot", " spot")):
+        if not interruptible and count is at_times or interruptible == 1 and not kept and count is always:
             continue
         for name, unit, size in (("vCPU", "vcpu", vcpu), ("memory", "memory", gigabytes)):
             yield used(
                 f"Fargate{note} {name}",
                 Category.COMPUTE,
                 f"{product}/{architecture}/{unit}",
-                lambda usage, size=size, share=share: tasks(usage) * size * share * stack.hours,
+                lambda usage, size=size, count=count: count(usage) * size * hours,
                 about,
             )
 
@@ -60,8 +69,15 @@ def _cluster(resource: Resource, stack: Stack) -> Iterable[Item]:
         services = list(stack.graph.of_type(SERVICE))
 
         def metrics(usage: Usage) -> Decimal:
-            running = sum((_tasks(*_bounds(one, stack))(usage) for one in services), Decimal(0))
-            return (len(services) * INSIGHTS_PER_SERVICE + running * INSIGHTS_PER_TASK) * stack.awake
+            return sum(
+                (
+                    (INSIGHTS_PER_SERVICE + _tasks(*_bounds(one, stack))(usage) * INSIGHTS_PER_TASK)
+                    * stack.hours(one)
+                    / HOURS
+                    for one in services
+                ),
+                Decimal(0),
+            )
 
         yield used(
             "enhanced Container Insights",
@@ -108,11 +124,13 @@ def _architecture(definition: Resource) -> str:
 
 
 def _split(strategies: Sequence[Any]) -> tuple[Decimal, Decimal]:
-    """The parts that run always and that are interruptible, by weight; a base counts as always there."""
-    weights = {one["capacityProvider"]: Decimal(one.get("weight", 0)) for one in strategies}
+    """How many tasks come first on what is not interruptible (its base), and the interruptible part of the others."""
+    weights = {one["capacityProvider"]: Decimal(one.get("weight") or 0) for one in strategies}
+    kept = sum(
+        (Decimal(one.get("base") or 0) for one in strategies if one["capacityProvider"] == "FARGATE"), Decimal(0)
+    )
     total = sum(weights.values(), Decimal(0))
-    interruptible = weights.get("FARGATE_SPOT", Decimal(0)) / total if total else Decimal(0)
-    return 1 - interruptible, interruptible
+    return kept, weights.get("FARGATE_SPOT", Decimal(0)) / total if total else Decimal(0)
 
 
 SERVICE = "aws:ecs/service:Service"

@@ -13,8 +13,9 @@ def _database(resource: Resource, stack: Stack) -> Iterable[Item]:
     zones = "multi-az" if resource.inputs.get("multiAz") else "single-az"
     storage = Decimal(str(given["allocatedStorage"]))
     kind = "replica" if main is not resource else "instance"
+    hours = stack.hours(resource)
     note = "a standby in another zone is in the price" if zones == "multi-az" else ""
-    yield fixed(f"database {kind}", Category.DATABASE, f"rds/{zones}/{given['instanceClass']}", stack.hours, note)
+    yield fixed(f"database {kind}", Category.DATABASE, f"rds/{zones}/{given['instanceClass']}", hours, note)
     yield used(
         "database storage",
         Category.DATABASE,

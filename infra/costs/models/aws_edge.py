@@ -1,5 +1,6 @@
 """Load balancer, firewall, NAT, endpoints, addresses, what leaves and what crosses zones, DNS, VPN."""
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -53,7 +54,7 @@ def _address(resource: Resource, stack: Stack) -> Iterable[Item]:
 def _endpoint(resource: Resource, stack: Stack) -> Iterable[Item]:
     if resource.inputs.get("vpcEndpointType") == "Interface":
         zones = len(resource.inputs.get("subnetIds") or [])
-        name = str(resource.inputs.get("serviceName", "")).rpartition(".")[2]
+        name = re.sub(r"^com\.amazonaws\.[a-z0-9-]+\.", "", str(resource.inputs.get("serviceName", "")))
         yield fixed(
             f"private endpoint {name}", Category.NETWORK, "endpoint/interface/hour", zones * HOURS, f"{zones} zones"
         )

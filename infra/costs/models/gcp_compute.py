@@ -8,6 +8,8 @@ from typing import Any
 from infra.costs.items import Category, Item, Model, Quantity, Stack, used
 from infra.graph import Resource
 
+SERVICE = "gcp:cloudrunv2/service:Service"
+POOL = "gcp:cloudrunv2/workerPool:WorkerPool"
 SECONDS_AN_HOUR = 3600
 MIB_A_GIB = 1024
 UNITS: Mapping[str, Decimal] = {
@@ -20,26 +22,37 @@ JOB_HOURS = 2
 """A month that migrations, exports and drills run, together."""
 
 
+def bounds(resource: Resource) -> tuple[int, int]:
+    """Least and most instances of a service or a worker pool."""
+    if resource.type == POOL:
+        scaling: Mapping[str, Any] = resource.inputs.get("scaling") or {}
+        count = int(scaling.get("manualInstanceCount") or 1)
+        return count, count
+    scaling = resource.inputs["template"].get("scaling") or {}
+    least = int(scaling.get("minInstanceCount") or 0)
+    return least, int(scaling.get("maxInstanceCount") or max(1, least))
+
+
 def _service(resource: Resource, stack: Stack) -> Iterable[Item]:
     template: Mapping[str, Any] = resource.inputs["template"]
-    scaling: Mapping[str, Any] = template.get("scaling") or {}
-    least = int(scaling.get("minInstanceCount") or 0)
-    most = int(scaling.get("maxInstanceCount") or max(1, least))
-    return _running(template, stack, lambda usage: least + usage.load * (most - least), f"{least} to {most}")
+    least, most = bounds(resource)
+    about = f"{least} to {most}"
+    return _running(template, stack.hours(resource), lambda usage: least + usage.load * (most - least), about)
 
 
 def _pool(resource: Resource, stack: Stack) -> Iterable[Item]:
-    scaling: Mapping[str, Any] = resource.inputs.get("scaling") or {}
-    count = Decimal(int(scaling.get("manualInstanceCount") or 1))
-    return _running(resource.inputs["template"], stack, lambda _: count, str(count))
+    count = Decimal(bounds(resource)[0])
+    return _running(resource.inputs["template"], stack.hours(resource), lambda _: count, str(count))
 
 
-def _running(template: Mapping[str, Any], stack: Stack, instances: Quantity, about: str) -> Iterable[Item]:
+def _running(template: Mapping[str, Any], hours: Decimal, instances: Quantity, about: str) -> Iterable[Item]:
     """Always-on CPU of all containers of an instance, per second."""
     containers: Sequence[Any] = template["containers"]
     vcpu, gibibytes = _size(containers)
-    seconds = stack.hours * SECONDS_AN_HOUR
-    said = f"{about} instances of {vcpu:f} vCPU and {gibibytes.normalize():f} GiB with their collector"
+    seconds = hours * SECONDS_AN_HOUR
+    said = (
+        f"{about} instances of {vcpu:f} vCPU and {gibibytes.normalize():f} GiB with their collector, {hours:.0f} hours"
+    )
     for item, unit, size in (("Cloud Run vCPU", "vcpu", vcpu), ("Cloud Run memory", "memory", gibibytes)):
         yield used(
             item,
@@ -94,8 +107,8 @@ def _images(resource: Resource, stack: Stack) -> Iterable[Item]:
 
 
 MODELS: dict[str, Model] = {
-    "gcp:cloudrunv2/service:Service": _service,
-    "gcp:cloudrunv2/workerPool:WorkerPool": _pool,
+    SERVICE: _service,
+    POOL: _pool,
     "gcp:cloudrunv2/job:Job": _job,
     "gcp:artifactregistry/repository:Repository": _images,
 }

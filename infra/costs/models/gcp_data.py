@@ -25,8 +25,9 @@ def _database(resource: Resource, stack: Stack) -> Iterable[Item]:
     zones = "regional" if settings.get("availabilityType") == "REGIONAL" else "zonal"
     note = "a standby in another zone is in the price" if zones == "regional" else ""
     kind = "replica" if resource.inputs.get("masterInstanceName") else "database"
-    yield fixed(f"{kind} vCPU", Category.DATABASE, f"cloudsql/vcpu/{zones}", vcpu * stack.hours, note)
-    yield fixed(f"{kind} memory", Category.DATABASE, f"cloudsql/memory/{zones}", gibibytes * stack.hours, note)
+    hours = stack.hours(resource)
+    yield fixed(f"{kind} vCPU", Category.DATABASE, f"cloudsql/vcpu/{zones}", vcpu * hours, note)
+    yield fixed(f"{kind} memory", Category.DATABASE, f"cloudsql/memory/{zones}", gibibytes * hours, note)
     ordered = Decimal(int(settings.get("diskSize") or 10))
     yield used(
         f"{kind} storage",

@@ -4,10 +4,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from infra.costs.items import HOURS, Category, Item, Model, Stack, fixed, used
+from infra.costs.models.gcp_compute import POOL, SERVICE, bounds
+from infra.costs.usage import Usage
 from infra.graph import Resource
 
 MILLION = Decimal(1_000_000)
 FIRST_RULES = 5
+MOST_NAT_INSTANCES = 32
+"""Cloud NAT bills no more an hour than for these."""
 
 
 def _forwarding_rule(resource: Resource, stack: Stack) -> Iterable[Item]:
@@ -36,12 +40,24 @@ def _network(resource: Resource, stack: Stack) -> Iterable[Item]:
 
 
 def _nat(resource: Resource, stack: Stack) -> Iterable[Item]:
+    running = list(stack.graph.of_type(SERVICE, POOL))
+
+    def instances(usage: Usage) -> Decimal:
+        return sum(
+            (
+                min(MOST_NAT_INSTANCES, least + usage.load * (most - least)) * stack.hours(one)
+                for one in running
+                for least, most in [bounds(one)]
+            ),
+            Decimal(0),
+        )
+
     yield used(
         "NAT by instance",
         Category.NETWORK,
         "nat/gateway/instance",
-        lambda usage: (4 + usage.load * 20) * stack.hours,
-        "4 to 24 instances use it; 0.044 an hour at most",
+        instances,
+        "the services' instances; an hour costs as 32 of them at most",
     )
     yield used("data through NAT", Category.NETWORK, "nat/gateway/data", lambda usage: usage.gb_nat)
 

@@ -1,5 +1,6 @@
 """Lines worked out by hand, tiers shared by an account, nothing left unclassified."""
 
+import base64
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -199,12 +200,77 @@ def test_free_quantities_count_once_an_account_not_once_a_resource() -> None:
     assert _line(estimated, "a10", "alarm").monthly == Decimal("0.10")
 
 
-def test_an_environment_that_sleeps_pays_for_70_of_168_hours() -> None:
-    """730 x 70 / 168 = 304.17 hours at 0.336."""
-    asleep = _price("aws", _database(), _resource("aws:scheduler/schedule:Schedule", "off-hours-stop"))
+def _database_is(verb: str, when: str) -> Resource:
+    target = {
+        "arn": f"arn:aws:scheduler:::aws-sdk:rds:{verb}DBInstance",
+        "input": '{"DbInstanceIdentifier":"${db.id}"}',
+    }
+    return _resource("aws:scheduler/schedule:Schedule", verb, scheduleExpression=when, target=target)
 
-    assert _line(asleep, "db", "database instance").monthly == Decimal("102.20")
+
+def test_what_a_schedule_stops_is_paid_for_by_the_hours_that_it_leaves() -> None:
+    """5 working days of 14 h 45 min are 73.75 of 168 hours: 730 x 73.75 / 168 = 320.46 hours at 0.336."""
+    asleep = _price(
+        "aws",
+        _database(),
+        _database_is("stop", "cron(15 20 ? * MON-FRI *)"),
+        _database_is("start", "cron(30 5 ? * MON-FRI *)"),
+    )
+
+    assert _line(asleep, "db", "database instance").monthly == Decimal("107.68")
     assert _line(asleep, "db", "database storage").monthly == Decimal("23.00")
+
+
+def test_what_no_schedule_stops_is_paid_for_in_full() -> None:
+    """Google's services go down to their least by themselves: a schedule stops only what its call names."""
+    template = {"containers": [{"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}]}
+    calls = [
+        _resource(
+            "gcp:cloudscheduler/job:Job",
+            name,
+            schedule=when,
+            httpTarget={
+                "uri": "https://run.googleapis.com/v2/workerPools/${pool.name}",
+                "body": base64.b64encode(b'{"scaling": {"manualInstanceCount": %d}}' % count).decode(),
+            },
+        )
+        for name, when, count in (("stop", "0 20 * * 1-5", 0), ("start", "0 6 * * 1-5", 1))
+    ]
+    estimated = _price(
+        "gcp",
+        _resource(
+            "gcp:cloudrunv2/service:Service",
+            "api",
+            template={**template, "scaling": {"minInstanceCount": 1, "maxInstanceCount": 1}},
+        ),
+        _resource("gcp:cloudrunv2/workerPool:WorkerPool", "pool", template=template),
+        *calls,
+    )
+
+    assert _line(estimated, "api", "Cloud Run vCPU").quantity == 730 * 3600
+    # 730 x 70 / 168 hours
+    assert _line(estimated, "pool", "Cloud Run vCPU").quantity.quantize(Decimal(1)) == Decimal("1095000")
+
+
+def test_the_tasks_of_a_base_are_not_interruptible() -> None:
+    """3 tasks, the first of them on FARGATE: 1 x 730 x 0.04048 and 2 x 730 x 0.016192."""
+    estimated = _price(
+        "aws",
+        _resource("aws:ecs/taskDefinition:TaskDefinition", "t", cpu="1024", memory="2048"),
+        _resource(
+            "aws:ecs/service:Service",
+            "s",
+            taskDefinition="${t.arn}",
+            desiredCount=3,
+            capacityProviderStrategies=[
+                {"capacityProvider": "FARGATE", "base": 1, "weight": 0},
+                {"capacityProvider": "FARGATE_SPOT", "base": 0, "weight": 1},
+            ],
+        ),
+    )
+
+    assert _line(estimated, "s", "Fargate vCPU").monthly == Decimal("29.55")
+    assert _line(estimated, "s", "Fargate spot vCPU").monthly == Decimal("23.64")
 
 
 def test_totals_are_the_sums_of_their_lines() -> None:
