@@ -9,7 +9,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 MINUS = "\u2212"
 MICRO = Decimal("0.000001")
 CENT = Decimal("0.01")
-SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 WITHOUT_CENTS = ("JPY",)  # of the currencies the API knows
 
 
@@ -51,13 +50,11 @@ def money(amount: str | Decimal | int, currency: str) -> Money:
 
 
 def _brief(value: Decimal, currency: str) -> str:
-    """`1,234.56 USD`; below one unit with a fraction finer than cents, `$0.0075`."""
-    minus = MINUS if value < 0 else ""
+    """`1,234.56 USD`; below one unit with a fraction finer than cents, `0.0075 USD`."""
     size = abs(value)
     if size < 1 and size != size.quantize(_unit(currency)):
-        fine = f"{size:.6f}".rstrip("0")
-        symbol = SYMBOLS.get(currency)
-        return f"{minus}{symbol}{fine}" if symbol else f"{minus}{fine} {currency}"
+        minus = MINUS if value < 0 else ""
+        return f"{minus}{f'{size:.6f}'.rstrip('0')} {currency}"
     return _cents(value, currency)
 
 
