@@ -6,11 +6,10 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from core.cli.tables import draw
 from core.foundation.clock import wall_now
-from core.operations.costs.reporting import Grid, report
+from core.operations.costs.reporting import report
 
 app = typer.Typer()
 OVER_BUDGET = 3
@@ -63,19 +62,7 @@ def cost(
         case Format.FOCUS:
             typer.echo(answer.focus, nl=False)
         case Format.TABLE:
-            _draw(answer.grid)
+            draw(answer.grid)
     if budget is not None and answer.monthly > Decimal(str(budget)):
         typer.echo(f"cloudbill: {answer.stack} is {answer.monthly} a month, over the budget of {budget:g}", err=True)
         raise typer.Exit(OVER_BUDGET)
-
-
-def _draw(grid: Grid) -> None:
-    table = Table(title=grid.title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for place, heading in enumerate(grid.headings):
-        table.add_column(heading, justify="right" if place in grid.numbers else "left", overflow="fold")
-    for place, row in enumerate(grid.rows):
-        table.add_row(*row, style="bold" if place in grid.strong else None)
-    console = Console()
-    console.print(table)
-    for note in grid.notes:
-        console.print(note, style="dim", highlight=False, soft_wrap=True)
