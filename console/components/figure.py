@@ -35,8 +35,9 @@ def short(money: rx.Var[Money]) -> rx.Component:
 
 
 def brief(money: rx.Var[Money]) -> rx.Component:
-    """An amount for a headline, exact on hover."""
-    return rx.el.span(money.brief, class_name="money", title=money.exact)
+    """An amount for a headline, exact on hover; smaller from ten millions on, so that it stays in its box."""
+    size = rx.cond(money.brief.length() > len("9,999,999.99 USD"), "money long", "money")
+    return rx.el.span(money.brief, class_name=size, title=money.exact)
 
 
 def instant(moment: rx.Var[Moment], *, otherwise: str = "never") -> rx.Component:
