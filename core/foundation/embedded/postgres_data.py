@@ -77,7 +77,12 @@ def program_version(binaries: Path) -> str:
     """The version of the programs, such as `18.4`."""
     try:
         answer = subprocess.run(
-            [str(binaries / "postgres"), "--version"], capture_output=True, text=True, check=True, timeout=30
+            [str(binaries / "postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+            start_new_session=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise BinaryMissing(NAME, f"{binaries / 'postgres'} does not run: {error}") from None
@@ -148,6 +153,7 @@ def create_data(data: Path, *, binaries: Path, version: str, account: Account | 
             cwd="/",
             env=clean_environment(),
             check=False,
+            start_new_session=True,  # Ctrl-C is for us: we stop after this step, and nothing looks damaged
             **as_account(account),
         )
     if made.returncode != 0:
@@ -187,6 +193,7 @@ def set_superuser_password(data: Path, *, binaries: Path, account: Account | Non
         cwd="/",
         env=clean_environment(),
         check=False,
+        start_new_session=True,
         **as_account(account),
     )
     if done.returncode != 0:

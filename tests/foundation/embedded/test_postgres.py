@@ -3,7 +3,9 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,33 @@ def test_nobody_gets_in_without_a_password_by_socket_or_network(postgres: Embedd
                 psycopg.connect(host=host, port=postgres.port, user="postgres", password="wrong", dbname="postgres")
         with psycopg.connect(postgres.url(), host=str(postgres.socket_dir)) as connection:
             assert connection.info.user == "cloudbill_owner"
+
+
+STARTS_AND_HEARS_CTRL_C = """
+import signal, sys
+from pathlib import Path
+from core.foundation.embedded.postgres import EmbeddedPostgres
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+with EmbeddedPostgres(Path(sys.argv[1])).start():
+    pass
+"""
+
+
+def test_ctrl_c_while_its_data_is_made_does_not_damage_it(postgres: EmbeddedPostgres) -> None:
+    unfinished = postgres.data_dir.with_name("postgres.unfinished")
+    process = subprocess.Popen(
+        [sys.executable, "-c", STARTS_AND_HEARS_CTRL_C, str(postgres.data_dir)],
+        start_new_session=True,  # as a shell starts it: a process group of its own, which Ctrl-C reaches whole
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not (unfinished / "base").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (0, "heard\n")
+    assert not unfinished.exists()
 
 
 def test_secrets_are_readable_by_their_owner_alone(postgres: EmbeddedPostgres) -> None:
