@@ -161,6 +161,17 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/operations/tenants/{tenant_id}"): INSTALLATION,
     ("GET", "/operations/jobs"): INSTALLATION,
     ("POST", "/operations/jobs/{job_id}/replay"): OPERATORS,
+    ("POST", "/operations/deployments"): OPERATORS,
+    ("GET", "/operations/deployments"): INSTALLATION,
+    ("GET", "/operations/deployments/{deployment_id}"): INSTALLATION,
+    ("PATCH", "/operations/deployments/{deployment_id}"): OPERATORS,
+    ("GET", "/operations/deployments/{deployment_id}/changes"): INSTALLATION,
+    ("GET", "/operations/costs"): INSTALLATION,
+    ("GET", "/operations/costs/usage"): INSTALLATION,
+    ("POST", "/operations/costs/estimate"): INSTALLATION,
+    ("GET", "/operations/costs/compare"): INSTALLATION,
+    ("GET", "/operations/costs/{stack}"): INSTALLATION,
+    ("POST", "/operations/costs/{stack}/estimate"): INSTALLATION,
 }
 
 

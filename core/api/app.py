@@ -36,6 +36,8 @@ from core.identity.api_keys import routes as api_keys
 from core.identity.assembly import open_identity
 from core.identity.sign_in import routes as sign_in
 from core.identity.tenants import routes as tenants
+from core.operations.costs import routes as costs
+from core.operations.deployments import routes as deployments
 from core.operations.jobs import routes as jobs
 from core.operations.overview import routes as overview
 
@@ -60,6 +62,8 @@ ROUTERS = (
     payments.router,
     webhooks.router,
     jobs.router,
+    deployments.router,
+    costs.router,
 )
 
 

@@ -18,6 +18,8 @@ BEFORE_A_TENANT = {"users", "sign_ins", "refresh_tokens", "signing_keys", "provi
 JOBS = {"procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers", "procrastinate_workers"}
 # What is kept of jobs beside the library's tables.
 ABOUT_JOBS = {"job_errors"}
+# What the installation remembers of itself: no tenant's, and reached through narrow functions too.
+ITS_OWN = {"deployments", "cost_estimates", "actual_costs", "alerts"}
 VERSION = {"alembic_version"}
 # A foreign key that carries a tenant of its own: the installation's plans are everybody's.
 OF_THE_INSTALLATION = {"subscriptions_plan_tenant_id_plan_id_fkey", "subscriptions_plan_tenant_id_price_id_fkey"}
@@ -50,7 +52,7 @@ async def test_row_security_is_on_and_forced_for_every_table_with_a_policy_for_e
         if name not in open_tables and not is_partition
         for policy in (
             ("operator_reads", "mover_moves", "owner_functions")
-            if name in BEFORE_A_TENANT | ABOUT_JOBS
+            if name in BEFORE_A_TENANT | ABOUT_JOBS | ITS_OWN
             else ("tenant_writes", "tenant_reads", "owner_reads", "operator_reads", "mover_moves")
         )
         if (name, policy) not in policies
@@ -76,7 +78,7 @@ async def test_no_policy_lets_the_application_past_its_tenant(admin: Connection)
 
 async def test_the_only_tables_without_a_tenant_are_those_named_here(admin: Connection) -> None:
     shapes = await read_shapes(admin)
-    assert {name for name, shape in shapes.items() if not shape.tenant_column} == BEFORE_A_TENANT | ABOUT_JOBS
+    assert {name for name, shape in shapes.items() if not shape.tenant_column} == BEFORE_A_TENANT | ABOUT_JOBS | ITS_OWN
 
 
 async def test_keys_lead_with_the_tenant(admin: Connection) -> None:
@@ -239,7 +241,9 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "WHERE t.tgname = 'never_changed' AND t.tgenabled = 'O' AND NOT c.relispartition",
     )
     assert {name for (name,) in guarded} == {
+        "actual_costs",
         "audit_log",
+        "cost_estimates",
         "ledger_blocks",
         "ledger_entries",
         "ledger_transactions",

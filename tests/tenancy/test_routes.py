@@ -40,6 +40,14 @@ NAMING: list[tuple[str, str, Callable[[Furnished], dict[str, Any]]]] = [
     ("POST", "/api/usage/reconcile", lambda b: {**CALL, "holdId": b.ids["hold_id"], "idempotencyKey": "c"}),
 ]
 CALL = {"model": "gpt-4o", "inputTokens": 1000, "outputTokens": 500}
+# What no tenant has, so that any value will do.
+OF_THE_INSTALLATION = {
+    "event_id": "019b76da-a800-7000-8000-0000000000e0",
+    "job_id": "1",
+    "deployment_id": "019b76da-a800-7000-8000-0000000000d0",
+    "stack": "prod",
+    "runbook": "database-down",
+}
 QUERIES = (("/api/usage/events", "customerId"), ("/api/ledger", "customerId"))
 
 
@@ -95,9 +103,9 @@ async def test_bs_ids_open_nothing_to_a(
         parameters = re.findall(r"{(\w+)}", path)
         if not parameters:
             continue
-        unknown = set(parameters) - b.ids.keys() - {"event_id", "job_id"}
+        unknown = set(parameters) - b.ids.keys() - OF_THE_INSTALLATION.keys()
         assert not unknown, f"{path}: say in tests/support/furnished.py what {unknown} is"
-        address = path.format(**{"event_id": b.ids["hold_id"], "job_id": "1", **b.ids})
+        address = path.format(**{**OF_THE_INSTALLATION, **b.ids})
         answer = await a.request(method, address, json=BODIES.get((method, path)))
         assert answer.status_code in (403, 404), f"{method} {address}: {answer.status_code} {answer.text}"
         assert answer.headers["content-type"] == "application/problem+json"
@@ -154,7 +162,7 @@ async def test_naming_b_as_the_tenant_is_forbidden_on_every_route(
             if not any(one["name"] == "tenantId" and one["in"] == "query" for one in operation.get("parameters", [])):
                 continue
             taken += 1
-            address = path.format(**{"event_id": b.ids["hold_id"], "job_id": "1", **b.ids})
+            address = path.format(**{**OF_THE_INSTALLATION, **b.ids})
             answer = await a.request(method.upper(), address, params={"tenantId": b.owner.tenant}, json={})
             # A body that does not fit may be refused before the tenant is looked at; but never answered.
             assert answer.status_code in (403, 422), f"{method} {address}: {answer.status_code} {answer.text}"

@@ -23,6 +23,9 @@ MODELS = (
     "core.billing.subscriptions.models",
     "core.billing.payments.models",
     "core.billing.webhooks.models",
+    "core.operations.deployments.models",
+    "core.operations.costs.models",
+    "core.operations.alerts.models",
 )
 MIGRATION_LOCK = 0x636C6F7564  # "cloud": two migrations at once wait for each other
 

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-LOGINS = {"DATABASE_APP_URL": "cloudbill_app", "DATABASE_OPERATOR_URL": "cloudbill_operator"}
+LOGINS = {
+    "DATABASE_APP_URL": "cloudbill_app",
+    "DATABASE_OPERATOR_URL": "cloudbill_operator",
+    "DATABASE_MOVER_URL": "cloudbill_mover",
+}
 """Which role the user of each address must be, or be a member of."""
 
 
@@ -46,16 +50,20 @@ def compare_models(owner_url: str) -> None:
 
 
 def ensure_logins(settings: Settings) -> list[str]:
-    """Make the users of DATABASE_APP_URL and DATABASE_OPERATOR_URL able to sign in with the passwords given there.
+    """Make the users of the addresses in LOGINS that are given able to sign in with the passwords given there.
 
     A user that can sign in already is left as it is. Returns those that were made or changed.
     """
-    urls = {"DATABASE_APP_URL": settings.database_app_url, "DATABASE_OPERATOR_URL": settings.database_operator_url}
+    urls = {
+        "DATABASE_APP_URL": settings.app_url if settings.database_app_url else None,
+        "DATABASE_OPERATOR_URL": settings.operator_url if settings.database_operator_url else None,
+        "DATABASE_MOVER_URL": settings.mover_url if settings.database_mover_url else None,
+    }
     changed: list[str] = []
     with psycopg.connect(settings.owner_url, autocommit=True, connect_timeout=10) as connection:
         for variable, url in urls.items():
-            if url is not None and not _signs_in(url.get_secret_value()):
-                changed.append(_ensure_login(connection, variable, url.get_secret_value()))
+            if url is not None and not _signs_in(url):
+                changed.append(_ensure_login(connection, variable, url))
     return changed
 
 

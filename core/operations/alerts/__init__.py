@@ -1,0 +1,1 @@
+"""What fires: told by the clouds, and seen by the installation itself."""

@@ -1,0 +1,120 @@
+"""Bodies of costs. Amounts are decimal strings, of a month."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from core.foundation.schemas import Answer, Body, Instant
+
+Units = Annotated[float, Field(ge=0, le=1e12)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class UsageBody(Body):
+    """How much the installation is used in a month; what is left out is as in an ordinary one (`base`)."""
+
+    requests: Annotated[Units, Field(description="HTTP requests that reach the load balancer.")] | None = None
+    gb_out: Annotated[Units, Field(description="GB from the load balancer to the internet.")] | None = None
+    gb_in: Annotated[Units, Field(description="GB from the internet to the load balancer.")] | None = None
+    gb_nat: Annotated[Units, Field(description="GB through NAT.")] | None = None
+    gb_between_zones: Annotated[Units, Field(description="GB between zones, counted once.")] | None = None
+    gb_logs: Annotated[Units, Field(description="GB of logs written.")] | None = None
+    load: (
+        Annotated[Share, Field(description="Between least (0) and most (1) instances: where services are on average.")]
+        | None
+    ) = None
+    database_gb: Annotated[Units, Field(description="GB that the database has come to.")] | None = None
+    backup_gb: Annotated[Units, Field(description="GB of backups beyond the database's own size.")] | None = None
+    gb_changed: Annotated[Units, Field(description="GB of changes that backups and copies carry.")] | None = None
+    image_gb: Annotated[Units, Field(description="GB of images kept.")] | None = None
+    object_gb: Annotated[Units, Field(description="GB in buckets and shared files.")] | None = None
+    secret_calls: Annotated[Units, Field(description="Times that a secret is read.")] | None = None
+    key_calls: Annotated[Units, Field(description="Times that an encryption key is used.")] | None = None
+    metrics: Annotated[Units, Field(description="Custom time series sent.")] | None = None
+    metric_samples: Annotated[Units, Field(description="Million samples of them.")] | None = None
+    findings: Annotated[Units, Field(description="Events that the watching services look at.")] | None = None
+
+
+class UsageProfiles(Answer):
+    """The usage of a quiet, an ordinary and a busy month, by field."""
+
+    small: dict[str, float]
+    base: dict[str, float]
+    large: dict[str, float]
+
+
+class CostLine(Answer):
+    """What one thing costs. `low` and `high` are a quiet and a busy month's."""
+
+    resource: str
+    type: str
+    item: str
+    category: str
+    quantity: str
+    unit: str
+    unit_price: str
+    monthly: str
+    low: str
+    high: str
+    kind: str
+    source: str
+    date: str
+    assumption: str
+
+
+class StackCost(Answer):
+    """A stack's month by its newest stored graph. `usage` is a profile's name, or custom."""
+
+    stack: str
+    cloud: str
+    environment: str
+    region: str
+    currency: str
+    usage: str
+    monthly: str
+    low: str
+    high: str
+    by_category: dict[str, str]
+    warnings: list[str]
+    deployment_id: str
+    recorded_at: Instant
+
+
+class StackCostLines(StackCost):
+    """The same, line by line."""
+
+    lines: list[CostLine]
+
+
+class Unpriced(Answer):
+    """A stack whose newest graph has no estimate, and why."""
+
+    stack: str
+    reason: str
+
+
+class Costs(Answer):
+    """All stacks that were ever stored, by name."""
+
+    data: list[StackCost]
+    unpriced: list[Unpriced]
+
+
+class CostDriver(Answer):
+    """A category, its two sums, and the lines that weigh most on either side."""
+
+    category: str
+    left: str
+    right: str
+    difference: str
+    left_lines: list[str]
+    right_lines: list[str]
+
+
+class CostComparison(Answer):
+    """Two stacks with the same usage; drivers by weight. `difference` is right less left."""
+
+    left: StackCost
+    right: StackCost
+    difference: str
+    drivers: list[CostDriver]

@@ -1,0 +1,1 @@
+"""What was deployed or recorded, when, from what, and what it cost then."""

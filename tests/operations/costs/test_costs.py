@@ -1,0 +1,108 @@
+"""What the stored stacks cost: as estimated, for another usage, side by side."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from infra.costs import read_graph
+from infra.costs.estimate import estimate
+from tests.support.callers import Caller
+from tests.support.deployed import deployment_of, graph_of
+from tests.support.furnished import made
+
+STACKS = ("dev", "dev-gcp")
+
+
+@pytest.fixture
+async def stored(operator: Caller) -> Caller:
+    """An operator of an installation that has both clouds' development stacks."""
+    for stack in STACKS:
+        await made(operator.post("/operations/deployments", deployment_of(stack)))
+    return operator
+
+
+async def test_each_stack_costs_what_the_command_says(stored: Caller) -> None:
+    today = datetime.now(UTC).date()
+    body = await made(stored.get("/operations/costs"))
+    assert [row["stack"] for row in body["data"]] == ["dev", "dev-gcp"]
+    assert [row["cloud"] for row in body["data"]] == ["aws", "gcp"]
+    for row in body["data"]:
+        expected = estimate(read_graph(json.dumps(graph_of(row["stack"]))), today=today)
+        assert (row["low"], row["monthly"], row["high"]) == (
+            str(expected.low),
+            str(expected.monthly),
+            str(expected.high),
+        )
+        lines = (await made(stored.get(f"/operations/costs/{row['stack']}")))["lines"]
+        assert lines == expected.to_dict()["lines"]
+        assert sum(Decimal(line["monthly"]) for line in lines) == Decimal(row["monthly"])
+        assert all(line["source"] and line["date"] for line in lines)
+
+
+async def test_a_busy_months_costs_are_those_of_its_profile(stored: Caller) -> None:
+    base = {row["stack"]: row for row in (await made(stored.get("/operations/costs")))["data"]}
+    large = {row["stack"]: row for row in (await made(stored.get("/operations/costs", usage="large")))["data"]}
+    for stack in STACKS:
+        assert large[stack]["monthly"] == base[stack]["high"] == large[stack]["high"]
+        assert large[stack]["usage"] == "large"
+    assert (await stored.get("/operations/costs", usage="huge")).status_code == 422
+
+
+async def test_sliders_price_anew_what_the_profiles_say(stored: Caller) -> None:
+    profiles = await made(stored.get("/operations/costs/usage"))
+    assert profiles["base"]["requests"] == 30_000_000
+    kept = await made(stored.get("/operations/costs"))
+    same = await made(stored.post("/operations/costs/estimate", {}))
+    assert [row["monthly"] for row in same["data"]] == [row["monthly"] for row in kept["data"]]
+    busy = await made(stored.post("/operations/costs/estimate", profiles["large"]))
+    assert [row["monthly"] for row in busy["data"]] == [row["high"] for row in kept["data"]]
+
+    more_out = await made(stored.post("/operations/costs/dev/estimate", {"gbOut": 1200}))
+    base = await made(stored.get("/operations/costs/dev"))
+    # 100 GB are free and 200 go out in an ordinary month; 1,000 more at 0.09.
+    assert Decimal(more_out["byCategory"]["network"]) - Decimal(base["byCategory"]["network"]) == Decimal("90.00")
+    assert more_out["usage"] == "custom"
+    for wrong in ({"gbOut": -1}, {"load": 2}, {"cats": 3}, {"gbOut": "many"}):
+        assert (await stored.post("/operations/costs/dev/estimate", wrong)).status_code == 422
+
+
+async def test_two_stacks_stand_side_by_side(stored: Caller) -> None:
+    body = await made(stored.get("/operations/costs/compare", left="dev", right="dev-gcp"))
+    assert (body["left"]["stack"], body["right"]["stack"]) == ("dev", "dev-gcp")
+    difference = Decimal(body["right"]["monthly"]) - Decimal(body["left"]["monthly"])
+    assert Decimal(body["difference"]) == difference
+    assert sum(Decimal(driver["difference"]) for driver in body["drivers"]) == difference
+    same = await made(stored.get("/operations/costs/compare", left="dev", right="dev"))
+    assert (same["difference"], same["drivers"]) == ("0.00", [])
+
+
+async def test_a_stack_that_was_never_stored_names_the_way_out(stored: Caller) -> None:
+    for path in ("/operations/costs/prod", "/operations/costs/compare?left=dev&right=prod"):
+        answer = await stored.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "stack_not_stored")
+        assert "cloudbill deployments record prod" in answer.json()["detail"]
+    answer = await stored.post("/operations/costs/prod/estimate", {})
+    assert answer.status_code == 404
+
+
+async def test_a_failed_deployments_graph_is_not_what_is_paid_for(stored: Caller) -> None:
+    before = await made(stored.get("/operations/costs"))
+    failed = deployment_of("dev", kind="deployed", outcome="failed")
+    failed["graph"] = {**failed["graph"], "resources": failed["graph"]["resources"][:20]}
+    await made(stored.post("/operations/deployments", failed))
+    assert await made(stored.get("/operations/costs")) == before
+
+
+async def test_finance_reads_costs_and_tenants_do_not(
+    stored: Caller, make_operator: Callable[..., Awaitable[Caller]], tenant: Caller
+) -> None:
+    finance = await make_operator("finance")
+    assert json.dumps(await made(finance.get("/operations/costs"))) == json.dumps(
+        await made(stored.get("/operations/costs"))
+    )
+    assert (await finance.post("/operations/costs/estimate", {})).status_code == 200
+    assert (await tenant.get("/operations/costs")).status_code == 403
+    assert (await tenant.post("/operations/costs/estimate", {})).status_code == 403
