@@ -43,10 +43,15 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Stop everything and delete the data of the embedded servers. Refused for any other database."""
-    from core.cli.supervisor.environment import choose
+    from core.cli.supervisor.environment import choose, runs_outside
     from core.foundation.settings import load_settings
 
     home = Home.find()
+    if runs_outside(home):
+        raise StartRefused(
+            "`reset` deletes embedded data only, and CloudBill runs here on another server: `cloudbill down` stops it, "
+            "and its database is dropped with its own tools."
+        )
     if not choose(load_settings()).embedded_database:
         raise StartRefused(
             "`reset` deletes embedded data only, and DATABASE_URL or DB_HOST names another server: "

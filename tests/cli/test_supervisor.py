@@ -17,6 +17,7 @@ from psutil import Process, pid_exists
 from rich.markup import render
 
 from core.cli.explanations import explain
+from core.cli.lifecycle import reset
 from core.cli.main import COMMANDS, application
 from core.cli.supervisor import preflight
 from core.cli.supervisor.environment import Environment, adopt_saved, choose
@@ -26,7 +27,7 @@ from core.cli.supervisor.parts import Program
 from core.cli.supervisor.probes import without_password
 from core.cli.supervisor.records import find_record, write_record
 from core.cli.supervisor.reporting import Progress
-from core.cli.supervisor.state import PartState, State
+from core.cli.supervisor.state import PartState, State, write_state
 from core.cli.supervisor.supervision import PartLost, Supervision
 from core.cli.supervisor.tasks import Task
 from core.foundation.settings import SettingsInvalid, load_settings
@@ -159,18 +160,43 @@ def test_a_command_reaches_the_servers_of_the_last_start_that_it_means(
     for settings, owner in ((load_settings(), OWNER), (load_settings(database_url=theirs), theirs)):
         Environment(home, settings, choose(settings), owner_url=owner, cache_url=CACHE).save()
     monkeypatch.setattr(os, "environ", {})
+    parts = {"DB_HOST": "elsewhere", "DB_USER": "owner", "DB_PASSWORD": "word", "DB_NAME": "cloudbill"}
+    of_theirs = ("elsewhere:5432", str(tmp_path / "ledger-heads-external"))
     for named, app_place, heads in (
-        (None, "127.0.0.1:5433", None),
-        (theirs, "elsewhere:5432", str(tmp_path / "ledger-heads-external")),
-        ("postgresql://owner:word@third:5432/cloudbill", None, None),
+        ({}, "127.0.0.1:5433", None),
+        ({"DATABASE_URL": theirs}, *of_theirs),
+        (parts, *of_theirs),
+        ({"DATABASE_URL": "postgresql://owner:word@third:5432/cloudbill"}, None, None),
+        ({**parts, "DB_HOST": "third"}, None, None),
+        ({**parts, "DB_PORT": "none"}, None, None),
     ):
         os.environ.clear()
-        if named:
-            os.environ["DATABASE_URL"] = named
+        os.environ.update(named)
         adopt_saved(home)
         app = os.environ.get("DATABASE_APP_URL")
         assert (app.rpartition("@")[2].split("/")[0] if app else None) == app_place
         assert os.environ.get("LEDGER_HEADS_PATH") == heads
+
+
+def test_a_command_that_names_no_database_reaches_the_one_that_runs_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, theirs = Home(tmp_path), "postgresql://owner:word@elsewhere:5432/cloudbill"
+    home.create()
+    for settings, owner in ((load_settings(), OWNER), (load_settings(database_url=theirs), theirs)):
+        Environment(home, settings, choose(settings), owner_url=owner, cache_url=CACHE).save()
+    write_state(home.run, State("running", outside_database=True))
+    monkeypatch.setattr(os, "environ", {"CLOUDBILL_HOME": str(tmp_path)})
+    with home.exclusively():
+        adopt_saved(home)
+        assert os.environ["DATABASE_URL"] == theirs
+        with pytest.raises(StartRefused, match="CloudBill runs here on another server"):
+            reset(yes=True)
+    os.environ.pop("DATABASE_URL")
+    os.environ.pop("DATABASE_APP_URL")
+    os.environ.pop("DATABASE_OPERATOR_URL")
+    adopt_saved(home)  # it has ended: the embedded one is meant
+    assert os.environ["DATABASE_URL"] == OWNER
 
 
 def test_generated_keys_stay_the_same(tmp_path: Path) -> None:

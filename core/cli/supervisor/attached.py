@@ -34,7 +34,12 @@ def run_attached(home: Home, *, in_background: bool) -> None:
         try:
             environment = startup.run()
             parts = {part.name: PartState(part.url, True) for part in startup.started}
-            state = State("starting", parts, operator=OPERATOR_EMAIL if startup.choices.operator else None)
+            state = State(
+                "starting",
+                parts,
+                operator=OPERATOR_EMAIL if startup.choices.operator else None,
+                outside_database=not startup.choices.embedded_database,
+            )
             supervision = Supervision(home, startup.started, progress, stop, state=state)
             if not startup.choices.demo:
                 progress.say(f"No demo: {startup.choices.why_no_demo}.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from core.cli.supervisor.home import Home
+from core.cli.supervisor.state import find_state
 from core.foundation.embedded.ports import LOOPBACK
 
 if TYPE_CHECKING:  # `cloudbill status` asks for the names only, and must be fast
@@ -133,16 +134,32 @@ class Environment:
 
 
 def adopt_saved(home: Home) -> None:
-    """Complete this process's environment from the last start: on the embedded database where none is named, or on
-    the one that DATABASE_URL names, if it was that. Any other stands for itself.
+    """Complete this process's environment from the last start: where no database is named, from what runs here or
+    else from the embedded one; where one is named, if the start was on that. Any other stands for itself.
     """
     named = any(os.environ.get(name) for name in DATABASES)
-    saved = (home.external_secrets if named else home.secrets).find(_SAVED)
+    saved = (home.external_secrets if named or runs_outside(home) else home.secrets).find(_SAVED)
     known: dict[str, str] = json.loads(saved) if saved else {}
-    if named and known.get("DATABASE_URL") != os.environ.get("DATABASE_URL"):
+    if named and known.get("DATABASE_URL") != _named_database():
         return
     for name, value in known.items():
         os.environ.setdefault(name, value)
+
+
+def runs_outside(home: Home) -> bool:
+    """Whether CloudBill runs here on a database that is not the embedded one."""
+    state = find_state(home.run)
+    return state is not None and state.outside_database and home.is_held()
+
+
+def _named_database() -> str | None:
+    """The owner's address that the environment names, whole or in parts."""
+    from core.foundation.settings import SettingsInvalid, load_settings
+
+    try:
+        return load_settings().owner_url
+    except SettingsInvalid:
+        return None  # the command itself says what is wrong with it
 
 
 def _as_role(url: str, role: str, password: str) -> str:

@@ -31,6 +31,8 @@ class State:
     operator: str | None = None
     """E-mail of the default operator, where there is one; its password is a secret file."""
     has_demo: bool = False
+    outside_database: bool = False
+    """The database is one that DATABASE_URL or DB_HOST named at the start."""
 
     @property
     def is_fresh(self) -> bool:

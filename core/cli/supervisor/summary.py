@@ -18,6 +18,8 @@ def show_summary(home: Home, state: State, *, last_line: str) -> None:
     sections = [_addresses(state)]
     if state.operator:
         sections.append([("Operator", state.operator), ("password", home.secrets.find("operator-password") or "")])
+    if state.outside_database:
+        sections.append([("Operator", "whom you make: cloudbill operator create EMAIL")])
     if state.has_demo:
         sections.append(_demo(home))
     sections += [[("Data", str(home.folder)), ("Logs", str(home.log)), ("Command", _command())], [("", last_line)]]
