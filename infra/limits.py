@@ -28,9 +28,42 @@ _FARGATE = {
 _CLOUD_RUN = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16384), 8: (4096, 32768)}
 # CloudWatch Logs, PutRetentionPolicy.
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+RDS_AUTHORITIES = frozenset(
+    {
+        "af-south-1",
+        "ap-east-1",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-south-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "me-central-1",
+        "me-south-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    }
+)
+"""Regions whose root certificate is in core/foundation/trust/rds.pem."""
 _ELASTICACHE = {"redis": ("7.0", "7.1"), "valkey": ("7.2", "8.0", "8.1")}
 _MEMORYSTORE = {"redis": ("7.0", "7.2"), "valkey": ("7.2", "8.0")}
 _VALKEY_NODES = ("SHARED_CORE_NANO", "STANDARD_SMALL", "HIGHMEM_MEDIUM", "HIGHMEM_XLARGE")
+_BILLING_ACCOUNT = re.compile(r"[0-9A-F]{6}(-[0-9A-F]{6}){2}")
 _LEAST_PRODUCTION_BACKUPS = 30
 _LEAST_PRODUCTION_INSTANCES = 2
 _LONGEST_ENTERPRISE_PITR = 7
@@ -49,6 +82,12 @@ def _region(config: StackConfig) -> Iterator[Problem]:
     for key, region in (("region", config.region), ("database.backupRegion", config.database.backup_region)):
         if region is not None and not re.fullmatch(form, region):
             yield key, f"{region!r} is no region of {config.cloud.upper()}: it may be one like {example}"
+        elif config.cloud is Cloud.AWS and region is not None and region not in RDS_AUTHORITIES:
+            yield (
+                key,
+                f"{region}: the image has no certificate of RDS there, so that no service would reach the database. "
+                "core/foundation/trust says how to add it",
+            )
     if config.database.backup_region == config.region:
         yield "database.backupRegion", f"is {config.region}, where the database is: a copy there is lost with it"
 
@@ -60,6 +99,11 @@ def _project(config: StackConfig) -> Iterator[Problem]:
         yield "project", "is Google Cloud's: on AWS the credentials say which account is meant. Remove it"
     if config.cloud is Cloud.AWS and config.billing_account:
         yield "billingAccount", "is Google Cloud's: on AWS the account itself has the budget. Remove it"
+    elif config.billing_account and not _BILLING_ACCOUNT.fullmatch(config.billing_account):
+        yield (
+            "billingAccount",
+            f"{config.billing_account!r}: it has the form 01AB23-45CD67-89EF01, or no budget is made",
+        )
     if config.cloud is Cloud.AWS and config.secret_versions:
         yield "secretVersions", "is Google Cloud's: on AWS a task reads the current version. Remove it"
 

@@ -8,7 +8,7 @@ from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -82,6 +82,12 @@ def _keys_of_32_bytes(value: SecretStr) -> SecretStr:
     return value
 
 
+def _certificates(value: Path) -> Path:
+    if not value.is_file() or "-----BEGIN CERTIFICATE-----" not in value.read_text(errors="replace"):
+        raise ValueError("must be a file of certificates (PEM) that the database server's own is checked against")
+    return value
+
+
 def _padded(text: str) -> str:
     return text + "=" * (-len(text) % 4)
 
@@ -109,6 +115,7 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 KeysOf32Bytes = Annotated[SecretStr, AfterValidator(_keys_of_32_bytes)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -126,16 +133,18 @@ class Settings(BaseSettings):
     api_url: WebUrl | None = None
     console_url: WebUrl | None = None
 
-    # PostgreSQL: the owner's URL is for migrations, the other two serve
+    # PostgreSQL: the owner's URL is for migrations, the next two serve, the mover's is for exports and moves
     database_url: DatabaseUrl | None = None
     database_app_url: DatabaseUrl | None = None
     database_operator_url: DatabaseUrl | None = None
+    database_mover_url: DatabaseUrl | None = None
     db_host: str | None = None
     db_port: Port = 5432
     db_name: str = "cloudbill"
     db_user: str = "cloudbill_owner"
     db_password: SecretStr | None = None
     db_ssl: bool = False
+    db_tls_ca: Annotated[Path, AfterValidator(_certificates)] | None = None
     db_pool_min: Annotated[int, Field(ge=1, le=200)] = 2
     db_pool_max: Annotated[int, Field(ge=1, le=200)] = 10
 
@@ -180,6 +189,10 @@ class Settings(BaseSettings):
     ledger_heads_path: Path | None = None
     ledger_signing_key: KeysOf32Bytes | None = None
 
+    # Who may tell us what fires: the clouds' notices, each known by its topic or by a secret
+    alert_sns_topics: Words = ()
+    alert_webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+
     # What is seen from outside
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_upper_is_fine)] = "info"
     log_format: Literal["json", "text"] = "json"
@@ -206,6 +219,11 @@ class Settings(BaseSettings):
     def operator_url(self) -> str:
         """PostgreSQL as the reader across tenants."""
         return self._url_of(self.database_operator_url, "DATABASE_OPERATOR_URL", user=None, password=None)
+
+    @property
+    def mover_url(self) -> str:
+        """PostgreSQL as the role that exports, imports and moves."""
+        return self._url_of(self.database_mover_url, "DATABASE_MOVER_URL", user=None, password=None)
 
     @property
     def cache_url(self) -> str:
@@ -241,12 +259,25 @@ class Settings(BaseSettings):
 
     def _url_of(self, url: SecretStr | None, key: str, *, user: str | None, password: SecretStr | None) -> str:
         if url:
-            return url.get_secret_value()
+            return self._trusting(url.get_secret_value())
         if self.db_host and user:
             secret = f":{quote(password.get_secret_value(), safe='')}" if password else ""
             tls = "?sslmode=require" if self.db_ssl else ""
-            return f"postgresql://{quote(user, safe='')}{secret}@{self.db_host}:{self.db_port}/{self.db_name}{tls}"
+            return self._trusting(
+                f"postgresql://{quote(user, safe='')}{secret}@{self.db_host}:{self.db_port}/{self.db_name}{tls}"
+            )
         raise SettingsInvalid(f"{key} is not set: it must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+
+    def _trusting(self, url: str) -> str:
+        """With DB_TLS_CA the server must prove by it that it has the name it is called by; a URL that names its own
+        authority (sslrootcert) keeps it.
+        """
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+        if self.db_tls_ca is None or "sslrootcert" in options:
+            return url
+        options |= {"sslmode": "verify-full", "sslrootcert": str(self.db_tls_ca)}
+        return urlunsplit(parts._replace(query=urlencode(options, safe="/")))
 
 
 def load_settings(**overrides: Any) -> Settings:

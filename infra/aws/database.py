@@ -27,6 +27,8 @@ MIGRATION_SETTINGS = (OWNER_SETTING, "DATABASE_MOVER_URL")
 """For migrations, which make the logins, and for jobs: no service that runs is given them."""
 CERTIFICATE_AUTHORITY = "rds-ca-rsa2048-g1"
 """Until 2061; a new one is a decision, since clients may have to learn it first."""
+AUTHORITIES_FILE = "/app/core/foundation/trust/rds.pem"
+"""In the image: the root certificates of all regions that `limits.py` accepts."""
 BACKUP_WINDOW, MAINTENANCE_WINDOW = "03:00-04:00", "mon:04:00-mon:05:00"
 """UTC."""
 _LOGINS = {
@@ -41,10 +43,11 @@ class Database(ComponentResource):
 
     RDS itself makes the owner's password and rotates it every seven days; it is in no state and in no output. (With
     read replicas it is made here: RDS refuses a replica of a database whose password it manages.) The other roles'
-    passwords are made here, and `cloudbill migrate` makes the roles. Clients ask for TLS (`sslmode=require`) and the
-    server refuses anything else; the client does not check who certified it, since the image carries no bundle of
-    RDS's authorities. The window for a point in time is the retention of the automated backups, 1 to 35 days; Google
-    Cloud counts the two apart. Replicas stand in the same region.
+    passwords are made here, and `cloudbill migrate` makes the roles. The server refuses what comes without TLS, and
+    clients refuse a server that RDS's authorities, which the image carries, do not certify under the name it is called
+    by (`verify-full`; on Google Cloud `verify-ca`, by an authority of this one server). The window for a point in time
+    is the retention of the automated backups, 1 to 35 days; Google Cloud counts the two apart. Replicas stand in the
+    same region.
     """
 
     endpoint: Output[str]
@@ -198,7 +201,7 @@ class Database(ComponentResource):
     def _login(self, user: str, description: str) -> Secret:
         title = user.removeprefix("cloudbill_")
         key = password(f"{self._name}-{title}-password", self)
-        url = Output.concat(f"postgresql://{user}:", key, "@", self.endpoint, f"/{NAME}?sslmode=require")
+        url = Output.concat(f"postgresql://{user}:", key, "@", self.endpoint, f"/{NAME}?sslmode=verify-full")
         return self._secret(title, description, url)
 
     def _secret(self, title: str, description: str, value: Output[str]) -> Secret:

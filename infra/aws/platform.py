@@ -9,7 +9,7 @@ from infra.aws.alerts import Alerts, AlertsArgs
 from infra.aws.backup import Backup, BackupArgs
 from infra.aws.bridge import Bridge, BridgeArgs
 from infra.aws.cache import Cache, CacheArgs
-from infra.aws.database import MIGRATION_SETTINGS, NAME, OWNER, Database, DatabaseArgs
+from infra.aws.database import AUTHORITIES_FILE, MIGRATION_SETTINGS, NAME, OWNER, Database, DatabaseArgs
 from infra.aws.domain import Domain
 from infra.aws.edge import Edge, EdgeArgs
 from infra.aws.files import Files, FilesArgs
@@ -87,6 +87,7 @@ class Platform(ComponentResource):
                 "DB_NAME": NAME,
                 "DB_PORT": str(POSTGRESQL),
                 "DB_SSL": "true",
+                "DB_TLS_CA": AUTHORITIES_FILE,
                 "DB_USER": OWNER,
                 # The load balancer, and the console when it asks the API for somebody.
                 "TRUSTED_PROXIES": config.network.cidr,

@@ -146,7 +146,11 @@ class Service(ComponentResource):
         return containers
 
     def _environment(self) -> Mapping[str, Input[str]]:
-        given = {name: value for name, value in self._args.environment.items() if not name.startswith("DB_")}
+        # What migrations sign in with is not for who serves; how the server is known is.
+        kept = () if self._args.role is Role.CONSOLE else ("DB_TLS_CA",)
+        given = {
+            name: value for name, value in self._args.environment.items() if name in kept or not name.startswith("DB_")
+        }
         # Its metrics are for the collector in the same task; nobody else in the network can ask for them.
         return given | ({"HOST": "127.0.0.1"} if self._args.role is Role.WORKER else {})
 

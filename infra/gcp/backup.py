@@ -1,5 +1,7 @@
 """What is kept beyond the database's own backups: a vault that nobody empties, exports that outlive a region."""
 
+from typing import Any
+
 import pulumi
 from pulumi_gcp import backupdisasterrecovery as recovery
 from pulumi_gcp import storage
@@ -11,6 +13,8 @@ from infra.gcp.keys import Keys
 from infra.gcp.schedule import Call, Schedule, ScheduleArgs
 
 DAY = 24 * 3600
+MONTHLY_DAYS = 365
+"""As long as AWS Backup keeps its monthly ones."""
 LOCKED_DAYS = 30
 """How long neither we nor a thief of our credentials can delete a backup of production."""
 WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -66,15 +70,8 @@ class Backup(pulumi.ComponentResource):
             backup_vault=vault.id,
             log_retention_days=config.database.pitr_days,
             backup_rules=[
-                {
-                    "rule_id": "daily",
-                    "backup_retention_days": max(config.database.backups_kept, held),
-                    "standard_schedule": {
-                        "recurrence_type": "DAILY",
-                        "time_zone": "UTC",
-                        "backup_window": {"start_hour_of_day": 3, "end_hour_of_day": 9},
-                    },
-                }
+                _rule("daily", max(config.database.backups_kept, held), {"recurrence_type": "DAILY"}),
+                _rule("monthly", MONTHLY_DAYS, {"recurrence_type": "MONTHLY", "days_of_months": [1]}),
             ],
             opts=under,
         )
@@ -155,3 +152,12 @@ class Backup(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[writer]),
         )
+
+
+def _rule(name: str, days: int, recurrence: dict[str, Any]) -> Any:
+    window = {"start_hour_of_day": 3, "end_hour_of_day": 9}
+    return {
+        "rule_id": name,
+        "backup_retention_days": days,
+        "standard_schedule": {**recurrence, "time_zone": "UTC", "backup_window": window},
+    }

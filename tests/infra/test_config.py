@@ -4,9 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from infra.aws.database import AUTHORITIES_FILE
 from infra.config import Cloud, Environment, InvalidConfig, Role, StackConfig, read_config
+from infra.limits import RDS_AUTHORITIES
 from infra.recording.program import read_stack, stacks
+from tests.support.servers import ROOT
 
 PRODUCTION: dict[str, Any] = {
     "environment": "production",
@@ -126,6 +130,8 @@ def test_a_section_that_says_one_thing_keeps_the_rest() -> None:
         (AWS, {"alerts": {"emails": []}}, "nobody would hear that production is down"),
         (AWS, {"alerts": {"emails": ["oncall"]}}, "'oncall' is no e-mail address"),
         (AWS, {"domain": "not a host"}, "'not a host' is no host name"),
+        (AWS, {"region": "xx-east-1"}, "xx-east-1: the image has no certificate of RDS there"),
+        (GCP, {"billingAccount": "mine"}, "'mine': it has the form 01AB23-45CD67-89EF01, or no budget is made"),
         (AWS, {"project": "p"}, "is Google Cloud's: on AWS the credentials say which account is meant"),
         ({**GCP, "project": ""}, {}, "Google Cloud creates nothing outside of a project"),
         (AWS, {"region": "us-central1"}, "is no region of AWS"),
@@ -164,3 +170,13 @@ def test_a_secret_is_never_shown() -> None:
     assert config.stripe_secret_key.get_secret_value() == "sk_live_hidden"
     assert "hidden" not in repr(config)
     assert "hidden" not in " ".join(_problems({**AWS, "stripeSecretKey": "sk_live_hidden", "api": {"min": 1}}))
+
+
+def test_the_image_has_the_authority_of_each_region_that_is_accepted() -> None:
+    file = ROOT / AUTHORITIES_FILE.removeprefix("/app/")
+    names = {
+        certificate.subject.rfc4514_string().split("CN=Amazon RDS ")[1].split(" ")[0]
+        for certificate in x509.load_pem_x509_certificates(file.read_bytes())
+    }
+
+    assert names == RDS_AUTHORITIES

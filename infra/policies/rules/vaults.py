@@ -74,11 +74,12 @@ def _planned(stack: Stack) -> Found:
         if not stack.referring(plan, SELECTION, "planId"):
             yield Finding(plan.name, "add a Selection: a plan alone backs up nothing")
     for plan in stack.of(GCP_PLAN):
-        for entry in rows(plan.inputs.get("backupRules")):
+        entries = rows(plan.inputs.get("backupRules"))
+        for entry in entries:
             if not KEPT.holds(entry.get("backupRetentionDays"), stack):
                 yield Finding(plan.name, f"keep backups {KEPT.wording(stack)} days: backupRetentionDays")
-            if value(entry, "standardSchedule.recurrenceType") not in ("DAILY", "HOURLY"):
-                yield Finding(plan.name, "back up daily: standardSchedule.recurrenceType")
+        if not {value(entry, "standardSchedule.recurrenceType") for entry in entries} & {"DAILY", "HOURLY"}:
+            yield Finding(plan.name, "back up daily: standardSchedule.recurrenceType")
         if not stack.referring(plan, GCP_ASSOCIATION, "backupPlan"):
             yield Finding(plan.name, "add a BackupPlanAssociation: a plan alone backs up nothing")
 
