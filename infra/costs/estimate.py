@@ -40,6 +40,8 @@ class Line:
     source: str
     date: str
     assumption: str
+    price: str = ""
+    """The id of the price that it is made with; empty where nothing is billed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,7 @@ def _line(one: _Priced, usage: Usage, monthly: Decimal, low: Decimal, high: Deci
         source=one.price.source,
         date=one.price.date.isoformat(),
         assumption=assumption,
+        price=one.price.id,
     )
 
 
@@ -210,4 +213,8 @@ def _warnings(lists: Iterable[PriceList], priced: Iterable[_Priced], today: date
 
 
 def _plain(line: Line) -> dict[str, Any]:
-    return {key: format(value, "f") if isinstance(value, Decimal) else value for key, value in asdict(line).items()}
+    return {
+        key: format(value, "f") if isinstance(value, Decimal) else value
+        for key, value in asdict(line).items()
+        if key != "price"
+    }

@@ -54,6 +54,16 @@ class Usage(BaseModel):
     """Million samples of them."""
     findings: Amount
     """Events and configuration items that the watching services look at."""
+    database_cpu: Share
+    """Part of the database's CPU that is busy in its busiest hours; sizes are judged by it, not billed."""
+    database_memory: Share
+    """Part of the database's memory that it works with."""
+    cache_memory: Share
+    """Part of the cache's memory that is filled."""
+    service_cpu: Share
+    """Part of an instance's CPU that is busy in its busiest hours."""
+    service_memory: Share
+    """Part of an instance's memory that is in use."""
 
 
 def _profile(**fields: float) -> Usage:
@@ -79,6 +89,11 @@ PROFILES: Mapping[str, Usage] = {
         metrics=60,
         metric_samples=5,
         findings=100_000,
+        database_cpu=0.1,
+        database_memory=0.3,
+        cache_memory=0.15,
+        service_cpu=0.1,
+        service_memory=0.3,
     ),
     "base": _profile(
         requests=30_000_000,
@@ -98,6 +113,11 @@ PROFILES: Mapping[str, Usage] = {
         metrics=150,
         metric_samples=15,
         findings=1_000_000,
+        database_cpu=0.35,
+        database_memory=0.6,
+        cache_memory=0.3,
+        service_cpu=0.4,
+        service_memory=0.6,
     ),
     "large": _profile(
         requests=300_000_000,
@@ -117,6 +137,11 @@ PROFILES: Mapping[str, Usage] = {
         metrics=400,
         metric_samples=60,
         findings=10_000_000,
+        database_cpu=0.6,
+        database_memory=0.75,
+        cache_memory=0.7,
+        service_cpu=0.65,
+        service_memory=0.75,
     ),
 }
 """A quiet month, an ordinary one, a busy one."""

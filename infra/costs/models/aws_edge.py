@@ -43,8 +43,18 @@ def _network(resource: Resource, stack: Stack) -> Iterable[Item]:
 
 def _nat(resource: Resource, stack: Stack) -> Iterable[Item]:
     part = stack.share(resource.type)
+    private = any(
+        str(one.inputs.get("serviceName", "")).endswith(".logs")
+        for one in stack.graph.of_type("aws:ec2/vpcEndpoint:VpcEndpoint")
+    )
     yield fixed("NAT gateway", Category.NETWORK, "nat/gateway/hour", HOURS)
-    yield used("data through NAT", Category.NETWORK, "nat/gateway/data", lambda usage: usage.gb_nat * part)
+    yield used(
+        "data through NAT",
+        Category.NETWORK,
+        "nat/gateway/data",
+        lambda usage: (usage.gb_nat + (0 if private else usage.gb_logs)) * part,
+        "" if private else "with the logs, which have no private endpoint",
+    )
 
 
 def _address(resource: Resource, stack: Stack) -> Iterable[Item]:

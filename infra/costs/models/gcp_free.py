@@ -33,6 +33,9 @@ _FREE: Mapping[str, tuple[str, ...]] = {
         "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember",
     ),
     "cloud.google.com/service-usage: enabling an API is free, using it is not": ("gcp:projects/service:Service",),
+    "cloud.google.com/memorystore/valkey/pricing: nodes are billed, who may use them is not": (
+        "gcp:memorystore/aclPolicy:AclPolicy",
+    ),
     "cloud.google.com/kms/pricing: a ring is free, versions of its keys are not": ("gcp:kms/keyRing:KeyRing",),
     "cloud.google.com/sql/pricing: databases, users and certificates are part of their instance": (
         "gcp:sql/database:Database",
