@@ -1,0 +1,1 @@
+"""The clouds, asked by their own APIs. Nothing else in the core calls one."""

@@ -1,0 +1,86 @@
+"""Google's REST APIs by their discovery documents, which the client carries.
+
+`CLOUDSDK_API_ENDPOINT_OVERRIDES_SQL` and its like lead elsewhere, as they do for gcloud, and so does
+`CLOUDSDK_AUTH_DISABLE_CREDENTIALS`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from core.operations.clouds.base import client_installed
+from core.operations.clouds.errors import CloudRefused, CloudUnreachable
+
+LONGEST_SECONDS = 3600
+POLL_SECONDS = 5.0
+_OVERRIDES = {"sqladmin": "SQL", "iam": "IAM"}
+"""gcloud's own names where they are not the API's."""
+
+
+def service(name: str, version: str) -> Any:
+    """A client of one API. Raises CloudUnreachable."""
+    with client_installed("google-api-python-client"):
+        from google.auth import default
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import DefaultCredentialsError
+        from googleapiclient import discovery
+
+    build: Callable[..., Any] = discovery.build
+    find: Callable[..., Any] = default
+    nobody: Callable[[], Any] = AnonymousCredentials
+    if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true", "yes"):
+        credentials: Any = nobody()
+    else:
+        try:
+            credentials, _ = find(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        except DefaultCredentialsError:
+            raise CloudUnreachable(
+                "no credentials for Google Cloud: sign in with `gcloud auth application-default login`"
+            ) from None
+    elsewhere = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{_OVERRIDES.get(name, name.upper())}")
+    return build(
+        name,
+        version,
+        credentials=credentials,
+        static_discovery=True,
+        cache_discovery=False,
+        client_options={"api_endpoint": elsewhere.rstrip("/") + "/"} if elsewhere else None,
+    )
+
+
+@contextmanager
+def asked(what: str) -> Iterator[None]:
+    """Whatever Google or the way to it answers becomes a CloudError that says what was asked."""
+    from google.auth.exceptions import GoogleAuthError
+    from googleapiclient.errors import HttpError
+
+    try:
+        yield
+    except HttpError as error:
+        found: Any = error
+        raise CloudRefused(f"Google Cloud refused {what}: {found.status_code}: {found.reason}") from None
+    except GoogleAuthError as error:
+        raise CloudUnreachable(f"Google Cloud took no credentials for {what}: {error}") from None
+    except OSError as error:
+        raise CloudUnreachable(f"Google Cloud did not answer {what}: {error}") from None
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of a googleapiclient HttpError."""
+    found: Any = error
+    return int(found.status_code)
+
+
+def done(ask: Callable[[], dict[str, Any]], *, finished: Callable[[dict[str, Any]], bool], every: float) -> Any:
+    """Asks until it is finished. Raises CloudRefused after an hour."""
+    from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+
+    try:
+        return Retrying(
+            retry=retry_if_not_result(finished), wait=wait_fixed(every), stop=stop_after_delay(LONGEST_SECONDS)
+        )(ask)
+    except RetryError:
+        raise CloudRefused(
+            "Google Cloud did not finish within an hour: look into its console, then try again"
+        ) from None
