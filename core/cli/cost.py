@@ -1,46 +1,50 @@
-"""`cloudbill cost`: what a stack costs a month, before it is spent."""
+"""`cloudbill cost`: what a stack costs a month, before it is spent, and what could be saved of it."""
 
-from decimal import Decimal
-from enum import StrEnum
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
-import orjson
 import typer
 
-from core.cli.tables import draw
+from core.cli.default_command import DefaultCommand
+from core.cli.grids import Format, TableFormat, show
 from core.foundation.clock import wall_now
-from core.operations.costs.reporting import report
+from core.operations.costs.reporting import report, savings_report
 
-app = typer.Typer()
+app = typer.Typer(cls=DefaultCommand, no_args_is_help=True)
 OVER_BUDGET = 3
 
-
-class Format(StrEnum):
-    """How a result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
-    FOCUS = "focus"
+Stack = Annotated[str, typer.Argument(help="A stack (prod, prod-gcp, …), or a recorded graph: GRAPH.json.")]
+UsageName = Annotated[str, typer.Option(metavar="small|base|large|FILE", help="How much it is used in a month.")]
 
 
-@app.command()
-def cost(
-    stack: Annotated[str, typer.Argument(help="A stack (prod, prod-gcp, …), or a recorded graph: GRAPH.json.")],
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is no number: it is USD a month, like 1500 or 1500.50") from None
+    if not amount.is_finite() or amount < 0:
+        raise typer.BadParameter(f"{text!r} is no budget: it is USD a month, 0 or more")
+    return amount
+
+
+@app.command(
+    epilog="More: cloudbill cost savings, scenarios, actual; each has its --help. Prices: cloudbill prices refresh."
+)
+def estimate(
+    stack: Stack,
     other: Annotated[
         str | None, typer.Option("--compare", metavar="STACK2", help="Another stack or graph beside it.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="GITREF", help="What it cost at a commit, and what the change costs.")
     ] = None,
-    usage: Annotated[
-        str, typer.Option(metavar="small|base|large|FILE", help="How much it is used in a month.")
-    ] = "base",
+    usage: UsageName = "base",
     output: Annotated[
         Format, typer.Option("--format", help="focus: CSV in the shape of the FOCUS specification.")
     ] = Format.TABLE,
     budget: Annotated[
-        float | None, typer.Option(min=0, help=f"USD a month; above it the exit code is {OVER_BUDGET}.")
+        Decimal | None,
+        typer.Option(parser=_amount, metavar="USD", help=f"A month; above it the exit code is {OVER_BUDGET}."),
     ] = None,
 ) -> None:
     """Price a stack from its own resources, line by line, offline and without an account.
@@ -54,15 +58,24 @@ def cost(
     if other and against:
         raise typer.BadParameter("compares with one thing at a time: leave out --compare", param_hint="--against")
     answer = report(stack, other=other, against=against, usage=usage, today=wall_now().date())
-    match output:
-        case Format.JSON:
-            typer.echo(orjson.dumps(answer.document, option=orjson.OPT_INDENT_2).decode())
-        case Format.MARKDOWN:
-            typer.echo(answer.markdown)
-        case Format.FOCUS:
-            typer.echo(answer.focus, nl=False)
-        case Format.TABLE:
-            draw(answer.grid)
-    if budget is not None and answer.monthly > Decimal(str(budget)):
-        typer.echo(f"cloudbill: {answer.stack} is {answer.monthly} a month, over the budget of {budget:g}", err=True)
+    if output is Format.FOCUS:
+        typer.echo(answer.focus, nl=False)
+    else:
+        show(answer.grid, answer.document, output.value)
+    if budget is not None and answer.monthly > budget:
+        typer.echo(f"cloudbill: {answer.stack} is {answer.monthly} a month, over the budget of {budget:f}", err=True)
         raise typer.Exit(OVER_BUDGET)
+
+
+@app.command()
+def savings(
+    stack: Stack,
+    usage: UsageName = "base",
+    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+) -> None:
+    """Say what could be saved a month, how, and what it costs otherwise.
+
+    Each figure is the stack's own, priced with that change; those of one group exclude each other.
+    """
+    answer = savings_report(stack, usage=usage, today=wall_now().date())
+    show(answer.grid, answer.document, output.value)

@@ -15,6 +15,7 @@ from infra.costs.errors import UnknownResource
 from infra.costs.items import Category, Free, Item, Kind, Stack
 from infra.costs.models import MODELS
 from infra.costs.prices import Price, PriceList, price_list
+from infra.costs.support import Guard, charges, extended_support
 from infra.costs.usage import PROFILES, Usage
 from infra.graph import Graph, Resource
 
@@ -57,6 +58,8 @@ class Estimate:
     high: Decimal
     lines: Sequence[Line]
     warnings: Sequence[str] = field(default_factory=tuple[str, ...])
+    notices: Sequence[Guard] = field(default_factory=tuple[Guard, ...])
+    """Engine versions that are, or will be, charged for their age."""
 
     def by_category(self) -> dict[str, Decimal]:
         """Monthly sums, in the order of the categories."""
@@ -77,6 +80,7 @@ class Estimate:
             "high": str(self.high),
             "lines": [_plain(line) for line in self.lines],
             "warnings": list(self.warnings),
+            "notices": [guard.to_dict() for guard in self.notices],
         }
 
     def to_json(self) -> str:
@@ -120,7 +124,8 @@ def estimate(
         if isinstance(made, Free):
             free.append(_free(resource, made, prices))
         else:
-            priced += [_Priced(resource, item, prices.get(item.price)) for item in made]
+            items = [*made, *charges(resource, stack, today)]
+            priced += [_Priced(resource, item, prices.get(item.price)) for item in items]
     if unknown:
         raise UnknownResource(
             f"neither priced nor known to be free: {', '.join(sorted(unknown))}: add a model to infra/costs/models"
@@ -140,6 +145,7 @@ def estimate(
         high=sum((line.high for line in lines), Decimal(0)),
         lines=[*lines, *free],
         warnings=_warnings(used_lists.values(), priced, today),
+        notices=extended_support(graph, today, lists=lists),
     )
 
 
@@ -201,8 +207,8 @@ def _free(resource: Resource, free: Free, prices: PriceList) -> Line:
 
 def _warnings(lists: Iterable[PriceList], priced: Iterable[_Priced], today: date) -> tuple[str, ...]:
     said = [
-        f"the prices of {prices.cloud} {prices.region} are {prices.age_days(today)} days old: look over "
-        f"infra/costs/snapshots/{prices.cloud}-{prices.region}.json"
+        f"the prices of {prices.cloud} {prices.region} are {prices.age_days(today)} days old: run "
+        f"cloudbill prices refresh --cloud {prices.cloud} --region {prices.region} --write"
         for prices in lists
         if prices.is_stale(today)
     ]

@@ -74,7 +74,8 @@ class PriceList:
             raise UnknownPrice(
                 f"{price_id} has no price in {self.cloud} {self.region}"
                 + (f" (there is {', '.join(known)})" if known else "")
-                + f": add it to infra/costs/snapshots/{self.cloud}-{self.region}.json with its source and date"
+                + f": run cloudbill prices refresh --cloud {self.cloud} --region {self.region} --write, or add it to "
+                f"infra/costs/snapshots/{self.cloud}-{self.region}.json with its source and date"
             )
         return price
 
@@ -95,7 +96,7 @@ def price_list(cloud: str, region: str, folder: Path = SNAPSHOTS) -> PriceList:
         known = sorted(path.stem.removeprefix(f"{cloud}-") for path in folder.glob(f"{cloud}-*.json"))
         raise UnknownRegion(
             f"there are no prices of {cloud} {region}: there are those of {', '.join(known) or 'no region'}. "
-            f"Write infra/costs/snapshots/{cloud}-{region}.json in their form, or estimate with a stack in one of those"
+            f"Run cloudbill prices refresh --cloud {cloud} --region {region} --write, or choose one of those"
         )
     return read_prices(path.read_text(encoding="utf-8"), name=path.name)
 

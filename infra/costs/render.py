@@ -8,6 +8,10 @@ from itertools import groupby
 from infra.costs.compare import Comparison
 from infra.costs.estimate import Estimate, Line
 from infra.costs.items import Category, Kind
+from infra.costs.savings import Savings
+
+GATHERED = 4
+"""So many lines of the same thing are one row of a table; JSON and FOCUS have each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +32,7 @@ def amount(value: Decimal) -> str:
 
 
 def estimate_grid(estimate: Estimate) -> Grid:
-    """Line by line under its category; what costs nothing is counted in a note."""
+    """Line by line under its category, many of a kind in one row; what costs nothing is counted in a note."""
     order = [str(category) for category in Category]
     paid = sorted(
         (line for line in estimate.lines if line.kind != Kind.FREE),
@@ -40,7 +44,7 @@ def estimate_grid(estimate: Estimate) -> Grid:
         lines = list(group)
         strong.add(len(rows))
         rows.append([category, "", "", "", *_sums(lines)])
-        rows += [_row(line) for line in lines]
+        rows += [_row(alike) for alike in _gathered(lines)]
     strong.add(len(rows))
     rows.append(["total", "", "", "", amount(estimate.low), amount(estimate.monthly), amount(estimate.high)])
     free = sum(1 for line in estimate.lines if line.kind == Kind.FREE)
@@ -50,7 +54,11 @@ def estimate_grid(estimate: Estimate) -> Grid:
         rows=rows,
         numbers=frozenset({2, 3, 4, 5, 6}),
         strong=frozenset(strong),
-        notes=[f"{free} further resources cost nothing by themselves", *estimate.warnings],
+        notes=[
+            f"{free} further resources cost nothing by themselves",
+            *(guard.notice for guard in estimate.notices),
+            *estimate.warnings,
+        ],
     )
 
 
@@ -98,6 +106,32 @@ def changes_grid(estimate: Estimate, changed: Sequence[tuple[str, str, Decimal, 
     )
 
 
+def savings_grid(found: Savings) -> Grid:
+    """Proposals by weight, and in the notes why others are not made."""
+    rows = [
+        [
+            proposal.title,
+            amount(proposal.monthly_saving),
+            amount(proposal.monthly_after),
+            proposal.trade_off + (f"; refused by the rule {', '.join(proposal.breaks)}" if proposal.breaks else ""),
+            proposal.how,
+        ]
+        for proposal in found.proposals
+    ]
+    now = found.estimate
+    return Grid(
+        title=f"{now.stack}: what could be saved of {amount(now.monthly)} {now.currency} a month",
+        headings=["proposal", "saves", "then a month", "what it costs otherwise", "how"],
+        rows=rows,
+        numbers=frozenset({1, 2}),
+        notes=[
+            "each is against today's price: do not add up those of one kind",
+            *(f"not proposed: {reason.name}: {reason.text}" for reason in found.declined),
+            *now.warnings,
+        ],
+    )
+
+
 def markdown(grid: Grid) -> str:
     """A Markdown table with its notes."""
     lines = [
@@ -121,15 +155,25 @@ def signed(value: Decimal) -> str:
     return f"{value:+,.2f}" if value else "0.00"
 
 
-def _row(line: Line) -> Sequence[str]:
+def _gathered(lines: Sequence[Line]) -> list[list[Line]]:
+    """Lines of the same thing at the same price together, where there are more than a few."""
+    groups: dict[tuple[str, str, Decimal], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.item, line.unit, line.unitPrice), []).append(line)
+    made: list[list[Line]] = []
+    for alike in groups.values():
+        made += [alike] if len(alike) >= GATHERED else [[line] for line in alike]
+    return made
+
+
+def _row(alike: Sequence[Line]) -> Sequence[str]:
+    line = alike[0]
     return [
-        f"  {line.resource}",
+        f"  {line.resource}" if len(alike) == 1 else f"  {len(alike)} resources",
         line.item,
-        f"{line.quantity:,.2f} {line.unit}",
+        f"{sum((one.quantity for one in alike), Decimal(0)):,.2f} {line.unit}",
         format(line.unitPrice.normalize(), "f"),
-        amount(line.low),
-        amount(line.monthly),
-        amount(line.high),
+        *_sums(alike),
     ]
 
 

@@ -9,8 +9,17 @@ from core.operations.costs.graphs import find_graph, record
 from infra.costs.compare import changes, compare
 from infra.costs.estimate import Estimate, estimate
 from infra.costs.focus import to_csv
-from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown
+from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown, savings_grid
+from infra.costs.savings import savings
 from infra.costs.usage import find_usage
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A document and the table of it."""
+
+    document: dict[str, Any]
+    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,12 @@ def report(
         before = estimate(record(priced.stack, at=against), usage=profile, today=today)
         document, grid = _change(before, priced, against)
     return Report(priced.stack, priced.monthly, document, grid, to_csv(priced, month=today))
+
+
+def savings_report(stack: str, *, usage: str = "base", today: date) -> Answer:
+    """What could be saved of a stack. Raises CostError or GraphUnavailable."""
+    found = savings(find_graph(stack), find_usage(usage), today=today)
+    return Answer(found.to_dict(), savings_grid(found))
 
 
 def _change(before: Estimate, after: Estimate, reference: str) -> tuple[dict[str, Any], Grid]:

@@ -13,6 +13,7 @@ _FREE: Mapping[str, tuple[str, ...]] = {
         "gcp:compute/route:Route",
         "gcp:servicenetworking/connection:Connection",
         "gcp:networkconnectivity/serviceConnectionPolicy:ServiceConnectionPolicy",
+        "gcp:compute/networkPeeringRoutesConfig:NetworkPeeringRoutesConfig",
         "gcp:compute/vPNGateway:VPNGateway",
         "gcp:compute/haVpnGateway:HaVpnGateway",
         "gcp:compute/externalVpnGateway:ExternalVpnGateway",
@@ -35,6 +36,9 @@ _FREE: Mapping[str, tuple[str, ...]] = {
     "cloud.google.com/service-usage: enabling an API is free, using it is not": ("gcp:projects/service:Service",),
     "cloud.google.com/memorystore/valkey/pricing: nodes are billed, who may use them is not": (
         "gcp:memorystore/aclPolicy:AclPolicy",
+    ),
+    "cloud.google.com/vpc/network-pricing: a VPN gateway's forwarding rules are free, its tunnel is not": (
+        "gcp:compute/forwardingRule:ForwardingRule",
     ),
     "cloud.google.com/kms/pricing: a ring is free, versions of its keys are not": ("gcp:kms/keyRing:KeyRing",),
     "cloud.google.com/sql/pricing: databases, users and certificates are part of their instance": (

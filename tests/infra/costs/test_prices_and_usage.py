@@ -60,13 +60,15 @@ def test_the_unit_price_that_is_shown_is_the_first_that_is_not_free() -> None:
 def test_a_region_without_prices_names_the_way_out() -> None:
     with pytest.raises(
         UnknownRegion,
-        match=r"aws eu-north-1: there are those of us-east-1, us-west-2\. Write infra/costs/snapshots/aws-eu-north-1",
+        match=r"there are those of us-east-1, us-west-2\. Run cloudbill prices refresh --cloud aws --region eu-north-1",
     ):
         price_list("aws", "eu-north-1")
 
 
 def test_a_size_without_a_price_names_those_that_there_are() -> None:
-    with pytest.raises(UnknownPrice, match=r"there is db\.m6g\.large, db\.m7g\.large, db\.t3\.medium, db\.t4g\.medium"):
+    with pytest.raises(
+        UnknownPrice, match=r"there is db\.m6g\.large, db\.m7g\.large, db\.r6g\.large, db\.t3\.medium, db\.t4g\.medium"
+    ):
         price_list("aws", "us-east-1").get("rds/multi-az/db.r6g.16xlarge")
 
 
