@@ -3,6 +3,7 @@
     python -m infra.graph STACK                     as an update sees it, as JSON
     python -m infra.graph STACK --preview           with everything unknown that a preview does not know
     python -m infra.graph STACK --at GITREF         with the program of a commit
+    python -m infra.graph STACK --set KEY=VALUE     as `pulumi config set` would change it, for this once
     python -m infra.graph STACK --diff GITREF|FILE  what changed since
 
 Reading a graph needs nothing of Pulumi; recording one does.
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 
 class InvalidGraph(Exception):
@@ -90,16 +91,62 @@ class Graph:
         """The graph that `to_json` wrote."""
         try:
             found = json.loads(text)
-            return cls(
-                stack=found["stack"],
-                cloud=found["cloud"],
-                resources=[Resource(**resource) for resource in found["resources"]],
-                outputs=found["outputs"],
-            )
-        except json.JSONDecodeError as error:
-            raise InvalidGraph(f"this is no JSON: {error}") from None
-        except (KeyError, TypeError) as error:
-            raise InvalidGraph(f"this is no recorded graph ({error}): record one with python -m infra.graph") from None
+        except (json.JSONDecodeError, RecursionError) as error:
+            why = "it is empty" if not text.strip() else str(error)
+            raise InvalidGraph(f"this is no JSON ({why}): record a graph with python -m infra.graph") from None
+        problem = next(_misshapen(found), None)
+        if problem is not None:
+            raise InvalidGraph(f"this is no recorded graph ({problem}): record one with python -m infra.graph")
+        return cls(
+            stack=found["stack"],
+            cloud=found["cloud"],
+            resources=[Resource(**resource) for resource in found["resources"]],
+            outputs=found["outputs"],
+        )
+
+
+CLOUDS = ("aws", "gcp")
+_FORM: dict[str, type] = {"stack": str, "cloud": str, "resources": list, "outputs": dict}
+_FORM_OF_RESOURCE: dict[str, tuple[type, ...]] = {
+    "urn": (str,),
+    "type": (str,),
+    "name": (str,),
+    "parent": (str, type(None)),
+    "custom": (bool,),
+    "inputs": (dict,),
+    "dependsOn": (list,),
+    "protect": (bool,),
+    "ignoreChanges": (list,),
+    "provider": (str, type(None)),
+    "version": (str,),
+}
+
+
+def _misshapen(found: Any) -> Iterator[str]:
+    """What keeps it from being a graph, the outermost first."""
+    if not isinstance(found, dict):
+        yield "it is no object"
+        return
+    graph = cast("dict[str, Any]", found)
+    for key, kind in _FORM.items():
+        if not isinstance(graph.get(key), kind):
+            yield f"{key} is {'missing' if key not in graph else 'of the wrong kind'}"
+            return
+    if graph["cloud"] not in CLOUDS:
+        yield f"cloud is {graph['cloud']!r}, it may be {' or '.join(CLOUDS)}"
+    for number, resource in enumerate(cast("list[Any]", graph["resources"])):
+        if not isinstance(resource, dict):
+            yield f"resources[{number}] is no object"
+            continue
+        entries = cast("dict[str, Any]", resource)
+        for key, kinds in _FORM_OF_RESOURCE.items():
+            if not isinstance(entries.get(key), kinds) or key not in entries:
+                state = "missing" if key not in entries else "of the wrong kind"
+                yield f"resources[{number}].{key} is {state}"
+        for key in entries.keys() - _FORM_OF_RESOURCE.keys() - {"options"}:
+            yield f"resources[{number}].{key} is no key of a resource"
+        if not isinstance(entries.get("options", {}), dict):
+            yield f"resources[{number}].options is of the wrong kind"
 
 
 def _without_empty_options(resource: Resource) -> dict[str, Any]:
@@ -119,14 +166,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--preview", action="store_true", help="answer unknown for what a preview does not know")
     parser.add_argument("--diff", metavar="GITREF|FILE", help="show what changed since a commit or a stored graph")
     parser.add_argument("--at", metavar="GITREF", help="record with the program of a commit")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="a config value, as JSON or text"
+    )
     given = parser.parse_args(arguments)
+    changed = {f"cloudbill:{key}": value for key, _, value in (pair.partition("=") for pair in given.set)}
+    if given.at and changed:
+        parser.error("--set changes the stack as it is now: leave out --at")
     try:
         if given.at:
             from infra.recording.difference import at
 
             graph = at(given.at, given.stack, preview=given.preview)
         else:
-            graph = record(given.stack, preview=given.preview)
+            graph = record(given.stack, preview=given.preview, config=changed)
         if given.diff:
             from infra.recording.difference import since
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from infra.graph import Graph, InvalidGraph
+from infra.finding import find_graph
+from infra.graph import InvalidGraph
 from infra.policies.judging import judge
 from infra.policies.showing import as_json, as_table
 from infra.policies.waivers import PLACE, InvalidWaivers, read_waivers
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--waivers", type=Path, default=PLACE, metavar="FILE", help="instead of the project's own")
     given = parser.parse_args(arguments)
     try:
-        judgement = judge(read_graph(given.stack), waivers=read_waivers(given.waivers))
+        judgement = judge(find_graph(given.stack), waivers=read_waivers(given.waivers))
     except (RecordingError, InvalidGraph, InvalidWaivers) as error:
         print(f"infra.policies: {error.code}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -46,22 +47,6 @@ def main(arguments: list[str]) -> int:
         width = None if is_terminal else max(NARROWEST, shutil.get_terminal_size((NARROWEST, 50)).columns)
         as_table(judgement, Console(width=width))
     return 1 if judgement.violations else 0
-
-
-def read_graph(name: str) -> Graph:
-    """A stored graph where the name is a file's, else the stack's, recorded."""
-    path = Path(name)
-    if path.suffix != ".json" and not path.is_file():
-        # Recording needs Pulumi's packages, reading a graph does not.
-        from infra.recording.program import record
-
-        return record(name)
-    try:
-        return Graph.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidGraph(
-            f"{name} cannot be read: {error.strerror if isinstance(error, OSError) else error}"
-        ) from None
 
 
 if __name__ == "__main__":

@@ -126,9 +126,9 @@ def test_a_graph_that_breaks_nothing_ends_with_zero(tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("not JSON", "invalid_graph: this is no JSON"),
-        ("[]", "invalid_graph: this is no recorded graph"),
-        ('{"stack": "prod"}', "invalid_graph: this is no recorded graph"),
+        ("not JSON", "graph.json: this is no JSON"),
+        ("[]", "graph.json: this is no recorded graph"),
+        ('{"stack": "prod"}', "graph.json: this is no recorded graph"),
         ('{"stack": "prod", "cloud": "aws", "resources": [{"name": 1}], "outputs": {}}', "invalid_graph"),
         ('{"stack": "prod", "cloud": "aws", "resources": [4], "outputs": {}}', "invalid_graph"),
         ("\x00\xff", "invalid_graph"),

@@ -1,0 +1,1 @@
+"""What two stacks can do, side by side, read from both graphs."""
