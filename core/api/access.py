@@ -172,6 +172,11 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/operations/costs/compare"): INSTALLATION,
     ("GET", "/operations/costs/{stack}"): INSTALLATION,
     ("POST", "/operations/costs/{stack}/estimate"): INSTALLATION,
+    # Signed, or with a secret of its own
+    ("POST", "/operations/alerts"): ANYONE,
+    ("GET", "/operations/alerts"): INSTALLATION,
+    ("GET", "/operations/alerts/rules"): INSTALLATION,
+    ("GET", "/operations/runbooks/{runbook}"): INSTALLATION,
 }
 
 

@@ -1,6 +1,7 @@
 """The API: the rooms' routes behind the guard, the edge around them, errors in one form."""
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -36,6 +37,8 @@ from core.identity.api_keys import routes as api_keys
 from core.identity.assembly import open_identity
 from core.identity.sign_in import routes as sign_in
 from core.identity.tenants import routes as tenants
+from core.operations.alerts import routes as alerts
+from core.operations.alerts.watching import Watch
 from core.operations.costs import routes as costs
 from core.operations.deployments import routes as deployments
 from core.operations.jobs import routes as jobs
@@ -64,6 +67,7 @@ ROUTERS = (
     jobs.router,
     deployments.router,
     costs.router,
+    alerts.router,
 )
 
 
@@ -120,6 +124,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.limits = Limits(runtime.cache, window_ms=settings.rate_limit_window_ms)
             app.state.charges = charges = Charges(runtime.database, settings)
             charges.start()
+            watching = asyncio.create_task(Watch(runtime).run())
             # What the start made lives as long as the process: collections need not look through it, which would stop
             # all requests for a tenth of a second each time.
             gc.collect()
@@ -127,6 +132,9 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             try:
                 yield
             finally:
+                watching.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watching
                 await charges.close()
         finally:
             await close_providers()

@@ -50,10 +50,13 @@ def run_attached(home: Home, *, in_background: bool) -> None:
             write_state(home.run, state)
             if not in_background:
                 show_summary(home, state, last_line="Ctrl-C stops everything; the data stays.")
+            _finish_recording(startup.recording, supervision, progress)
             supervision.watch()
         except StopRequested:
             progress.say("Stopping as asked.")
         finally:
+            if startup.recording:
+                startup.recording.stop()
             stop_all(home, startup.started, progress)
             clear_state(home.run)
             forget(home.run, SUPERVISOR)
@@ -76,6 +79,18 @@ def _make_demo(task: Task, supervision: Supervision, progress: Progress, stop: E
     except StartRefused as error:
         progress.warn(f"{error}. All else runs; `cloudbill demo create` tries again.")
         return False
+
+
+def _finish_recording(task: Task | None, supervision: Supervision, progress: Progress) -> None:
+    """Watch until the stacks are recorded; a failure is told and changes nothing else."""
+    if task is None:
+        return
+    supervision.watch(lambda: task.running)
+    if not task.running and not task.succeeded:
+        progress.warn(
+            f"Not every stack could be recorded for the console's Costs page. Its log: {task.log}. "
+            "`cloudbill deployments record --all` tries again."
+        )
 
 
 def _stop_on_signals() -> Event:

@@ -1,11 +1,12 @@
 """The order of a start: servers, schema, first operator, console, programs, demo; each step shown as it goes."""
 
 from contextlib import suppress
+from importlib.util import find_spec
 from threading import Event
 
-from core.cli.supervisor.environment import OPERATOR_EMAIL, Choices, Environment, choose
+from core.cli.supervisor.environment import OPERATOR_EMAIL, Choices, Environment, choose, local_api_url
 from core.cli.supervisor.errors import StartRefused, StopRequested
-from core.cli.supervisor.home import Home
+from core.cli.supervisor.home import SOURCES, Home
 from core.cli.supervisor.parts import Embedded, External, Part, Program
 from core.cli.supervisor.preflight import check_cache, check_ports, end_orphans
 from core.cli.supervisor.probes import cache_answers, postgres_answers
@@ -33,6 +34,8 @@ class Startup:
         self._progress = progress
         self._stop = stop
         self._build: Task | None = None
+        self.recording: Task | None = None
+        """The stacks being recorded in the background, for the console's pages about costs and deployments."""
 
     def run(self) -> Environment:
         """All steps in order; what the parts were told. Raises StartRefused, EmbeddedServerError or StopRequested.
@@ -62,14 +65,16 @@ class Startup:
                 self._create_operator(environment)
             for program in (stripe, *servers):
                 self._await_healthy(program)
+            self._start_recording(environment)
             if console not in self.started:
                 self._finish_console_build()
                 self._start(console)
             self._await_healthy(console)
             return environment
         except BaseException:
-            if self._build:
-                self._build.stop()
+            for task in (self._build, self.recording):
+                if task:
+                    task.stop()
             raise
 
     def _preflight(self) -> None:
@@ -142,6 +147,20 @@ class Startup:
         # In the background: it takes a while at first, and does nothing when its sources have not changed.
         argv = command("console", "--build-only")
         self._build = Task("console-build", self._home, argv=argv, environment=environment.for_console()).start()
+
+    def _start_recording(self, environment: Environment) -> None:
+        # In the background and last in line for the processor: nobody waits for it. Without the program, or the
+        # operator's sign-in that `up` knows, there is nothing to record with.
+        if not self.choices.operator or not (SOURCES / "Pulumi.yaml").is_file() or find_spec("pulumi") is None:
+            return
+        argv = command("deployments", "record", "--all", "--if-changed", "--in-background")
+        signed_in = {
+            "CLOUDBILL_EMAIL": OPERATOR_EMAIL,
+            "CLOUDBILL_PASSWORD": self._home.secrets.get_or_create("operator-password"),
+        }
+        variables = {**environment.for_console(), **signed_in}
+        argv += ["--api", local_api_url(self._settings)]
+        self.recording = Task("recording", self._home, argv=argv, environment=variables).start()
 
     def _build_is_done(self) -> bool:
         return self._build is not None and self._build.succeeded

@@ -59,6 +59,11 @@ class Task:
         return words
 
     @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.running
+
+    @property
     def succeeded(self) -> bool:
         """Whether it has ended, and well."""
         if self._process.exit_code == 0:

@@ -1,0 +1,145 @@
+"""What the installation watches of itself: only what it can really see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.operations.alerts.notices import Severity
+
+UNSEALED_MOST = timedelta(minutes=1)
+ERRORS_MOST = 0.01
+REQUESTS_LEAST = 50
+"""Requests in five minutes below which a share of errors says nothing."""
+SIGN_IN_FAILURES_MOST = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What was seen at one time; None where it could not be seen, which changes nothing of what fires."""
+
+    cache: bool | None = None
+    worker: bool | None = None
+    payment_provider: bool | None = None
+    chain_holds: bool | None = None
+    unsealed_for: timedelta | None = None
+    """Age of the oldest transaction that no block holds; zero where there is none."""
+    parked_jobs: int | None = None
+    parked_webhooks: int | None = None
+    requests: int | None = None
+    """Answered in the last five minutes by all API processes; `errors` of them with 5xx."""
+    errors: int | None = None
+    sign_in_failures: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Fires when `broken` has been true for `after`; `broken` answers None where nothing is known."""
+
+    name: str
+    severity: Severity
+    says: str
+    runbook: str
+    after: timedelta
+    broken: Callable[[Signals], bool | None]
+
+
+def _is_down(part: bool | None) -> bool | None:
+    return None if part is None else not part
+
+
+def _more_than(count: int | None, most: int) -> bool | None:
+    return None if count is None else count > most
+
+
+def _too_many_errors(seen: Signals) -> bool | None:
+    if seen.requests is None or seen.errors is None:
+        return None
+    return seen.requests >= REQUESTS_LEAST and seen.errors > seen.requests * ERRORS_MOST
+
+
+AT_ONCE, SHORTLY, A_MINUTE = timedelta(0), timedelta(seconds=20), timedelta(minutes=1)
+
+DATABASE = Rule(
+    name="database-unreachable",
+    severity="critical",
+    says="The database did not answer: nothing could be booked or read.",
+    runbook="database-down",
+    after=SHORTLY,
+    broken=lambda seen: False,  # whoever has seen anything has reached it; its absence is noted by the watch itself
+)
+
+RULES = (
+    DATABASE,
+    Rule(
+        name="worker-silent",
+        severity="critical",
+        says="No worker shows signs of life: payments are not applied, blocks not sealed, holds not expired.",
+        runbook="instances-failing",
+        after=A_MINUTE,
+        broken=lambda seen: _is_down(seen.worker),
+    ),
+    Rule(
+        name="chain-broken",
+        severity="critical",
+        says="The last verification of the ledgers found something that does not agree.",
+        runbook="ledger-chain",
+        after=AT_ONCE,
+        broken=lambda seen: _is_down(seen.chain_holds),
+    ),
+    Rule(
+        name="errors",
+        severity="critical",
+        says="More than 1 % of the requests of the last five minutes failed by our fault (5xx).",
+        runbook="errors",
+        after=AT_ONCE,
+        broken=_too_many_errors,
+    ),
+    Rule(
+        name="cache-unreachable",
+        severity="warning",
+        says="Redis does not answer: the console signs people out, limits are kept by each process alone.",
+        runbook="cache",
+        after=SHORTLY,
+        broken=lambda seen: _is_down(seen.cache),
+    ),
+    Rule(
+        name="ledger-unsealed",
+        severity="warning",
+        says="A transaction has waited for more than a minute to be sealed into its ledger's chain.",
+        runbook="ledger-chain",
+        after=AT_ONCE,
+        broken=lambda seen: None if seen.unsealed_for is None else seen.unsealed_for > UNSEALED_MOST,
+    ),
+    Rule(
+        name="jobs-parked",
+        severity="warning",
+        says="A job failed for good and waits for a replay.",
+        runbook="jobs-parked",
+        after=AT_ONCE,
+        broken=lambda seen: _more_than(seen.parked_jobs, 0),
+    ),
+    Rule(
+        name="webhooks-parked",
+        severity="warning",
+        says="An event of the payment provider could not be applied and is parked.",
+        runbook="webhooks",
+        after=AT_ONCE,
+        broken=lambda seen: _more_than(seen.parked_webhooks, 0),
+    ),
+    Rule(
+        name="sign-ins",
+        severity="warning",
+        says=f"More than {SIGN_IN_FAILURES_MOST} sign-ins failed in five minutes: somebody may be guessing.",
+        runbook="sign-ins",
+        after=AT_ONCE,
+        broken=lambda seen: _more_than(seen.sign_in_failures, SIGN_IN_FAILURES_MOST),
+    ),
+    Rule(
+        name="payment-provider-unreachable",
+        severity="warning",
+        says="Stripe does not answer: purchases wait, and go on with the same key once it does.",
+        runbook="payment-provider",
+        after=A_MINUTE,
+        broken=lambda seen: _is_down(seen.payment_provider),
+    ),
+)
