@@ -8,7 +8,7 @@ import typer
 from core.cli.default_command import DefaultCommand
 from core.cli.grids import Format, TableFormat, show
 from core.foundation.clock import wall_now
-from core.operations.costs.reporting import report, savings_report
+from core.operations.costs.reporting import report, savings_report, scenarios_report
 
 app = typer.Typer(cls=DefaultCommand, no_args_is_help=True)
 OVER_BUDGET = 3
@@ -78,4 +78,14 @@ def savings(
     Each figure is the stack's own, priced with that change; those of one group exclude each other.
     """
     answer = savings_report(stack, usage=usage, today=wall_now().date())
+    show(answer.grid, answer.document, output.value)
+
+
+@app.command()
+def scenarios(
+    name: Annotated[str | None, typer.Argument(help="One of them, line by line; without it all.")] = None,
+    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+) -> None:
+    """Set other estimates of the same installation beside ours, with the lines that explain the gap."""
+    answer = scenarios_report(name, today=wall_now().date())
     show(answer.grid, answer.document, output.value)

@@ -8,7 +8,6 @@ from itertools import groupby
 from infra.costs.compare import Comparison
 from infra.costs.estimate import Estimate, Line
 from infra.costs.items import Category, Kind
-from infra.costs.savings import Savings
 
 GATHERED = 4
 """So many lines of the same thing are one row of a table; JSON and FOCUS have each."""
@@ -103,32 +102,6 @@ def changes_grid(estimate: Estimate, changed: Sequence[tuple[str, str, Decimal, 
         rows=rows,
         numbers=frozenset({2, 3, 4}),
         strong=frozenset({len(rows) - 1}),
-    )
-
-
-def savings_grid(found: Savings) -> Grid:
-    """Proposals by weight, and in the notes why others are not made."""
-    rows = [
-        [
-            proposal.title,
-            amount(proposal.monthly_saving),
-            amount(proposal.monthly_after),
-            proposal.trade_off + (f"; refused by the rule {', '.join(proposal.breaks)}" if proposal.breaks else ""),
-            proposal.how,
-        ]
-        for proposal in found.proposals
-    ]
-    now = found.estimate
-    return Grid(
-        title=f"{now.stack}: what could be saved of {amount(now.monthly)} {now.currency} a month",
-        headings=["proposal", "saves", "then a month", "what it costs otherwise", "how"],
-        rows=rows,
-        numbers=frozenset({1, 2}),
-        notes=[
-            "each is against today's price: do not add up those of one kind",
-            *(f"not proposed: {reason.name}: {reason.text}" for reason in found.declined),
-            *now.warnings,
-        ],
     )
 
 

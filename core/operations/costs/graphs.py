@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from core.foundation.errors import CloudBillError
@@ -29,13 +30,23 @@ def find_graph(name: str) -> StackGraph:
     return record(name)
 
 
-def record(stack: str, *, at: str | None = None) -> StackGraph:
-    """Runs the recorder in a process of its own, since the product itself carries no Pulumi; `at` names a commit.
+def record(stack: str, *, at: str | None = None, settings: Mapping[str, str] | None = None) -> StackGraph:
+    """Runs the recorder in a process of its own, since the product itself carries no Pulumi.
+
+    `at` names a commit; `settings` are config values over the stack's file, as `pulumi config set` would write them.
 
     Raises GraphUnavailable.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "infra.graph", *([f"--at={at}"] if at else []), "--", stack],
+        [
+            sys.executable,
+            "-m",
+            "infra.graph",
+            *([f"--at={at}"] if at else []),
+            *(f"--set={key}={value}" for key, value in (settings or {}).items()),
+            "--",
+            stack,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -9,8 +9,10 @@ from core.operations.costs.graphs import find_graph, record
 from infra.costs.compare import changes, compare
 from infra.costs.estimate import Estimate, estimate
 from infra.costs.focus import to_csv
-from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown, savings_grid
+from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown
+from infra.costs.render_answers import savings_grid, scenario_grid, scenarios_grid
 from infra.costs.savings import savings
+from infra.costs.scenario import Explained, explain, names, scenario
 from infra.costs.usage import find_usage
 
 
@@ -58,6 +60,19 @@ def savings_report(stack: str, *, usage: str = "base", today: date) -> Answer:
     """What could be saved of a stack. Raises CostError or GraphUnavailable."""
     found = savings(find_graph(stack), find_usage(usage), today=today)
     return Answer(found.to_dict(), savings_grid(found))
+
+
+def scenarios_report(name: str | None = None, *, today: date) -> Answer:
+    """One text's estimate beside ours, line by line, or all of them. Raises CostError or GraphUnavailable."""
+    explained = [_explained(one, today=today) for one in ([name] if name else names())]
+    document: dict[str, Any] = {"scenarios": [one.to_dict() for one in explained]}
+    return Answer(document, scenario_grid(explained[0]) if name else scenarios_grid(explained))
+
+
+def _explained(name: str, *, today: date) -> Explained:
+    found = scenario(name)
+    graph = record(found.stack, settings=found.settings)
+    return explain(found, estimate(graph, usage=found.profile, today=today))
 
 
 def _change(before: Estimate, after: Estimate, reference: str) -> tuple[dict[str, Any], Grid]:

@@ -1,0 +1,76 @@
+"""What else is asked of costs, as tables: savings, scenarios."""
+
+from collections.abc import Sequence
+
+from infra.costs.render import Grid, amount, signed
+from infra.costs.savings import Savings
+from infra.costs.scenario import Explained, Range
+
+
+def savings_grid(found: Savings) -> Grid:
+    """Proposals by weight, and in the notes why others are not made."""
+    rows = [
+        [
+            proposal.title,
+            amount(proposal.monthly_saving),
+            amount(proposal.monthly_after),
+            proposal.trade_off + (f"; refused by the rule {', '.join(proposal.breaks)}" if proposal.breaks else ""),
+            proposal.how,
+        ]
+        for proposal in found.proposals
+    ]
+    now = found.estimate
+    return Grid(
+        title=f"{now.stack}: what could be saved of {amount(now.monthly)} {now.currency} a month",
+        headings=["proposal", "saves", "then a month", "what it costs otherwise", "how"],
+        rows=rows,
+        numbers=frozenset({1, 2}),
+        notes=[
+            "each is against today's price: do not add up those of one kind",
+            *(f"not proposed: {reason.name}: {reason.text}" for reason in found.declined),
+            *now.warnings,
+        ],
+    )
+
+
+def scenario_grid(explained: Explained) -> Grid:
+    """One scenario: the text's lines, then what it leaves out."""
+    rows = [
+        [line.what, amount(line.theirs), amount(line.ours), signed(line.difference), line.why]
+        for line in explained.lines
+    ]
+    rows.append(["total", amount(explained.theirs), amount(explained.estimate.monthly), signed(explained.gap), ""])
+    total = explained.scenario.total
+    notes = [f"source: {explained.scenario.source}"]
+    if total.low != total.high:
+        notes.append(f"the text says {_figure(total)}: the differences are to the middle")
+    return Grid(
+        title=f"{explained.scenario.title}: USD a month",
+        headings=["", "the text", "ours", "difference", "why"],
+        rows=rows,
+        numbers=frozenset({1, 2, 3}),
+        strong=frozenset({len(rows) - 1}),
+        notes=[*notes, *explained.estimate.warnings],
+    )
+
+
+def scenarios_grid(explained: Sequence[Explained]) -> Grid:
+    """All of them, one a row, with what weighs most."""
+    rows: list[list[str]] = []
+    for one in explained:
+        lines = sorted(one.lines, key=lambda line: (-abs(line.difference), line.what))[:3]
+        heaviest = ", ".join(f"{line.what} {signed(line.difference)}" for line in lines)
+        rows.append(
+            [one.scenario.name, _figure(one.scenario.total), amount(one.estimate.monthly), signed(one.gap), heaviest]
+        )
+    return Grid(
+        title="Other estimates and ours, USD a month",
+        headings=["scenario", "the text", "ours", "difference", "mostly"],
+        rows=rows,
+        numbers=frozenset({1, 2, 3}),
+        notes=["line by line: cloudbill cost scenarios NAME"],
+    )
+
+
+def _figure(total: Range) -> str:
+    return f"{total.low:f}" if total.low == total.high else f"{total.low:f}-{total.high:f}"
