@@ -172,6 +172,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/operations/costs/compare"): INSTALLATION,
     ("GET", "/operations/costs/{stack}"): INSTALLATION,
     ("POST", "/operations/costs/{stack}/estimate"): INSTALLATION,
+    ("GET", "/operations/costs/{stack}/savings"): INSTALLATION,
     # Signed, or with a secret of its own
     ("POST", "/operations/alerts"): ANYONE,
     ("GET", "/operations/alerts"): INSTALLATION,

@@ -1,5 +1,6 @@
 """/operations/costs: what the stacks cost a month, from the graphs and estimates stored with the installation."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -16,6 +17,7 @@ from core.operations.costs.schemas import (
     Costs,
     StackCost,
     StackCostLines,
+    StackSavings,
     Unpriced,
     UsageBody,
     UsageProfiles,
@@ -127,6 +129,22 @@ async def estimate_stack(scope: Installation, stack: Stack, body: UsageBody) -> 
     priced = service.price(stored, service.usage_of(body.model_dump()), today=wall_now().date())
     lines = [CostLine.model_validate(line) for line in priced.estimate.to_dict()["lines"]]
     return StackCostLines(**_repriced(priced, "custom"), lines=lines)
+
+
+@router.get(
+    "/{stack}/savings",
+    operation_id="list_savings",
+    summary="What could be saved of a stack, and what that would take",
+    responses=refusals(StackNotStored, NotPriceable),
+)
+async def list_savings(scope: Installation, stack: Stack, usage: Profile = "base") -> StackSavings:
+    """Each proposal is priced from the stack's own graph, by the prices of today."""
+    async with scope.reading() as session:
+        (stored,) = await service.find_graphs(session, [stack])
+    # Each idea is an estimate of its own: too long to keep the other requests waiting.
+    profile, today = service.PROFILES[usage], wall_now().date()
+    found = await asyncio.to_thread(service.save, stored, profile, today=today)
+    return StackSavings.model_validate(found.to_dict())
 
 
 def _stored(row: Row[Any], usage: str) -> dict[str, Any]:

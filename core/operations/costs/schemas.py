@@ -33,6 +33,13 @@ class UsageBody(Body):
     metrics: Annotated[Units, Field(description="Custom time series sent.")] | None = None
     metric_samples: Annotated[Units, Field(description="Million samples of them.")] | None = None
     findings: Annotated[Units, Field(description="Events that the watching services look at.")] | None = None
+    database_cpu: Annotated[Share, Field(description="Busy in its busiest hours; sizes are judged by it.")] | None = (
+        None
+    )
+    database_memory: Annotated[Share, Field(description="The same of its memory.")] | None = None
+    cache_memory: Annotated[Share, Field(description="The same of the cache's memory.")] | None = None
+    service_cpu: Annotated[Share, Field(description="The same of an instance's CPU.")] | None = None
+    service_memory: Annotated[Share, Field(description="The same of an instance's memory.")] | None = None
 
 
 class UsageProfiles(Answer):
@@ -118,3 +125,50 @@ class CostComparison(Answer):
     right: StackCost
     difference: str
     drivers: list[CostDriver]
+
+
+class SavedLine(Answer):
+    """A line before and after."""
+
+    resource: str
+    item: str
+    before: str
+    after: str
+
+
+class SavingProposal(Answer):
+    """A saving a month, how it is done, and what it costs otherwise. Two of one `group` exclude each other."""
+
+    name: str
+    title: str
+    group: str
+    monthly_saving: str
+    monthly_before: str
+    monthly_after: str
+    trade_off: str
+    how: str
+    lines: list[SavedLine]
+    source: str
+    date: str
+    confidence: str
+    breaks: list[str]
+
+
+class DeclinedSaving(Answer):
+    """What is not proposed, and why."""
+
+    name: str
+    reason: str
+
+
+class StackSavings(Answer):
+    """What could be saved of a stack, the most first."""
+
+    stack: str
+    cloud: str
+    region: str
+    currency: str
+    monthly: str
+    proposals: list[SavingProposal]
+    declined: list[DeclinedSaving]
+    warnings: list[str]

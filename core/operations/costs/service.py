@@ -17,6 +17,7 @@ from infra.costs import StackGraph
 from infra.costs.compare import Comparison, compare
 from infra.costs.errors import CostError
 from infra.costs.estimate import Estimate
+from infra.costs.savings import Savings, savings
 from infra.costs.usage import PROFILES, Usage
 
 
@@ -92,6 +93,12 @@ def price(stored: Stored, usage: Usage, *, today: date) -> Repriced:
         raise NotPriceable(
             f"{stored.graph.stack}: its graph's inputs are not of the form that is priced here"
         ) from None
+
+
+def save(stored: Stored, usage: Usage, *, today: date) -> Savings:
+    """What could be saved. Raises NotPriceable."""
+    price(stored, usage, today=today)
+    return savings(stored.graph, usage, today=today)
 
 
 async def compare_stacks(session: AsyncSession, left: str, right: str, usage: Usage, *, today: date) -> Any:

@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from core.operations.costs.schemas import UsageBody
 from infra.costs import read_graph
 from infra.costs.estimate import estimate
+from infra.costs.usage import Usage
 from tests.support.callers import Caller
 from tests.support.deployed import deployment_of, graph_of
 from tests.support.furnished import made
@@ -79,6 +81,20 @@ async def test_two_stacks_stand_side_by_side(stored: Caller) -> None:
     assert (same["difference"], same["drivers"]) == ("0.00", [])
 
 
+async def test_savings_are_priced_and_say_what_they_take(stored: Caller) -> None:
+    for stack in STACKS:
+        body = await made(stored.get(f"/operations/costs/{stack}/savings"))
+        kept = await made(stored.get(f"/operations/costs/{stack}"))
+        assert body["monthly"] == kept["monthly"]
+        assert body["proposals"] or body["declined"]
+        amounts = [Decimal(proposal["monthlySaving"]) for proposal in body["proposals"]]
+        assert amounts == sorted(amounts, reverse=True)
+        for proposal in body["proposals"]:
+            assert all((proposal["tradeOff"], proposal["how"], proposal["source"])), proposal["name"]
+            saving = Decimal(proposal["monthlyBefore"]) - Decimal(proposal["monthlyAfter"])
+            assert saving == Decimal(proposal["monthlySaving"]) > 0
+
+
 async def test_a_stack_that_was_never_stored_names_the_way_out(stored: Caller) -> None:
     for path in ("/operations/costs/prod", "/operations/costs/compare?left=dev&right=prod"):
         answer = await stored.get(path)
@@ -106,3 +122,7 @@ async def test_finance_reads_costs_and_tenants_do_not(
     assert (await finance.post("/operations/costs/estimate", {})).status_code == 200
     assert (await tenant.get("/operations/costs")).status_code == 403
     assert (await tenant.post("/operations/costs/estimate", {})).status_code == 403
+
+
+def test_every_part_of_the_usage_can_be_said() -> None:
+    assert set(UsageBody.model_fields) == set(Usage.model_fields)
