@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from console import reading, rows
+from console import costing, reading, rows
 from console.figures import parse_instant
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
@@ -124,6 +124,30 @@ class Client:
         """One page of tenants."""
         body = await self._get("/operations/tenants", search=search, sort=sort, cursor=cursor, limit=PAGE_ROWS)
         return reading.tenant_page(body, datetime.now(UTC))
+
+    async def usage_profiles(self) -> dict[str, dict[str, float]]:
+        """What a quiet, an ordinary and a busy month are."""
+        return await self._get("/operations/costs/usage")
+
+    async def costs(self, *, usage: str) -> costing.Sheet:
+        """Every stack's month."""
+        return costing.sheet(await self._get("/operations/costs", usage=usage), datetime.now(UTC))
+
+    async def costs_for(self, usage: dict[str, float]) -> costing.Sheet:
+        """The same for any usage."""
+        return costing.sheet(await self._ask("POST", "/operations/costs/estimate", json=usage), datetime.now(UTC))
+
+    async def cost_lines(self, stack: str, *, usage: str) -> dict[str, Any]:
+        """A stack's month line by line, as the API says it: it is exported, too."""
+        return await self._get(f"/operations/costs/{stack}", usage=usage)
+
+    async def cost_lines_for(self, stack: str, usage: dict[str, float]) -> dict[str, Any]:
+        """The same for any usage."""
+        return await self._ask("POST", f"/operations/costs/{stack}/estimate", json=usage)
+
+    async def savings(self, stack: str, *, usage: str) -> dict[str, Any]:
+        """What could be saved."""
+        return await self._get(f"/operations/costs/{stack}/savings", usage=usage)
 
     # One tenant
 

@@ -78,6 +78,7 @@ def _groups(slug: rx.Var[str] | None, tenant_name: Any) -> list[tuple[Any, Any, 
     installation = [
         Link("overview", "Overview", "layout-dashboard", "/"),
         Link("tenants", "Tenants", "building-2", "/tenants"),
+        Link("costs", "Costs", "receipt-text", "/costs"),
     ]
     groups: list[tuple[Any, Any, list[Link]]] = [("Installation", ViewerState.sees_installation, installation)]
     if slug is not None:

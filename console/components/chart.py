@@ -21,6 +21,8 @@ TIP_STYLE = {
 }
 SHORT = rx.Var("(value) => Intl.NumberFormat('en', {notation: 'compact', maximumSignificantDigits: 3}).format(value)")
 
+CENTS = rx.Var("(value) => Intl.NumberFormat('en', {minimumFractionDigits: 2, maximumFractionDigits: 2}).format(value)")
+
 
 def days(points: rx.Var[list[Point]], *, color: str, about: rx.Var | str) -> rx.Component:
     """One bar a day. `about` says in words what the bars show, for those who do not see them."""
@@ -66,6 +68,44 @@ def days(points: rx.Var[list[Point]], *, color: str, about: rx.Var | str) -> rx.
     return rx.el.figure(
         rx.el.figcaption(about, class_name="visually-hidden"),
         rx.el.div(chart, class_name="chart"),
+    )
+
+
+def stacked(bars: rx.Var[list[dict]], *, parts: list[str], about: rx.Var | str) -> rx.Component:
+    """Bars lying beneath each other, each made of the same parts; the legend names them once for all."""
+    colors = [f"var(--part-{number})" for number in range(1, len(parts) + 1)]
+    chart = rx.recharts.bar_chart(
+        rx.recharts.cartesian_grid(horizontal=False, stroke="var(--chart-grid)"),
+        *(
+            rx.recharts.bar(
+                data_key=part, name=part, stack_id="all", fill=color, max_bar_size=24, is_animation_active=False
+            )
+            for part, color in zip(parts, colors, strict=True)
+        ),
+        rx.recharts.x_axis(
+            type_="number", tick_line=False, axis_line=False, tick_count=5, custom_attrs={"tickFormatter": SHORT}
+        ),
+        rx.recharts.y_axis(data_key="label", type_="category", tick_line=False, axis_line=False, width=168, interval=0),
+        rx.recharts.graphing_tooltip(
+            cursor={"fill": "var(--sunken)", "strokeWidth": 0},
+            content_style=TIP_STYLE,
+            item_style={"color": "var(--ink)", "padding": 0},
+            label_style={"color": "var(--ink)", "fontWeight": 600},
+            separator="  ",
+            is_animation_active=False,
+            custom_attrs={"formatter": CENTS, "wrapperStyle": {"outline": "none", "zIndex": 5}},
+        ),
+        data=bars,
+        layout="vertical",
+        margin={"top": 4, "right": 14, "bottom": 0, "left": 0},
+        width="100%",
+        height=268,
+    )
+    legend = (rx.el.li(rx.el.i(style={"background": color}), part) for part, color in zip(parts, colors, strict=True))
+    return rx.el.figure(
+        rx.el.figcaption(about, class_name="visually-hidden"),
+        rx.el.div(chart, class_name="chart stacked"),
+        rx.el.ul(*legend, class_name="legend", aria_hidden=True),
     )
 
 

@@ -19,3 +19,15 @@ def segments(label: str, chosen: rx.Var, on_choose: rx.EventHandler, choices: Se
     else:
         buttons = [choice(value, text) for value, text in choices]
     return rx.el.div(*buttons, class_name="segments", role="group", aria_label=label)
+
+
+def picker(label: str, chosen: rx.Var[str], on_choose: rx.EventHandler, choices: rx.Var) -> rx.Component:
+    """The same for rows that have a `key` and a `name`."""
+
+    def choice(row: rx.Var) -> rx.Component:
+        pressed = rx.cond(chosen == row.key, "true", "false")
+        return rx.el.button(
+            row.name, type="button", on_click=on_choose(row.key), custom_attrs={"aria-pressed": pressed}
+        )
+
+    return rx.el.div(rx.foreach(choices, choice), class_name="segments", role="group", aria_label=label)

@@ -1,5 +1,17 @@
 """The pages, each with its state in one module; importing them puts them at their addresses."""
 
-from console.pages import clock, holds, keys, not_found, overview, purchases, sign_in, tenant, tenants, usage
+from console.pages import clock, costs, holds, keys, not_found, overview, purchases, sign_in, tenant, tenants, usage
 
-__all__ = ["clock", "holds", "keys", "not_found", "overview", "purchases", "sign_in", "tenant", "tenants", "usage"]
+__all__ = [
+    "clock",
+    "costs",
+    "holds",
+    "keys",
+    "not_found",
+    "overview",
+    "purchases",
+    "sign_in",
+    "tenant",
+    "tenants",
+    "usage",
+]
