@@ -103,7 +103,9 @@ class PurchasesState(PageState, rx.State):
 
     @rx.event
     def set_out(self):
-        """Show that the way to payment has begun, then take it."""
+        """Show that the way to payment has begun, then take it; once, however often it is clicked."""
+        if self.leaving or not self.offering:
+            return None
         self.leaving = True
         return PurchasesState.pay
 
