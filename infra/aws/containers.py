@@ -41,6 +41,8 @@ class Container:
     waits_for: Mapping[str, Condition] = field(default_factory=no_waits)
     stop_seconds: int = 30
     mounts_heads: bool = False
+    writes_heads: bool = True
+    """Where it mounts them: the worker seals, a task only verifies."""
     scratch: Sequence[tuple[str, int]] = (("/tmp", 256),)  # noqa: S108  # a file system of the task's own, in memory
     """Folders in memory: path and MiB."""
     memory_most: int | None = None
@@ -65,7 +67,9 @@ class Container:
             "stopTimeout": self.stop_seconds,
             "logConfiguration": {"logDriver": "awslogs", "options": dict(logs)},
             "mountPoints": (
-                [{"sourceVolume": HEADS, "containerPath": HEADS_FOLDER, "readOnly": False}] if self.mounts_heads else []
+                [{"sourceVolume": HEADS, "containerPath": HEADS_FOLDER, "readOnly": not self.writes_heads}]
+                if self.mounts_heads
+                else []
             ),
             "portMappings": (
                 [{"containerPort": self.port, "hostPort": self.port, "protocol": "tcp"}] if self.port else []

@@ -16,7 +16,8 @@ FilesArgs = contract.FilesArgs[Network, Keys]
 
 USER_ID = 10001
 """The image's."""
-ACCESS = ("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite")
+READS = ("elasticfilesystem:ClientMount",)
+ACCESS = (*READS, "elasticfilesystem:ClientWrite")
 
 
 class Files(ComponentResource):

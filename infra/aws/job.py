@@ -50,6 +50,7 @@ class Job(ComponentResource):
                         secrets=args.secrets,
                         stop_seconds=120,
                         mounts_heads=True,
+                        writes_heads=False,
                         scratch=(("/tmp", 256), *((folder, 32) for folder in SESSION_FOLDERS)),  # noqa: S108  # in memory
                     )
                 ],

@@ -8,7 +8,7 @@ from pulumi import ComponentResource, Input, Output, ResourceOptions
 
 from infra.aws.account import Account
 from infra.aws.containers import HEADS, Container
-from infra.aws.files import ACCESS, Files
+from infra.aws.files import ACCESS, READS, Files
 from infra.aws.keys import Keys
 from infra.aws.logs import log_group
 from infra.aws.names import named
@@ -124,10 +124,11 @@ class Task(ComponentResource):
     def _does(self) -> Role:
         files, metrics, sessions = self._args.files, self._args.metrics, self._args.sessions
         statements: list[Statement] = []
+        writes = any(container.mounts_heads and container.writes_heads for container in self._args.containers)
         if files is not None:
             statements.append(
                 Statement(
-                    actions=ACCESS,
+                    actions=ACCESS if writes else READS,
                     resources=[files.arn],
                     conditions={"StringEquals": {"elasticfilesystem:AccessPointArn": files.access_point_arn}},
                 )

@@ -62,7 +62,8 @@ class Service(pulumi.ComponentResource):
                 secrets=args.secrets,
                 files=self._files,
                 files_role=WRITES_FILES,
-                project_roles=WRITES_METRICS,
+                # The console has no collector beside it.
+                project_roles=() if args.role is Role.CONSOLE else WRITES_METRICS,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -124,7 +125,7 @@ class Service(pulumi.ComponentResource):
             location=config.region,
             description="CloudBill worker",
             deletion_protection=config.is_production,
-            scaling={"scaling_mode": "MANUAL", "manual_instance_count": config.worker.min},
+            scaling={"manual_instance_count": config.worker.min},
             template=cloudrunv2.WorkerPoolTemplateArgs(
                 service_account=self.identity.email,
                 encryption_key=args.keys.images,

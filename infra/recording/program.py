@@ -81,6 +81,7 @@ def record(
     """
     file = read_stack(stack, root)
     given = {**file.config, **(config or {}), **(secrets or {})}
+    secret_values = {given[key] for key in file.secrets | (secrets or {}).keys()}
     monitor = Monitor(project=file.project, stack=stack, preview=preview)
     said = io.StringIO()
     try:
@@ -105,9 +106,12 @@ def record(
         raise
     except Exception as error:
         if monitor.problem is None:
-            raise ProgramFailed(f"{type(error).__name__}: {error}") from error
+            text = f"{type(error).__name__}: {error}"
+            shown = _without(secret_values, text)
+            # The cause would be printed with what was taken out.
+            raise ProgramFailed(shown) from (error if shown == text else None)
     if monitor.problem is not None:
-        raise monitor.problem
+        raise type(monitor.problem)(_without(secret_values, str(monitor.problem)))
     return Graph(
         stack=stack,
         cloud=given.get(f"{file.project}:cloud", ""),
@@ -167,6 +171,13 @@ class _Engine:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stub, name)
+
+
+def _without(values: Set[str], text: str) -> str:
+    """As the engine shows it: no secret of the configuration, whatever the program did with it."""
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, "[secret]") if value else text
+    return text
 
 
 def _discard(_: dict[str, Any]) -> None:

@@ -1,0 +1,150 @@
+"""Who may do what: nobody everything, and the application nothing that no call of it needs."""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.graph import Graph, Resource
+from infra.policies.reading import TOKEN
+from tests.infra import grants
+from tests.infra.grants import Call
+
+Graphs = Callable[[str], Graph]
+ROOT = Path(__file__).parents[2]
+AWS, GCP = ("dev", "staging", "prod"), ("dev-gcp", "staging-gcp", "prod-gcp")
+RUN = ("gcp:cloudrunv2/service:Service", "gcp:cloudrunv2/workerPool:WorkerPool", "gcp:cloudrunv2/job:Job")
+TOO_MUCH = re.compile(r"^roles/(owner|editor|viewer|iam\.securityAdmin|.*[aA]dmin)$")
+
+
+def statements(graph: Graph) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of every policy document, whatever the type that carries it."""
+    for resource in graph.resources:
+        for value in resource.inputs.values():
+            if isinstance(value, str) and '"Statement"' in value:
+                for statement in json.loads(value)["Statement"]:
+                    yield resource.name, statement
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("stack", AWS)
+def test_no_statement_grants_a_wildcard_of_actions_or_every_resource_but_to_who_owns_it(
+    graphs: Graphs, stack: str
+) -> None:
+    """Where the resource has to be `*`, the actions are those that take no resource, one by one."""
+    without_resource = {"ecr:GetAuthorizationToken", *(f"ssmmessages:{kind}{way}Channel"
+                        for kind in ("Create", "Open") for way in ("Control", "Data"))}  # fmt: skip
+    seen = 0
+    for name, statement in statements(graphs(stack)):
+        if statement["Effect"] != "Allow":
+            continue
+        seen += 1
+        assert "NotAction" not in statement, name
+        assert "NotResource" not in statement, name
+        actions = listed(statement["Action"])
+        assert not [action for action in actions if "*" in action], name
+        # A policy of a resource (key, bucket, topic) names itself, so that `*` is that one; a principal bounds it.
+        if "*" in listed(statement.get("Resource", [])) and "Principal" not in statement:
+            assert set(actions) <= without_resource, name
+        if statement.get("Principal") in ("*", {"AWS": "*"}):
+            # Of an endpoint's: whoever comes through it, to what is named and nothing else.
+            assert "endpoints" in name, f"{name} grants {actions} to everybody"
+            is_ours = statement.get("Condition", {}).get("StringEquals", {}).get("aws:ResourceAccount")
+            assert is_ours == "${getCallerIdentity.accountId}" or "*" not in statement["Resource"], name
+    assert seen > 40
+
+
+@pytest.mark.parametrize("stack", GCP)
+def test_nobody_owns_or_edits_a_project_and_no_role_of_ours_has_a_wildcard(graphs: Graphs, stack: str) -> None:
+    graph = graphs(stack)
+    granted = [
+        of for of in graph.resources if "role" in of.inputs and ("member" in of.inputs or "members" in of.inputs)
+    ]
+    assert len(granted) > 40
+    for of in granted:
+        assert not TOO_MUCH.match(of.inputs["role"]), of.name
+        assert of.inputs.get("member") not in ("allUsers", "allAuthenticatedUsers"), of.name
+    for role in graph.of_type("gcp:projects/iAMCustomRole:IAMCustomRole"):
+        assert not [permission for permission in role.inputs["permissions"] if "*" in permission], role.name
+
+
+@pytest.mark.parametrize("stack", AWS)
+def test_the_application_on_aws_may_do_what_its_calls_need_and_nothing_else(graphs: Graphs, stack: str) -> None:
+    graph = graphs(stack)
+    granted = {
+        (action, role)
+        for role in ("api", "worker", "console", "job")
+        for policy in graph.of_type("aws:iam/rolePolicy:RolePolicy")
+        if policy.name == f"cloudbill-{role}-task-task-role-policy"
+        for statement in json.loads(policy.inputs["policy"])["Statement"]
+        for action in statement["Action"]
+    }
+    sessions = {"job"} if stack == "prod" else {"api", "worker", "console", "job"}
+    assert granted == _pairs(grants.AWS) | {
+        (call.action, role) for call in grants.AWS_SESSIONS for role in call.roles & sessions
+    }
+
+
+@pytest.mark.parametrize("stack", GCP)
+def test_the_application_on_google_cloud_may_do_what_its_calls_need_and_nothing_else(
+    graphs: Graphs, stack: str
+) -> None:
+    graph = graphs(stack)
+    runs = {_reference(_account_of(of)).removesuffix("-id") for of in graph.of_type(*RUN)}
+    assert runs == {"api", "worker", "console", "migrate"} | ({"drill"} if stack == "prod-gcp" else set())
+    own_roles = {of.name: of for of in graph.of_type("gcp:projects/iAMCustomRole:IAMCustomRole")}
+    granted: set[tuple[str, str]] = set()
+    ahead: dict[str, set[str]] = {}
+    for of in graph.resources:
+        who = _reference(of.inputs.get("member")).removesuffix("-id")
+        if "role" not in of.inputs or who not in runs:
+            continue
+        made = own_roles.get(_reference(of.inputs["role"]))
+        if made is None:
+            granted.add((of.inputs["role"], who))
+        else:
+            assert of.inputs["condition"]["expression"].startswith('resource.name.startsWith("projects/'), of.name
+            ahead.setdefault(who, set()).update(made.inputs["permissions"])
+    assert granted == {pair for pair in _pairs(grants.GCP) if pair[1] in runs}
+    assert ahead == ({who: set(what) for who, what in grants.GRANTED_AHEAD.items()} if stack == "prod-gcp" else {})
+
+
+@pytest.mark.parametrize("call", [*grants.AWS, *grants.AWS_SESSIONS, *grants.GCP], ids=lambda call: call.action)
+def test_each_grant_names_a_call_that_is_there(call: Call) -> None:
+    file, _, name = call.made_by.partition(":")
+    text = (ROOT / file).read_text()
+    if file.startswith("core/"):
+        functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+        assert name in {function.name for function in functions}
+    else:
+        assert name in text
+
+
+def test_what_is_granted_ahead_is_granted_until_it_is_written() -> None:
+    """Once there is such a command, its calls belong into the table above."""
+    commands = (ROOT / "core/cli/main.py").read_text()
+    for command in grants.GRANTED_AHEAD:
+        assert f'"{command}":' not in commands, (
+            f"`cloudbill {command}` is there: name its calls in tests/infra/grants.py"
+        )
+
+
+def _pairs(calls: Iterable[Call]) -> set[tuple[str, str]]:
+    return {(call.action, role) for call in calls for role in call.roles}
+
+
+def _account_of(of: Resource) -> Any:
+    template = of.inputs["template"]
+    return template.get("template", template)["serviceAccount"]
+
+
+def _reference(value: Any) -> str:
+    found = TOKEN.findall(value) if isinstance(value, str) else []
+    return found[0] if found else ""
