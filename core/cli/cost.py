@@ -1,6 +1,8 @@
 """`cloudbill cost`: what a stack costs a month, before it is spent, and what could be saved of it."""
 
+from datetime import date
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,10 +10,13 @@ import typer
 from core.cli.default_command import DefaultCommand
 from core.cli.grids import Format, TableFormat, show
 from core.foundation.clock import wall_now
-from core.operations.costs.reporting import report, savings_report, scenarios_report
+from core.operations.costs.reporting import Question, actual_report, report, savings_report, scenarios_report
+from infra.costs.actual import Selection
+from infra.costs.exports.formats import month_of
 
 app = typer.Typer(cls=DefaultCommand, no_args_is_help=True)
 OVER_BUDGET = 3
+OFF = 4
 
 Stack = Annotated[str, typer.Argument(help="A stack (prod, prod-gcp, …), or a recorded graph: GRAPH.json.")]
 UsageName = Annotated[str, typer.Option(metavar="small|base|large|FILE", help="How much it is used in a month.")]
@@ -89,3 +94,57 @@ def scenarios(
     """Set other estimates of the same installation beside ours, with the lines that explain the gap."""
     answer = scenarios_report(name, today=wall_now().date())
     show(answer.grid, answer.document, output.value)
+
+
+def _month(text: str) -> date:
+    try:
+        return month_of(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no month: it has the form 2026-10") from None
+
+
+def _tag(text: str) -> tuple[str, str]:
+    tag, found, value = text.partition("=")
+    if not found or not tag:
+        raise typer.BadParameter(f"{text!r} is no tag: it has the form stack=prod")
+    return tag, value
+
+
+@app.command()
+def actual(
+    stack: Stack,
+    month: Annotated[date, typer.Option(parser=_month, metavar="YYYY-MM", help="The month of the bill.")],
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="FOCUS, AWS CUR (2.0 or legacy) or Google billing export.")
+    ] = None,
+    cost_explorer: Annotated[
+        bool, typer.Option("--cost-explorer", help="Ask AWS Cost Explorer instead of reading a file.")
+    ] = False,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="Only this account's or project's charges.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG=VALUE", help="Only charges with this tag; may be repeated.")
+    ] = None,
+    usage: UsageName = "base",
+    threshold: Annotated[
+        Decimal, typer.Option(parser=_amount, metavar="PERCENT", help=f"Beyond it the exit code is {OFF}.")
+    ] = Decimal(15),
+    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+) -> None:
+    """Set what a month really cost beside the estimate, line by line.
+
+    Taxes, credits and refunds stand apart: an estimate has none.
+    """
+    if (export is None) is not cost_explorer:
+        raise typer.BadParameter("one of --export FILE and --cost-explorer is needed", param_hint="--export")
+    question = Question(
+        month=month,
+        export=export,
+        selection=Selection(account=account, tags=dict(_tag(one) for one in tag or ())),
+        threshold=threshold / 100,
+    )
+    answer, found = actual_report(stack, question, usage=usage, today=wall_now().date())
+    show(answer.grid, answer.document, output.value)
+    if found.alerts:
+        for alert in found.alerts:
+            typer.echo(f"cloudbill: over {threshold:f} %: {alert}", err=True)
+        raise typer.Exit(OFF)

@@ -14,6 +14,7 @@ _WAYS_OUT = {
     "core.cli.supervisor.errors.StartRefused": "",
     "core.operations.demo.caller.DemoFailed": "",
     "core.billing.payments.providers.paying.NoTestKey": "",
+    "infra.costs.errors.CostError": "",
     "core.cli.supervisor.supervision.PartLost": " Everything was stopped.",
     "psycopg.OperationalError": " Is the database up (`cloudbill status`) and DATABASE_URL right?",
     "sqlalchemy.exc.OperationalError": " Is the database up (`cloudbill status`) and DATABASE_URL right?",

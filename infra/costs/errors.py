@@ -35,3 +35,15 @@ class InvalidUsage(CostError):
     """A usage profile cannot be read; the text names the key or the line."""
 
     code = "invalid_usage"
+
+
+class InvalidExport(CostError):
+    """A billing export cannot be read; the text names the line and what is expected there."""
+
+    code = "invalid_export"
+
+
+class UnusableExport(CostError):
+    """A billing export can be read but not compared: another currency, another account, another month."""
+
+    code = "unusable_export"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-from infra.costs.estimate import Estimate
+from infra.costs.estimate import Estimate, Line
 from infra.costs.items import Category, Kind
 
 _SERVICE_CATEGORIES = {
@@ -29,6 +29,65 @@ _SERVICE_CATEGORIES = {
     Category.OVERSIGHT: "Security",
 }
 _PROVIDERS = {"aws": "Amazon Web Services", "gcp": "Google Cloud"}
+_SERVICES = {
+    "rds": "Amazon Relational Database Service",
+    "ecs": "Amazon Elastic Container Service",
+    "ecr": "Amazon Elastic Container Registry",
+    "efs": "Amazon Elastic File System",
+    "elasticache": "Amazon ElastiCache",
+    "lb": "Elastic Load Balancing",
+    "ec2": "Amazon Virtual Private Cloud",
+    "wafv2": "AWS WAF",
+    "route53": "Amazon Route 53",
+    "secretsmanager": "AWS Secrets Manager",
+    "s3": "Amazon Simple Storage Service",
+    "backup": "AWS Backup",
+    "cloudwatch": "Amazon CloudWatch",
+    "sns": "Amazon Simple Notification Service",
+    "cfg": "AWS Config",
+    "guardduty": "Amazon GuardDuty",
+    "cloudtrail": "AWS CloudTrail",
+    "budgets": "AWS Budgets",
+    "kms": "Key Management Service",
+    "sql": "Cloud SQL",
+    "redis": "Cloud Memorystore for Redis",
+    "memorystore": "Memorystore for Valkey",
+    "cloudrunv2": "Cloud Run",
+    "artifactregistry": "Artifact Registry",
+    "compute": "Networking",
+    "certificatemanager": "Certificate Manager",
+    "dns": "Cloud DNS",
+    "secretmanager": "Secret Manager",
+    "storage": "Cloud Storage",
+    "backupdisasterrecovery": "Backup and DR Service",
+    "logging": "Cloud Logging",
+    "monitoring": "Cloud Monitoring",
+    "cloudscheduler": "Cloud Scheduler",
+    "pubsub": "Cloud Pub/Sub",
+}
+_CATEGORIES = (
+    "AI and Machine Learning",
+    "Analytics",
+    "Business Applications",
+    "Compute",
+    "Databases",
+    "Developer Tools",
+    "Identity",
+    "Integration",
+    "Internet of Things",
+    "Management and Governance",
+    "Media",
+    "Migration",
+    "Mobile",
+    "Multicloud",
+    "Networking",
+    "Other",
+    "Security",
+    "Storage",
+    "Web",
+)
+HALF_A_CENT = Decimal("0.005")
+_FREQUENCIES = ("One-Time", "Recurring", "Usage-Based")
 _CHARGE_CATEGORIES = ("Adjustment", "Credit", "Purchase", "Tax", "Usage")
 _PRICING_CATEGORIES = ("Committed", "Dynamic", "Other", "Standard")
 _AMOUNTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "ListUnitPrice", "PricingQuantity")
@@ -66,6 +125,8 @@ COLUMNS: tuple[str, ...] = (
     "ServiceCategory",
     "ServiceName",
     "x_Kind",
+    "x_PriceId",
+    "x_ListPrice",
     "x_PriceSource",
     "x_PriceDate",
     "x_Assumption",
@@ -110,7 +171,7 @@ def rows(estimate: Estimate, *, month: date) -> Iterator[dict[str, str]]:
             "EffectiveCost": amount,
             "InvoiceIssuerName": _PROVIDERS[estimate.cloud],
             "ListCost": amount,
-            "ListUnitPrice": format(line.unitPrice, "f"),
+            "ListUnitPrice": format(_unit_price(line), "f"),
             "PricingCategory": "Dynamic" if "spot" in line.item.lower() else "Standard",
             "PricingQuantity": format(line.quantity, "f"),
             "PricingUnit": line.unit,
@@ -121,12 +182,21 @@ def rows(estimate: Estimate, *, month: date) -> Iterator[dict[str, str]]:
             "ResourceName": line.resource,
             "ResourceType": line.type,
             "ServiceCategory": _SERVICE_CATEGORIES[Category(line.category)],
-            "ServiceName": line.type.split(":")[1].split("/")[0],
+            "ServiceName": _SERVICES.get(line.type.split(":")[1].split("/")[0], "Other"),
             "x_Kind": line.kind,
+            "x_PriceId": line.price,
+            "x_ListPrice": format(line.unitPrice, "f"),
             "x_PriceSource": line.source,
             "x_PriceDate": line.date,
             "x_Assumption": line.assumption,
         }
+
+
+def _unit_price(line: Line) -> Decimal:
+    """The list price where it makes the cost; where tiers or free quantities do, what a unit costs over them all."""
+    if not line.quantity or abs(line.quantity * line.unitPrice - line.monthly) <= HALF_A_CENT:
+        return line.unitPrice
+    return (line.monthly / line.quantity).quantize(Decimal("1e-12"))
 
 
 def check(text: str) -> list[str]:
@@ -158,7 +228,17 @@ def _wrong(row: Mapping[str, str]) -> Iterator[str]:
         yield f"ChargeCategory may not be {row['ChargeCategory']!r}"
     if row["PricingCategory"] not in _PRICING_CATEGORIES:
         yield f"PricingCategory may not be {row['PricingCategory']!r}"
-    if row["ServiceCategory"] not in set(_SERVICE_CATEGORIES.values()):
+    if row["ChargeFrequency"] not in _FREQUENCIES:
+        yield f"ChargeFrequency may not be {row['ChargeFrequency']!r}"
+    if row["ChargeClass"] not in ("", "Correction"):
+        yield f"ChargeClass may not be {row['ChargeClass']!r}"
+    if row["ServiceCategory"] not in _CATEGORIES:
         yield f"ServiceCategory may not be {row['ServiceCategory']!r}"
+    try:
+        product = Decimal(row["ListUnitPrice"]) * Decimal(row["PricingQuantity"])
+        if abs(product - Decimal(row["ListCost"])) > HALF_A_CENT:
+            yield f"ListCost is {row['ListCost']}, ListUnitPrice times PricingQuantity {product.normalize():f}"
+    except InvalidOperation:
+        pass  # said already
     if len(row["BillingCurrency"]) != 3 or not row["BillingCurrency"].isupper():
         yield f"BillingCurrency is no ISO 4217 code: {row['BillingCurrency']!r}"

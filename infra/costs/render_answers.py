@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from infra.costs.actual import Actual, Variance
 from infra.costs.render import Grid, amount, signed
 from infra.costs.savings import Savings
 from infra.costs.scenario import Explained, Range
+
+SHOWN_RESOURCES = 6
+"""More than these are one row of a table; JSON has each."""
 
 
 def savings_grid(found: Savings) -> Grid:
@@ -70,6 +74,42 @@ def scenarios_grid(explained: Sequence[Explained]) -> Grid:
         numbers=frozenset({1, 2, 3}),
         notes=["line by line: cloudbill cost scenarios NAME"],
     )
+
+
+def actual_grid(found: Actual) -> Grid:
+    """Estimate against the bill: by category, its parts, and resources where the bill names several."""
+    rows: list[list[str]] = []
+    strong: set[int] = set()
+    for category in found.categories:
+        strong.add(len(rows))
+        rows.append([category.name, *_against(category)])
+        for line in found.lines:
+            if line.category == category.category and line.name != category.name:
+                rows.append([f"  {line.name}", *_against(line)])
+                if 1 < len(line.resources) <= SHOWN_RESOURCES:
+                    rows += [[f"    {one.resource}", *_against(one)] for one in line.resources]
+    strong.add(len(rows))
+    rows.append(["total", *_against(found.total)])
+    rows += [[f"{name} (not compared)", "", amount(value), "", "", ""] for name, value in found.apart.items()]
+    return Grid(
+        title=f"{found.stack}, {found.month:%Y-%m}: estimate against the bill, {found.currency}",
+        headings=["", "estimate", "billed", "difference", "%", ""],
+        rows=rows,
+        numbers=frozenset({1, 2, 3, 4}),
+        strong=frozenset(strong),
+        notes=found.notes,
+    )
+
+
+def _against(one: Variance) -> list[str]:
+    percent = "" if one.percent is None else f"{one.percent:+}"
+    return [
+        amount(one.estimated),
+        amount(one.actual),
+        signed(one.difference),
+        percent,
+        "alert" if one.alert else "",
+    ]
 
 
 def _figure(total: Range) -> str:

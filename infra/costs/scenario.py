@@ -1,8 +1,8 @@
 """Other people's estimates, as they stand in their texts, beside ours of the same: with the lines between the two.
 
 A scenario (scenarios/NAME.yaml) says what a text counts, which configuration of which stack is the same, and how much
-it is used. Each line of our estimate belongs to one item of the text or to one group that the text leaves out, so that the
-differences add up to the gap.
+it is used. Each line of our estimate belongs to one item of the text or to one group that the text leaves out, so that
+the differences add up to the gap.
 """
 
 import json

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from core.operations.costs.cost_explorer import read_cost_explorer
 from core.operations.costs.graphs import find_graph, record
+from infra.costs.actual import Actual, Selection, compare_month, names_of, read_export
 from infra.costs.compare import changes, compare
 from infra.costs.estimate import Estimate, estimate
 from infra.costs.focus import to_csv
 from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown
-from infra.costs.render_answers import savings_grid, scenario_grid, scenarios_grid
+from infra.costs.render_answers import actual_grid, savings_grid, scenario_grid, scenarios_grid
 from infra.costs.savings import savings
 from infra.costs.scenario import Explained, explain, names, scenario
 from infra.costs.usage import find_usage
@@ -22,6 +25,16 @@ class Answer:
 
     document: dict[str, Any]
     grid: Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What of which bill: an export's file, or Cost Explorer where there is none."""
+
+    month: date
+    export: Path | None
+    selection: Selection
+    threshold: Decimal
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,26 @@ def savings_report(stack: str, *, usage: str = "base", today: date) -> Answer:
     """What could be saved of a stack. Raises CostError or GraphUnavailable."""
     found = savings(find_graph(stack), find_usage(usage), today=today)
     return Answer(found.to_dict(), savings_grid(found))
+
+
+def actual_report(stack: str, question: Question, *, usage: str = "base", today: date) -> tuple[Answer, Actual]:
+    """A month of a bill beside the stack's estimate. Raises CostError, GraphUnavailable, CostExplorerUnavailable."""
+    graph = find_graph(stack)
+    priced = estimate(graph, usage=find_usage(usage), today=today)
+    if question.export is not None:
+        lines = read_export(question.export)
+    else:
+        tagged = question.selection.tags.get("stack") == priced.stack
+        lines = read_cost_explorer(question.month, stack=priced.stack, tagged=tagged)
+    found = compare_month(
+        priced,
+        lines,
+        month=question.month,
+        selection=question.selection if question.export is not None else None,
+        threshold=question.threshold,
+        names=names_of(graph),
+    )
+    return Answer(found.to_dict(), actual_grid(found)), found
 
 
 def scenarios_report(name: str | None = None, *, today: date) -> Answer:
