@@ -15,9 +15,46 @@ SCHEDULE_FAILURES = "cloudbill_schedule_failures"
 """Counted from logs (`alerts.py`)."""
 
 
+RUNBOOKS = {
+    "api-down": "instances-failing",
+    "api-failed": "unreachable",
+    "backup-failures": "backup-failed",
+    "cache-cpu": "cache",
+    "cache-memory": "cache",
+    "cache-unreachable": "cache",
+    "certificate-expiry": "certificate",
+    "console-down": "instances-failing",
+    "console-failed": "unreachable",
+    "cpu": "service-busy",
+    "database-cpu": "database-slow",
+    "database-memory": "database-slow",
+    "database-unreachable": "database-down",
+    "error-rate": "errors",
+    "errors-5xx": "errors",
+    "failed-sign-ins": "sign-ins",
+    "latency-p95": "slow",
+    "latency-p99": "slow",
+    "memory": "service-busy",
+    "nat-dropped": "nat",
+    "pool-exhaustion": "pool-exhausted",
+    "reconciliation-errors": "reconciliation",
+    "scaled-out": "service-busy",
+    "schedule-failures": "schedule-failed",
+    "storage-full": "database-storage",
+    "task-failures": "task-failed",
+    "webhook-failures": "webhooks",
+}
+"""The same runbooks as on AWS, where an alarm has another name."""
+
+
+def runbook(name: str) -> str:
+    """Where an alarm's runbook lies."""
+    return f"docs/runbooks/{RUNBOOKS.get(name, name)}.md"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """`query` must hold for `seconds`; the runbook is docs/runbooks/`name`.md."""
+    """`query` must hold for `seconds`; the runbook is `runbook(name)`."""
 
     name: str
     severity: Severity

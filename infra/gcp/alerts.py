@@ -7,7 +7,7 @@ from pulumi_gcp import billing, logging, monitoring
 
 from infra.config import Role, StackConfig
 from infra.contract import AlertsArgs, Severity
-from infra.gcp.alarm import BACKUP_FAILURES, SCHEDULE_FAILURES, Alarm, Watched
+from infra.gcp.alarm import BACKUP_FAILURES, SCHEDULE_FAILURES, Alarm, Watched, runbook
 from infra.gcp.alarms import alarms
 from infra.gcp.cache import Cache
 from infra.gcp.channels import Channels, ChannelsArgs
@@ -182,7 +182,7 @@ def documentation(title: str, name: str) -> monitoring.AlertPolicyDocumentationA
     return monitoring.AlertPolicyDocumentationArgs(
         subject=title,
         mime_type="text/markdown",
-        content=f"{title}.\n\nRunbook: docs/runbooks/{name}.md",
+        content=f"{title}.\n\nRunbook: {runbook(name)}",
     )
 
 

@@ -8,6 +8,7 @@ from pulumi_gcp import monitoring
 
 from infra.config import Role, StackConfig
 from infra.contract import HEALTH, Severity
+from infra.gcp.alarm import runbook
 from infra.gcp.domain import API_PORT_WITHOUT_DOMAIN
 from infra.gcp.edge import Edge
 
@@ -103,7 +104,7 @@ class Uptime(pulumi.ComponentResource):
             documentation={
                 "subject": title,
                 "mime_type": "text/markdown",
-                "content": f"{title}.\n\nRunbook: docs/runbooks/{role}-{what}.md",
+                "content": f"{title}.\n\nRunbook: {runbook(f'{role}-{what}')}",
             },
             alert_strategy={"auto_close": "3600s"},
             user_labels={"class": severity.value},

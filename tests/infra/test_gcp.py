@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from infra.contract import OUTPUTS
+from infra.gcp.alarm import runbook
 from infra.graph import Graph, Resource
 
 Graphs = Callable[[str], Graph]
@@ -206,7 +207,7 @@ def test_alarms_have_a_class_a_runbook_and_someone_who_is_told(graphs: Graphs, s
     for policy in policies:
         name = re.sub(r"cloudbill-alerts-(uptime-)?", "", policy.name)
         classes.setdefault(policy.inputs["userLabels"]["class"], set()).add(name)
-        assert f"docs/runbooks/{name}.md" in policy.inputs["documentation"]["content"]
+        assert runbook(name) in policy.inputs["documentation"]["content"]
         assert policy.inputs["notificationChannels"]
         assert policy.inputs["alertStrategy"]["autoClose"] == "3600s"
     assert classes["critical"] == {
