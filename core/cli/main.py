@@ -38,6 +38,7 @@ COMMANDS = {
     "keys": _Command("core.cli.keys:app", "Rotate signing keys; generate keys."),
     "jobs": _Command("core.cli.jobs:app", "List parked jobs and replay them."),
     "cost": _Command("core.cli.cost:app", "Price a stack before it is spent.", adopts=False),
+    "bootstrap": _Command("core.cli.bootstrap:app", "Make what Pulumi needs before the first stack.", adopts=False),
     "deploy": _Command("core.cli.deploy:app", "Bring a stack up with Pulumi; goes on where it stopped.", adopts=False),
     "deployments": _Command("core.cli.deployments:app", "Keep what is deployed, and list it.", adopts=False),
     "smoke": _Command("core.cli.smoke:app", "Run the whole story against an installation."),

@@ -1,6 +1,7 @@
 """AWS by boto3. AWS_PROFILE, AWS_ENDPOINT_URL and the rest of its own environment are boto3's to read."""
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,34 +15,37 @@ POLL_SECONDS = 15
 def client(service: str, region: str) -> Any:
     """A client of one service. Raises CloudUnreachable where boto3 is not installed."""
     with client_installed("boto3"):
-        import boto3
-        from botocore.config import Config
-
+        boto3: Any = importlib.import_module("boto3")
+        config: Any = importlib.import_module("botocore.config")
     kwargs: dict[str, Any] = {
         "region_name": region,
-        "config": Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60),
+        "config": config.Config(
+            retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60
+        ),
     }
-    session: Any = boto3
-    return session.client(service, **kwargs)
+    return boto3.client(service, **kwargs)
 
 
 @contextmanager
-def asked(what: str) -> Iterator[None]:
+def asked(what: str) -> Generator[None]:
     """Whatever AWS or the way to it answers becomes a CloudError that says what was asked."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
+    failures = exceptions()
     try:
         yield
-    except ClientError as error:
-        found: Any = error.response
-        said = found.get("Error", {})
+    except failures.ClientError as error:
+        said = error.response.get("Error", {})
         raise CloudRefused(f"AWS refused {what}: {said.get('Code', '?')}: {said.get('Message', error)}") from None
-    except NoCredentialsError:
+    except failures.NoCredentialsError:
         raise CloudUnreachable(
             f"no credentials for AWS, so {what} was not asked: sign in (`aws sso login`) or set AWS_PROFILE"
         ) from None
-    except BotoCoreError as error:
+    except failures.BotoCoreError as error:
         raise CloudUnreachable(f"AWS did not answer {what}: {error}") from None
+
+
+def exceptions() -> Any:
+    """botocore's; imported where they are needed, since only operators install it."""
+    return importlib.import_module("botocore.exceptions")
 
 
 def code_of(error: Exception) -> str:
@@ -60,8 +64,6 @@ class Rds:
     def snapshot(self, endpoint: str, name: str) -> Snapshot:
         """A manual snapshot, which outlives the database."""
         with asked("for a database snapshot"):
-            from botocore.exceptions import ClientError
-
             database = self._find(endpoint)
             is_new = True
             try:
@@ -70,7 +72,7 @@ class Rds:
                     DBSnapshotIdentifier=name,
                     Tags=[{"Key": "made-by", "Value": "cloudbill"}],
                 )
-            except ClientError as error:
+            except exceptions().ClientError as error:
                 if code_of(error) != "DBSnapshotAlreadyExists":
                     raise
                 is_new = False

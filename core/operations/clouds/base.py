@@ -1,6 +1,6 @@
 """What is asked of a cloud, whichever it is."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -52,7 +52,7 @@ def databases(place: Place) -> Databases:
 
 
 @contextmanager
-def client_installed(package: str) -> Iterator[None]:
+def client_installed(package: str) -> Generator[None]:
     """A missing client is named with the way to install it."""
     from core.operations.clouds.errors import CloudUnreachable
 

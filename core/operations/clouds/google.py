@@ -4,8 +4,10 @@
 `CLOUDSDK_AUTH_DISABLE_CREDENTIALS`.
 """
 
+import importlib
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,25 +23,22 @@ _OVERRIDES = {"sqladmin": "SQL", "iam": "IAM"}
 def service(name: str, version: str) -> Any:
     """A client of one API. Raises CloudUnreachable."""
     with client_installed("google-api-python-client"):
-        from google.auth import default
-        from google.auth.credentials import AnonymousCredentials
-        from google.auth.exceptions import DefaultCredentialsError
-        from googleapiclient import discovery
+        auth: Any = _imported("google.auth")
+        failures: Any = _imported("google.auth.exceptions")
+        anonymous: Any = _imported("google.auth.credentials")
+        discovery: Any = _imported("googleapiclient.discovery")
 
-    build: Callable[..., Any] = discovery.build
-    find: Callable[..., Any] = default
-    nobody: Callable[[], Any] = AnonymousCredentials
     if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true", "yes"):
-        credentials: Any = nobody()
+        credentials: Any = anonymous.AnonymousCredentials()
     else:
         try:
-            credentials, _ = find(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        except DefaultCredentialsError:
+            credentials, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        except failures.DefaultCredentialsError:
             raise CloudUnreachable(
                 "no credentials for Google Cloud: sign in with `gcloud auth application-default login`"
             ) from None
     elsewhere = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{_OVERRIDES.get(name, name.upper())}")
-    return build(
+    return discovery.build(
         name,
         version,
         credentials=credentials,
@@ -50,20 +49,22 @@ def service(name: str, version: str) -> Any:
 
 
 @contextmanager
-def asked(what: str) -> Iterator[None]:
+def asked(what: str) -> Generator[None]:
     """Whatever Google or the way to it answers becomes a CloudError that says what was asked."""
-    from google.auth.exceptions import GoogleAuthError
-    from googleapiclient.errors import HttpError
-
+    auth: Any = _imported("google.auth.exceptions")
     try:
         yield
-    except HttpError as error:
-        found: Any = error
-        raise CloudRefused(f"Google Cloud refused {what}: {found.status_code}: {found.reason}") from None
-    except GoogleAuthError as error:
+    except http_error() as error:
+        raise CloudRefused(f"Google Cloud refused {what}: {error.status_code}: {error.reason}") from None
+    except auth.GoogleAuthError as error:
         raise CloudUnreachable(f"Google Cloud took no credentials for {what}: {error}") from None
     except OSError as error:
         raise CloudUnreachable(f"Google Cloud did not answer {what}: {error}") from None
+
+
+def http_error() -> Any:
+    """googleapiclient's class; imported where it is needed, since only operators install it."""
+    return _imported("googleapiclient.errors").HttpError
 
 
 def status_of(error: Exception) -> int:
@@ -84,3 +85,10 @@ def done(ask: Callable[[], dict[str, Any]], *, finished: Callable[[dict[str, Any
         raise CloudRefused(
             "Google Cloud did not finish within an hour: look into its console, then try again"
         ) from None
+
+
+def _imported(name: str) -> Any:
+    with warnings.catch_warnings():
+        # Google announces when it will support a Python no longer, on each import.
+        warnings.simplefilter("ignore", FutureWarning)
+        return importlib.import_module(name)

@@ -1,0 +1,249 @@
+"""Google's REST APIs, faked, and held to their own discovery documents.
+
+A call that no method of the document answers, a parameter or field that it does not know, a value of another type or
+outside of an enum, a field that only Google writes: each is refused with 400, and named. What the fake itself answers
+is held to the same schema. It keeps what it is given and knows nothing of rights.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import googleapiclient
+
+DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+APIS = {
+    "sqladmin": ("v1", "SQL"),
+    "storage": ("v1", "STORAGE"),
+    "cloudkms": ("v1", "CLOUDKMS"),
+    "iam": ("v1", "IAM"),
+    "serviceusage": ("v1", "SERVICEUSAGE"),
+    "cloudresourcemanager": ("v3", "CLOUDRESOURCEMANAGER"),
+    "run": ("v2", "RUN"),
+    "secretmanager": ("v1", "SECRETMANAGER"),
+}
+"""Their versions, and gcloud's names for their addresses."""
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "string": str, "boolean": bool, "integer": int, "number": (int, float), "array": list, "object": dict,
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, understood."""
+
+    method: str
+    path: dict[str, str]
+    """Its parameters by the document's names, `name` and `parent` whole."""
+    query: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass
+class Google:
+    """What it has, by name; `calls` are the methods that were called, those that change something in `changes`."""
+
+    url: str = ""
+    things: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    answers: dict[str, Callable[[Call], dict[str, Any]]] = field(default_factory=dict)
+    """Of a test's own, by the method's id."""
+
+    def environment(self) -> dict[str, str]:
+        """What leads clients here."""
+        found = {
+            f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{word}": f"{self.url}/{api}/{_document(api)['servicePath']}"
+            for api, (_, word) in APIS.items()
+        }
+        return {**found, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", "NO_PROXY": "127.0.0.1"}
+
+    def answer(self, api: str, verb: str, target: str, text: bytes) -> dict[str, Any]:
+        """The whole of a call."""
+        document = _document(api)
+        parts = urlsplit(target)
+        method, path = _method(document, verb, parts.path.lstrip("/"))
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items() if name != "alt"}
+        for name in query:
+            if method["parameters"].get(name, {}).get("location") != "query":
+                raise Refused(400, f"{method['id']} has no parameter {name}")
+        for name, parameter in method["parameters"].items():
+            if parameter.get("required") and parameter["location"] == "query" and name not in query:
+                raise Refused(400, f"{method['id']} needs {name}")
+        body: dict[str, Any] = json.loads(text) if text else {}
+        if body and "request" not in method:
+            raise Refused(400, f"{method['id']} takes no body")
+        if body:
+            _check(document, document["schemas"][method["request"]["$ref"]], body, method["id"], writes=True)
+        call = Call(method["id"], path, query, body)
+        self.calls.append(call.method)
+        if verb != "GET" and not call.method.endswith("getIamPolicy"):
+            self.changes.append(call.method)
+        given = self.answers.get(call.method, self._usual)(call)
+        _check(document, document["schemas"][method["response"]["$ref"]], given, f"the answer to {call.method}")
+        return given
+
+    def _usual(self, call: Call) -> dict[str, Any]:
+        """Create, get, patch and the policies, in the one form that these APIs share."""
+        name = call.path.get("name") or call.path.get("resource") or call.path.get("parent") or ""
+        match call.method.rpartition(".")[2]:
+            case "getIamPolicy":
+                return self._policy(call, name)
+            case "setIamPolicy":
+                given = call.body.get("policy", call.body)
+                if given.get("etag") != self._policy(call, name)["etag"]:
+                    raise Refused(409, "the policy was changed in between")
+                self.policies[_key(call, name)] = {**given, "etag": f"e{len(self.changes)}"}
+                return self.policies[_key(call, name)]
+            case "get":
+                return self._get(_key(call, name))
+            case "patch":
+                thing = self._get(_key(call, name))
+                thing.update(call.body)
+                return thing if call.method.startswith("storage.") else {"name": "operations/1", "done": True}
+            case "create" | "insert":
+                return self._create(call, name)
+        raise Refused(501, f"the fake does not know {call.method}")
+
+    def _get(self, key: str) -> dict[str, Any]:
+        if key not in self.things:
+            raise Refused(404, f"{key} not found")
+        return self.things[key]
+
+    def _policy(self, call: Call, name: str) -> dict[str, Any]:
+        return self.policies.get(_key(call, name), {"etag": "e0"})
+
+    def _create(self, call: Call, parent: str) -> dict[str, Any]:
+        kind = call.method.split(".")[-2]
+        if kind == "buckets":
+            key, thing = f"b/{call.body['name']}", call.body
+        elif kind == "serviceAccounts":
+            project = parent.rpartition("/")[2]
+            email = f"{call.body['accountId']}@{project}.iam.gserviceaccount.com"
+            key, thing = f"{parent}/serviceAccounts/{email}", {**call.body["serviceAccount"], "email": email}
+        else:
+            [given] = [value for name, value in call.query.items() if name.endswith("Id")]
+            key, thing = f"{parent}/{kind}/{given}", {**call.body, "name": f"{parent}/{kind}/{given}"}
+        if key in self.things:
+            raise Refused(409, f"{key} is there")
+        self.things[key] = thing
+        is_slow = kind in ("workloadIdentityPools", "providers")
+        return {"name": f"{key}/operations/1", "done": True} if is_slow else thing
+
+
+def _key(call: Call, name: str) -> str:
+    return f"b/{call.path['bucket']}" if "bucket" in call.path else name
+
+
+@cache
+def _document(api: str) -> dict[str, Any]:
+    return json.loads((DOCUMENTS / f"{api}.{APIS[api][0]}.json").read_text())
+
+
+@cache
+def _methods(api: str) -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
+    found: list[tuple[str, re.Pattern[str], dict[str, Any]]] = []
+
+    def walk(place: dict[str, Any]) -> None:
+        for method in place.get("methods", {}).values():
+            form = re.escape(_document(api)["servicePath"] + method.get("flatPath", method["path"]))
+            form = re.sub(r"\\\{\\?\+?(\w+)\\\}", r"(?P<\1>[^/:]+)", form)
+            found.append((method["httpMethod"], re.compile(form), method))
+        for below in place.get("resources", {}).values():
+            walk(below)
+
+    walk(_document(api))
+    return found
+
+
+def _method(document: dict[str, Any], verb: str, path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    for wanted, form, method in _methods(document["name"]):
+        if wanted == verb and (match := form.fullmatch(path)):
+            parts = {name: unquote(value) for name, value in match.groupdict().items()}
+            whole = unquote(path.removeprefix(document["servicePath"]))
+            for name in method["parameterOrder"]:
+                if (
+                    name not in parts and f"{{+{name}}}" in method["path"]
+                ):  # `v1/{+name}`: the form says where it stands
+                    shape = re.escape(method["path"]).replace(re.escape(f"{{+{name}}}"), "(?P<value>.+)")
+                    found = re.fullmatch(shape, whole)
+                    parts[name] = found["value"] if found else ""
+            return {"parameters": {}, **method}, parts
+    raise Refused(404, f"{document['name']} has no method for {verb} {path}")
+
+
+def _check(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str, *, writes: bool = False) -> None:
+    if "$ref" in schema:
+        schema = document["schemas"][schema["$ref"]]
+    kind = schema.get("type", "any")
+    if kind == "any":
+        return
+    if not isinstance(value, _KINDS[kind]) or (kind == "integer" and isinstance(value, bool)):
+        raise Refused(400, f"{at} is no {kind}")
+    if "enum" in schema and value not in schema["enum"]:
+        raise Refused(400, f"{at} is {value!r}: it may be {', '.join(schema['enum'])}")
+    if kind == "array":
+        for number, entry in enumerate(value):
+            _check(document, schema["items"], entry, f"{at}[{number}]", writes=writes)
+    if kind == "object":
+        for name, entry in value.items():
+            below = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+            if below is None:
+                raise Refused(400, f"unknown name {name!r} at {at}")
+            if writes and (below.get("readOnly") or str(below.get("description", "")).startswith("Output only")):
+                raise Refused(400, f"{at}.{name} is only Google's to write")
+            _check(document, below, entry, f"{at}.{name}", writes=writes)
+
+
+@contextmanager
+def fake() -> Iterator[Google]:
+    """Listens meanwhile."""
+    google = Google()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            api, _, target = self.path.lstrip("/").partition("/")
+            text = self.rfile.read(int(self.headers.get("content-length") or 0))
+            try:
+                status, answer = 200, google.answer(api, self.command, target, text)
+            except Refused as reason:
+                status, answer = reason.status, {"error": {"code": reason.status, "message": str(reason)}}
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    google.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield google
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
