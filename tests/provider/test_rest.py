@@ -1,4 +1,4 @@
-"""What the program gives Google agrees with Google's own REST schemas, in names, types, enums and what must be given."""
+"""What the program gives Google agrees with Google's REST schemas, in names, types, enums and what must be given."""
 
 import copy
 import re

@@ -1,0 +1,170 @@
+"""Terraform and the AWS provider on this machine: found, never fetched, and run without any network.
+
+Where one of them is not found, `missing()` says so, and the tests that need it are left out with that reason.
+"""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import STDOUT
+from typing import Any
+
+from tests.provider.translation import Configuration
+
+PROVIDER = "terraform-provider-aws_*"
+_ELSEWHERE = ("proc", "sys", "node_modules", "site-packages", ".git", ".venv")
+PARALLEL = 40
+LONGEST = 400
+"""Seconds for one command: moto makes all at once, so that one that waits longer waits for nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complaint:
+    """What Terraform or the provider refuses."""
+
+    summary: str
+    detail: str
+    place: str
+    """`aws_vpc.main`: the resource that it is about, or the part of the configuration."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.summary} {self.detail}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What came of a command: what was refused, and which addresses were planned or applied."""
+
+    complaints: list[Complaint]
+    addresses: list[str]
+
+    @property
+    def types(self) -> Counter[str]:
+        """How many of each of the provider's types."""
+        return Counter(address.split(".")[0] for address in self.addresses)
+
+
+@functools.cache
+def missing() -> str | None:
+    """Why no provider can be asked on this machine, or None."""
+    if shutil.which("terraform") is None:
+        return "no terraform found (1.11 is known to do)"
+    if mirror() is None:
+        return "no AWS provider of Terraform found (5.100 is known to do), as terraform providers mirror lays it down"
+    return None
+
+
+@functools.cache
+def mirror() -> Path | None:
+    """The folder that holds the provider by registry, owner, name, version and platform."""
+    given = os.environ.get("CLOUDBILL_TERRAFORM_MIRROR")
+    if given:
+        return Path(given)
+    prune = [part for name in _ELSEWHERE for part in ("-name", name, "-o")][:-1]
+    command = ["find", "/", "-xdev", "(", *prune, ")", "-prune", "-o", "-type", "f", "-name", PROVIDER, "-print"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    for line in sorted(done.stdout.splitlines()):
+        path = Path(line)
+        # MIRROR/registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64/terraform-provider-aws_...
+        if len(path.parts) > 7 and path.parts[-6:-4] == ("registry.terraform.io", "hashicorp"):
+            return path.parents[5]
+    return None
+
+
+class Terraform:
+    """One working folder. `init` once, then any number of configurations in folders of their own."""
+
+    def __init__(self, folder: Path, endpoint: str | None = None) -> None:
+        self._folder = folder
+        self._endpoint = endpoint
+
+    def init(self) -> None:
+        """Links the provider; nothing is copied or asked for."""
+        source = {"source": "hashicorp/aws"}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        text = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror()}"\n  }}\n}}\n'
+        (self._folder / "cli.tfrc").write_text(text + "disable_checkpoint = true\n")
+        (self._folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": {"aws": source}}}))
+        done = self._run(self._folder, "init", "-input=false", "-backend=false")
+        if done.returncode:
+            raise RuntimeError(f"terraform init: {done.stdout}")
+
+    def schema(self) -> dict[str, Any]:
+        """`terraform providers schema -json`."""
+        return json.loads(self._run(self._folder, "providers", "schema", "-json").stdout)
+
+    def write(self, name: str, configuration: Configuration) -> Path:
+        """A folder of its own for a configuration."""
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        shutil.copy(self._folder / ".terraform.lock.hcl", folder)
+        (folder / "main.tf.json").write_text(json.dumps(configuration.main, indent=1))
+        (folder / "terraform.tfvars.json").write_text(json.dumps(configuration.secrets))
+        return folder
+
+    def validate(self, folder: Path) -> list[Complaint]:
+        """What is wrong with it by itself: names, types, values, references."""
+        said = json.loads(self._run(folder, "validate", "-json").stdout)
+        return [_complaint(found) for found in said["diagnostics"] if found["severity"] == "error"]
+
+    def plan(self, folder: Path) -> Run:
+        """What the provider would make."""
+        return _read(self._run(folder, "plan", *_STREAM).stdout, "planned_change", "change")
+
+    def apply(self, folder: Path) -> Run:
+        """Made, as far as the server at the endpoint can."""
+        done = self._run(folder, "apply", "-auto-approve", *_STREAM)
+        return _read(done.stdout, "apply_complete", "hook")
+
+    def _run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # Credentials and settings of this machine stay out: only what Terraform needs to start.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        environment |= {
+            "TF_CLI_CONFIG_FILE": str(self._folder / "cli.tfrc"),
+            "TF_DATA_DIR": str(self._folder / "data"),
+            "TF_PLUGIN_TIMEOUT": "240",
+            "TF_IN_AUTOMATION": "1",
+            "CHECKPOINT_DISABLE": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        if self._endpoint:
+            environment["AWS_ENDPOINT_URL"] = self._endpoint
+        command = ["terraform", f"-chdir={folder}", *arguments, *([] if "-json" in arguments else ["-no-color"])]
+        said = folder / f"{arguments[0]}.out"
+        with said.open("w") as output:  # a file, so that what was said before a hang can be read
+            done = subprocess.run(command, env=environment, stdout=output, stderr=STDOUT, check=False, timeout=LONGEST)
+        return subprocess.CompletedProcess(command, done.returncode, said.read_text(), "")
+
+
+_STREAM = ("-json", "-input=false", "-lock=false", f"-parallelism={PARALLEL}")
+
+
+def _read(stream: str, kind: str, field: str) -> Run:
+    complaints: list[Complaint] = []
+    addresses: list[str] = []
+    for message in _messages(stream):
+        if message.get("type") == "diagnostic" and message["diagnostic"]["severity"] == "error":
+            complaints.append(_complaint(message["diagnostic"]))
+        elif message.get("type") == kind:
+            addresses.append(message[field]["resource"]["addr"])
+    return Run(complaints=complaints, addresses=sorted(addresses))
+
+
+def _messages(stream: str) -> Iterator[dict[str, Any]]:
+    for line in stream.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _complaint(said: dict[str, Any]) -> Complaint:
+    context = (said.get("snippet") or {}).get("context") or ""
+    place = said.get("address") or context.removeprefix("resource.")
+    return Complaint(summary=said["summary"], detail=" ".join(said.get("detail", "").split()), place=place)
