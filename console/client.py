@@ -7,10 +7,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
-from console import costing, reading, rows
+from console import alerting, costing, deploying, reading, rows
 from console.figures import parse_instant
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
@@ -148,6 +149,34 @@ class Client:
     async def savings(self, stack: str, *, usage: str) -> dict[str, Any]:
         """What could be saved."""
         return await self._get(f"/operations/costs/{stack}/savings", usage=usage)
+
+    async def stacks(self) -> list[str]:
+        """The stacks that have an estimate, by name."""
+        body = await self._get("/operations/costs")
+        return sorted(entry["stack"] for entry in (*body["data"], *body["unpriced"]))
+
+    async def deployments(self, *, stack: str, cursor: str) -> deploying.DeploymentPage:
+        """One page of deployments, newest first."""
+        body = await self._get("/operations/deployments", stack=stack, cursor=cursor, limit=PAGE_ROWS)
+        return deploying.deployment_page(body, datetime.now(UTC))
+
+    async def deployment(self, deployment_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """One deployment, and what changed by it."""
+        address = f"/operations/deployments/{quote(deployment_id, safe='')}"
+        return await self._get(address), await self._get(f"{address}/changes")
+
+    async def alerts(self, *, state: str, cursor: str) -> alerting.AlertPage:
+        """One page of what fires, or fired; newest first."""
+        body = await self._get("/operations/alerts", state=state, cursor=cursor, limit=PAGE_ROWS)
+        return alerting.alert_page(body, datetime.now(UTC))
+
+    async def alert_rules(self) -> list[alerting.Rule]:
+        """What the installation watches of itself."""
+        return alerting.rules(await self._get("/operations/alerts/rules"))
+
+    async def runbook(self, name: str) -> str:
+        """A runbook's Markdown."""
+        return str((await self._get(f"/operations/runbooks/{quote(name, safe='')}"))["markdown"])
 
     # One tenant
 

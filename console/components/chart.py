@@ -85,7 +85,7 @@ def stacked(bars: rx.Var[list[dict]], *, parts: list[str], about: rx.Var | str) 
         rx.recharts.x_axis(
             type_="number", tick_line=False, axis_line=False, tick_count=5, custom_attrs={"tickFormatter": SHORT}
         ),
-        rx.recharts.y_axis(data_key="label", type_="category", tick_line=False, axis_line=False, width=168, interval=0),
+        rx.recharts.y_axis(data_key="label", type_="category", tick_line=False, axis_line=False, width=186, interval=0),
         rx.recharts.graphing_tooltip(
             cursor={"fill": "var(--sunken)", "strokeWidth": 0},
             content_style=TIP_STYLE,

@@ -48,15 +48,30 @@ def changes_between(before: StackGraph | None, after: StackGraph) -> Changes:
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str | None, str | None]]:
     return [
-        (key, _shown(before, key), _shown(after, key))
+        (key, *_shown(_text(before, key), _text(after, key)))
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
 
 
-def _shown(inputs: Mapping[str, Any], key: str) -> str | None:
+def _text(inputs: Mapping[str, Any], key: str) -> str | None:
     if key not in inputs:
         return None
     value = inputs[key]
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _shown(before: str | None, after: str | None) -> tuple[str | None, str | None]:
+    """Both, cut to where they differ: what a long text has in common at its start says nothing."""
+    start = 0
+    if before is not None and after is not None and max(len(before), len(after)) > LONGEST:
+        same = next((place for place, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+        start = max(0, same - LONGEST // 4)
+    return _cut(before, start), _cut(after, start)
+
+
+def _cut(text: str | None, start: int) -> str | None:
+    if text is None:
+        return None
+    shown = ("…" if start else "") + text[start : start + LONGEST]
+    return shown + ("…" if len(text) > start + LONGEST else "")
