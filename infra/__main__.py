@@ -1,10 +1,13 @@
 """The program: reads the stack's configuration, picks the cloud once, builds the platform, exports what people use."""
 
+import os
+
 import pulumi
 from pulumi.runtime.config import get_config_env
 
 from infra.config import NAMESPACE, Cloud, read_config
 from infra.contract import PlatformArgs
+from infra.teardown import take_protection_off
 
 
 def main() -> None:
@@ -12,6 +15,7 @@ def main() -> None:
     prefix = f"{NAMESPACE}:"
     values = {key.removeprefix(prefix): text for key, text in get_config_env().items()}
     config = read_config(pulumi.get_stack(), values)
+    take_protection_off(os.environ)
     if config.cloud is Cloud.AWS:
         from infra.aws.platform import Platform
     else:

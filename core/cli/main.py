@@ -37,11 +37,18 @@ COMMANDS = {
     "ledger": _Command("core.cli.ledger:app", "Verify the ledger and its chain."),
     "keys": _Command("core.cli.keys:app", "Rotate signing keys; generate keys."),
     "jobs": _Command("core.cli.jobs:app", "List parked jobs and replay them."),
+    "backup": _Command("core.cli.backup:app", "Make, list, verify and prune backups."),
+    "restore": _Command("core.cli.restore:app", "Restore an instant or a backup into a new server beside."),
+    "restored": _Command("core.cli.restored:app", "Look into restored servers, put one in place, drop them."),
     "cost": _Command("core.cli.cost:app", "Price a stack before it is spent.", adopts=False),
+    "prices": _Command("core.cli.prices:app", "Refresh the price lists of estimates.", adopts=False),
     "bootstrap": _Command("core.cli.bootstrap:app", "Make what Pulumi needs before the first stack.", adopts=False),
+    "destroy": _Command("core.cli.destroy:app", "Take a stack down after a last backup.", adopts=False),
     "deploy": _Command("core.cli.deploy:app", "Bring a stack up with Pulumi; goes on where it stopped.", adopts=False),
     "deployments": _Command("core.cli.deployments:app", "Keep what is deployed, and list it.", adopts=False),
     "smoke": _Command("core.cli.smoke:app", "Run the whole story against an installation."),
+    "psql": _Command("core.cli.psql:app", "Open psql on a stack's private database.", adopts=False),
+    "hold": _Command("core.cli.psql:hold", "Keep a one-off task open for a session.", adopts=False),
     "demo": _Command("core.cli.demo:app", "Create the demo installation."),
 }
 

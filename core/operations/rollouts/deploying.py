@@ -9,17 +9,19 @@ from typing import Any
 
 from core.foundation.errors import CloudBillError
 from core.operations.clouds.base import databases
+from core.operations.deployments.recording import Keeper
 from core.operations.rollouts.errors import InvalidRollout, NothingToResume, SmokeFailed
 from core.operations.rollouts.journal import Entry, Journal, Journals, written
 from core.operations.rollouts.preflight import Checked, check, tools
 from core.operations.rollouts.program import Program, Say
 from core.operations.rollouts.project import Project
-from core.operations.rollouts.reporting import report
 from core.operations.rollouts.running import Skip, Step, run
 from core.operations.rollouts.telling import tell
 
 STEPS = ("preflight", "snapshot", "update", "smoke", "record", "notify")
 KIND = "deploy"
+_STATES = {"done": "succeeded", "skipped": "skipped", "failed": "failed"}
+"""As a record says it; what has not ended is not in it."""
 SNAPSHOT_GOOD_FOR = timedelta(hours=24)
 """What was written since a snapshot is only in the log: a resumed deployment takes a new one after a day."""
 
@@ -96,7 +98,7 @@ class _Deployment:
 
     def _configure(self) -> None:
         wanted, program = self._wanted, self._program
-        now = self._around.project.config(self._stack).get("release") or {}
+        now: dict[str, Any] = self._around.project.config(self._stack).get("release") or {}
         for key, value in (("image", wanted.image), ("collector", wanted.collector)):
             if value is not None and now.get(key) != value:
                 program.set(f"cloudbill:release.{key}", value)
@@ -133,7 +135,7 @@ class _Deployment:
         found = tools(checked.graph)
         self._around.show(checked)
         self._around.confirm(f"Deploy {self._stack}?")
-        entry.found = {"monthly": str(checked.monthly), "policies": checked.policies}
+        entry.found = {"monthly": str(checked.monthly), "policies": checked.policies, "rules": checked.rules}
         return (
             f"{len(checked.graph['resources'])} resources, {checked.counts['pass']} rules hold, "
             f"{checked.monthly:,.2f} USD a month; found {', '.join(found)}"
@@ -182,14 +184,9 @@ class _Deployment:
         if not (around.email and around.password):
             raise Skip("not recorded: set CLOUDBILL_EMAIL and CLOUDBILL_PASSWORD, an operator's sign-in, to record it")
         api = self._wanted.api or str(self._outputs()["apiUrl"])
-        stored = report(
-            api,
-            self._deployment("succeeded"),
-            key=f"deployment-{self._journal.id}",
-            email=around.email,
-            password=around.password,
-        )
-        return f"{stored} at {api}"
+        with Keeper.sign_in(api, email=around.email, password=around.password) as keeper:
+            kept = keeper.keep(self._deployment("succeeded"), key=f"deployment-{self._journal.id}")
+        return f"{kept.get('deploymentId')} at {api}"
 
     def _notify(self, _: Entry) -> str:
         if self._wanted.notify is None:
@@ -223,16 +220,17 @@ class _Deployment:
             "graph": _json(work),
             "outputs": self._outputs(),
             "policies": journal.step("preflight").found.get("policies"),
+            "policyRules": journal.step("preflight").found.get("rules"),
             "steps": [
                 {
                     "name": step.name,
-                    "state": step.state,
+                    "state": _STATES[step.state],
                     "startedAt": step.started_at,
                     "finishedAt": step.finished_at,
                     "message": step.message,
                 }
                 for step in journal.steps
-                if step.state != "pending"
+                if step.state in _STATES
             ],
         }
 

@@ -11,7 +11,6 @@ RolloutError
 ├── PoliciesBroken        policies_broken
 ├── PulumiFailed          pulumi_failed
 ├── SmokeFailed           smoke_failed
-├── NotRecorded           not_recorded           the installation did not take the deployment's record
 ├── NotTold               not_told               the webhook did not take the notice
 └── NotConfirmed          not_confirmed
 """
@@ -83,12 +82,6 @@ class SmokeFailed(RolloutError):
     """It runs, and does not do what it should."""
 
     code = "smoke_failed"
-
-
-class NotRecorded(RolloutError):
-    """The record of the deployment did not reach the installation."""
-
-    code = "not_recorded"
 
 
 class NotTold(RolloutError):

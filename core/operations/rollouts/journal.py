@@ -95,8 +95,9 @@ class Journals:
         if not path.is_file():
             return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return Journal(**{**found, "steps": [Entry(**step) for step in found["steps"]]})
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            steps = [Entry(**step) for step in found.pop("steps")]
+            return Journal(**found, steps=steps)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise InvalidRollout(
                 f"{path} is no journal of a rollout ({error}): look at it, and delete it to start anew"

@@ -34,6 +34,11 @@ class Checked:
     costs: Grid
     """What the change costs where an earlier graph is known, else what the stack costs."""
 
+    @property
+    def rules(self) -> int:
+        """How many applied."""
+        return sum(self.counts.values()) - self.counts.get("not applicable", 0)
+
 
 def record(project: Project, stack: str) -> str:
     """The graph as JSON, recorded in a process of its own. Raises ProgramRefused."""

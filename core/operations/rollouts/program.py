@@ -83,7 +83,8 @@ class Program:
         """Of all that the state holds. What else an export carries, secrets included, is dropped at once."""
         with self._asked("stack export"):
             state: Any = self._stack.export_stack()
-        resources: list[dict[str, Any]] = (state.deployment or {}).get("resources") or []
+        found: dict[str, Any] = state.deployment or {}
+        resources: list[dict[str, Any]] = found.get("resources") or []
         return frozenset(str(resource["urn"]) for resource in resources)
 
     def destroy(self, say: Say, *, message: str) -> None:

@@ -66,10 +66,10 @@ class Project:
 
     def config(self, stack: str) -> dict[str, Any]:
         """The plain `cloudbill:` values of the stack's file; what is encrypted is left out."""
-        found = yaml.safe_load(self.file(stack).read_text(encoding="utf-8")) or {}
+        found: dict[str, Any] = yaml.safe_load(self.file(stack).read_text(encoding="utf-8")) or {}
         entries: dict[str, Any] = found.get("config") or {}
         return {
-            key.removeprefix("cloudbill:"): value
+            str(key).removeprefix("cloudbill:"): value
             for key, value in entries.items()
             if not (isinstance(value, dict) and "secure" in value)
         }

@@ -168,7 +168,8 @@ def destroy(options: list[str]) -> int:
     stack = named(options)
     state = read(stack)
     protected = [resource["name"] for resource in state["resources"] if resource["protect"]]
-    kept = [r["name"] for r in state["resources"] if r["inputs"].get("deletionProtection")]
+    switches = ("deletionProtection", "enableDeletionProtection")
+    kept = [r["name"] for r in state["resources"] if any(r["inputs"].get(switch) for switch in switches)]
     if protected or kept:
         print(f"error: unable to delete protected resources {protected + kept}", file=sys.stderr)
         return 255
