@@ -47,3 +47,9 @@ class UnusableExport(CostError):
     """A billing export can be read but not compared: another currency, another account, another month."""
 
     code = "unusable_export"
+
+
+class RefreshRefused(CostError):
+    """A cloud's answer about prices is incomplete or not understood; no snapshot is changed."""
+
+    code = "refresh_refused"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from infra.costs.actual import Actual, Variance
+from infra.costs.refresh.merge import Refreshed
 from infra.costs.render import Grid, amount, signed
 from infra.costs.savings import Savings
 from infra.costs.scenario import Explained, Range
@@ -110,6 +111,30 @@ def _against(one: Variance) -> list[str]:
         percent,
         "alert" if one.alert else "",
     ]
+
+
+def prices_grid(found: Refreshed) -> Grid:
+    """What changed in a price list."""
+    rows = [
+        [
+            change.id,
+            "" if change.before is None else format(change.before, "f"),
+            "" if change.now is None else format(change.now, "f"),
+            "" if change.percent is None else f"{change.percent:+}",
+            change.unit,
+        ]
+        for change in found.changes
+    ]
+    notes = [f"{found.confirmed} prices are as they were; {len(found.kept)} are not in the list and are kept"]
+    if found.left_out:
+        notes.append(f"not sold in {found.prices.region}: {', '.join(found.left_out)}")
+    return Grid(
+        title=f"{found.prices.cloud} {found.prices.region}: prices on {found.prices.looked_over}",
+        headings=["price", "old", "new", "%", "unit"],
+        rows=rows,
+        numbers=frozenset({1, 2, 3}),
+        notes=notes,
+    )
 
 
 def _figure(total: Range) -> str:

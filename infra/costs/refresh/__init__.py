@@ -1,0 +1,1 @@
+"""What the clouds' own price lists say, in the form of our snapshots."""
