@@ -133,11 +133,13 @@ class Settings(BaseSettings):
     api_url: WebUrl | None = None
     console_url: WebUrl | None = None
 
-    # PostgreSQL: the owner's URL is for migrations, the next two serve, the mover's is for exports and moves
+    # PostgreSQL: the owner's URL is for migrations, the next two serve, the mover's is for exports and moves, the last
+    # one's user may LOGIN and REPLICATION
     database_url: DatabaseUrl | None = None
     database_app_url: DatabaseUrl | None = None
     database_operator_url: DatabaseUrl | None = None
     database_mover_url: DatabaseUrl | None = None
+    database_backup_url: DatabaseUrl | None = None
     db_host: str | None = None
     db_port: Port = 5432
     db_name: str = "cloudbill"
@@ -189,6 +191,15 @@ class Settings(BaseSettings):
     ledger_heads_path: Path | None = None
     ledger_signing_key: KeysOf32Bytes | None = None
 
+    # Backups of an installation on one machine, sealed to public keys; the private one is only for restoring
+    backups_path: Path | None = None
+    backup_recipients: Words = ()
+    backup_identity_path: Path | None = None
+    backup_interval: Duration = timedelta(days=1)
+    backup_retention: Duration = timedelta(days=7)
+    backup_keep_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 512
+    drill_interval: Duration = timedelta(days=91)
+
     # Who may tell us what fires: the clouds' notices, each known by its topic or by a secret
     alert_sns_topics: Words = ()
     alert_webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
@@ -226,6 +237,11 @@ class Settings(BaseSettings):
         return self._url_of(self.database_mover_url, "DATABASE_MOVER_URL", user=None, password=None)
 
     @property
+    def backup_address(self) -> str:
+        """PostgreSQL as the role that may replicate."""
+        return self._url_of(self.database_backup_url, "DATABASE_BACKUP_URL", user=None, password=None)
+
+    @property
     def cache_url(self) -> str:
         """Redis or Valkey."""
         if self.redis_url:
@@ -246,6 +262,16 @@ class Settings(BaseSettings):
     def heads_path(self) -> Path:
         """The folder of the ledger's signed heads."""
         return self.ledger_heads_path or self.cloudbill_home / "ledger-heads"
+
+    @property
+    def backups_folder(self) -> Path:
+        """Where backups are kept on this machine."""
+        return (self.backups_path or self.cloudbill_home / "backups").absolute()
+
+    @property
+    def backup_keep_free_bytes(self) -> int:
+        """What backups leave free on a disk."""
+        return self.backup_keep_free_mb * 2**20
 
     @property
     def public_api_url(self) -> str:

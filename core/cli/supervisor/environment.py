@@ -22,7 +22,7 @@ OPERATOR_EMAIL = "operator@cloudbill.example"
 _SAVED = "environment"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _OWNERS = ("DATABASE_URL", "DB_HOST", "DB_USER", "DB_PASSWORD")
-DATABASES = (*_OWNERS, "DATABASE_APP_URL", "DATABASE_OPERATOR_URL", "DATABASE_MOVER_URL")
+DATABASES = (*_OWNERS, "DATABASE_APP_URL", "DATABASE_OPERATOR_URL", "DATABASE_MOVER_URL", "DATABASE_BACKUP_URL")
 _KEYS = ("ENCRYPTION_KEY", "LEDGER_SIGNING_KEY", "JWT_PUBLIC_KEY", "METRICS_TOKEN")
 _STRIPE = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
 
@@ -88,6 +88,9 @@ class Environment:
         ):
             given = os.environ.get(variable)
             generated[variable] = given or _as_role(owner_url, role, keep.get_or_create(f"postgres-{role}"))
+        if choices.embedded_database:
+            word = keep.get_or_create("postgres-cloudbill_backup")
+            generated["DATABASE_BACKUP_URL"] = _as_role(owner_url, "cloudbill_backup", word)
         if not choices.embedded_database and settings.ledger_heads_path is None:
             # Not among those of the embedded database: they sign other ledgers, and `reset` deletes them.
             generated["LEDGER_HEADS_PATH"] = str(home.folder / "ledger-heads-external")
@@ -115,7 +118,11 @@ class Environment:
 
     def for_service(self) -> dict[str, str]:
         """For API and worker: they serve as the application and refuse to be the owner."""
-        return self._without(*_OWNERS)
+        return self._without(*_OWNERS, "DATABASE_BACKUP_URL")
+
+    def for_backups(self) -> dict[str, str]:
+        """For what takes backups: it replicates, reads no table and changes none."""
+        return self._without(*(name for name in DATABASES if name != "DATABASE_BACKUP_URL"), *_KEYS, *_STRIPE)
 
     def for_simulator(self) -> dict[str, str]:
         """Stripe's keys and the API's address, nothing of ours."""

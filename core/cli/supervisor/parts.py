@@ -13,7 +13,12 @@ from core.foundation.embedded.valkey import EmbeddedValkey
 
 
 class Part(ABC):
-    """One of `api`, `console`, `stripe`, `database`, `cache`, `worker`. `url` may be shown to anybody."""
+    """One of `api`, `console`, `stripe`, `database`, `cache`, `worker`, or `backups`, which is no part of the public
+    status. `url` may be shown to anybody.
+    """
+
+    vital = True
+    """Whether everything is stopped when it cannot be kept up."""
 
     def __init__(self, name: str, title: str) -> None:
         self.name = name
@@ -137,8 +142,10 @@ class Program(Part):
         environment: Mapping[str, str],
         log: Path,
         patience_seconds: float = 180,  # one that dies is noticed at once; this is for slow machines
+        vital: bool = True,
     ) -> None:
         super().__init__(name, title)
+        self.vital = vital
         self.patience_seconds = patience_seconds
         self._url = url
         self._probe = probe

@@ -20,7 +20,7 @@ from core.foundation.embedded.postgres_data import end_server
 NEEDED_BYTES = 400 * 1024 * 1024
 """Data of both servers, logs and the built console, with room to work."""
 
-_TOGETHER = ("demo", "operator", "migrate", "console-build", "console", "worker", "api", "stripe")
+_TOGETHER = ("demo", "operator", "migrate", "console-build", "backups", "console", "worker", "api", "stripe")
 _SERVERS = ("cache", "database")
 
 

@@ -52,6 +52,23 @@ def make_programs(
     ]
 
 
+def make_backups(home: Home, settings: Settings, environment: Environment) -> Part | None:
+    """What looks after the backups; None without an address that they could be taken from."""
+    variables = environment.for_backups()
+    if not variables.get("DATABASE_BACKUP_URL"):
+        return None
+    return Program(
+        "backups",
+        "Backups",
+        url=str(settings.backups_folder),
+        probe=lambda: True,  # how they stand is told by `cloudbill backup list`, metrics and alerts
+        argv=command("backup", "watch"),
+        environment=variables,
+        log=home.log / "backups.log",
+        vital=False,
+    )
+
+
 def heartbeat(cache_url: str) -> Callable[[], bool]:
     """Asks whether a worker has shown itself lately; its key lives 15 seconds."""
     from redis import Redis

@@ -10,7 +10,7 @@ from core.cli.supervisor.home import SOURCES, Home
 from core.cli.supervisor.parts import Embedded, External, Part, Program
 from core.cli.supervisor.preflight import check_cache, check_ports, end_orphans
 from core.cli.supervisor.probes import cache_answers, postgres_answers
-from core.cli.supervisor.programs import make_programs
+from core.cli.supervisor.programs import make_backups, make_programs
 from core.cli.supervisor.records import write_record
 from core.cli.supervisor.reporting import Progress
 from core.cli.supervisor.tasks import Task, command, wait_until
@@ -65,6 +65,8 @@ class Startup:
                 self._create_operator(environment)
             for program in (stripe, *servers):
                 self._await_healthy(program)
+            if backups := make_backups(self._home, self._settings, environment):
+                self._start(backups)
             self._start_recording(environment)
             if console not in self.started:
                 self._finish_console_build()

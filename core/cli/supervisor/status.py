@@ -15,7 +15,8 @@ def ask_all(home: Home) -> dict[str, PartState]:
     """Each part's address and health: of the installation started here, else of the one the environment names."""
     state = find_state(home.run)
     if state is not None and home.is_held():
-        return _ask({name: (state.parts[name].url, _probe(name, home, state)) for name in state.parts})
+        known = [name for name in PARTS if name in state.parts]
+        return _ask({name: (state.parts[name].url, _probe(name, home, state)) for name in known})
     if any(os.environ.get(name) for name in DATABASES):
         return _ask_environment()
     return {name: PartState(_usual_address(name)) for name in PARTS}

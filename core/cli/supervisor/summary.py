@@ -22,7 +22,10 @@ def show_summary(home: Home, state: State, *, last_line: str) -> None:
         sections.append([("Operator", "whom you make: cloudbill operator create EMAIL")])
     if state.has_demo:
         sections.append(_demo(home))
-    sections += [[("Data", str(home.folder)), ("Logs", str(home.log)), ("Command", _command())], [("", last_line)]]
+    places = [("Data", str(home.folder)), ("Logs", str(home.log))]
+    if backups := state.parts.get("backups"):
+        places.append(("Backups", f"{backups.url} (`cloudbill backup list`)"))
+    sections += [[*places, ("Command", _command())], [("", last_line)]]
     lines = ["\n".join(f"{name:<9} {value}".lstrip() for name, value in section) for section in sections]
     console = Console(highlight=False)
     if console.is_terminal:

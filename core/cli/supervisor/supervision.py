@@ -64,10 +64,10 @@ class Supervision:
         self._progress.warn(f"{part.title} ended with code {part.exit_code}. It said last ({part.log}):")
         for line in words or ["(nothing)"]:
             self._progress.say(f"  {line}")
-        if len(recent) >= len(_BACK_OFF_SECONDS):
+        if len(recent) >= len(_BACK_OFF_SECONDS) and part.vital:
             reason = f": {words[-1]}" if words else ""
             raise PartLost(f"{part.title} ended {len(recent) + 1} times in a short while{reason}. Its log: {part.log}")
-        wait = _BACK_OFF_SECONDS[len(recent)]
+        wait = _BACK_OFF_SECONDS[min(len(recent), len(_BACK_OFF_SECONDS) - 1)]
         self._failures[part.name] = [*recent, now]
         self._due[part.name] = now + wait
         self._publish(part, healthy=False)

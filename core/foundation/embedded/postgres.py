@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import LiteralString, Self
 
 import psycopg
 from psycopg import sql
@@ -22,6 +22,7 @@ from core.foundation.embedded.process import ServerProcess
 from core.foundation.embedded.secret_files import SecretFiles
 
 OWNER = "cloudbill_owner"
+BACKUP = "cloudbill_backup"
 DATABASE = "cloudbill"
 
 _SETTINGS = {
@@ -33,6 +34,7 @@ _SETTINGS = {
     "wal_level": "logical",
     "max_wal_senders": "10",
     "max_replication_slots": "10",
+    "max_slot_wal_keep_size": "4GB",  # a backup that nobody fetches must not fill the disk of the data
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
@@ -57,7 +59,8 @@ def bundled_binaries() -> Path:
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL cluster in `data_dir`, with the role `cloudbill_owner` and its database `cloudbill`.
+    """One PostgreSQL cluster in `data_dir`, with the role `cloudbill_owner`, its database `cloudbill`, and a
+    role `cloudbill_backup` that may replicate.
 
     As root it runs under an account without rights; then `data_dir` may become a link to a folder that account can
     reach. The superuser (`admin_url`) is for bootstrap and tests. Passwords lie in `secrets` (by default a folder
@@ -218,18 +221,22 @@ class EmbeddedPostgres:
         return StartFailed(files.NAME, reason, log=self.log)
 
     def _ensure_owner(self) -> None:
-        password = self.secrets.get_or_create(f"postgres-{OWNER}")
         with psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=10) as connection:
-            verifier = connection.pgconn.encrypt_password(password.encode(), OWNER.encode(), b"scram-sha-256").decode()
-            known = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [OWNER]).fetchone()
-            action = sql.SQL("ALTER" if known else "CREATE")
-            connection.execute(
-                sql.SQL("{} ROLE {} LOGIN CREATEROLE PASSWORD {}").format(action, sql.Identifier(OWNER), verifier)
-            )
+            self._ensure_login(connection, OWNER, "LOGIN CREATEROLE")
+            self._ensure_login(connection, BACKUP, "LOGIN REPLICATION")
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
                 )
+
+    def _ensure_login(self, connection: psycopg.Connection, role: str, rights: LiteralString) -> None:
+        password = self.secrets.get_or_create(f"postgres-{role}")
+        verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+        known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount
+        action = sql.SQL("ALTER" if known else "CREATE")
+        connection.execute(
+            sql.SQL("{} ROLE {} {} PASSWORD {}").format(action, sql.Identifier(role), sql.SQL(rights), verifier)
+        )
 
     def _explained(self, error: OSError) -> EmbeddedServerError:
         if error.errno == errno.ENOSPC:

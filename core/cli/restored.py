@@ -1,0 +1,79 @@
+"""`cloudbill restored`: the servers that restores made: look into them, put one in place, throw them away."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from core.foundation.embedded.ports import LOOPBACK
+from core.foundation.embedded.postgres import DATABASE, OWNER
+from core.foundation.embedded.postgres_data import end_server
+from core.foundation.settings import load_settings
+from core.operations.backups.programs import server_programs
+from core.operations.backups.restoring import Restores
+
+app = typer.Typer(no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="What the restore was called.")]
+
+
+@app.callback()
+def group() -> None:
+    """Servers that restores made."""
+
+
+@app.command(name="list")
+def list_restored() -> None:
+    """List them, and whether they run."""
+    restores = Restores(load_settings())
+    names = restores.names()
+    if not names:
+        typer.echo("Nothing was restored here.")
+    for name in names:
+        port = restores.port(name)
+        typer.echo(f"{name:<20} {f'runs at {LOOPBACK}:{port}' if port else 'does not run'}")
+
+
+@app.command()
+def start(name: Name) -> None:
+    """Start one that was stopped."""
+    restores = Restores(load_settings())
+    server = restores.server(name)
+    if port := restores.port(name):
+        typer.echo(f"{name} runs at {LOOPBACK}:{port}.")
+        return
+    server.start()
+    typer.echo(f"{name} runs at {server.host}:{server.port}.")
+
+
+@app.command()
+def stop(name: Name) -> None:
+    """Stop one; its data stays."""
+    restores = Restores(load_settings())
+    ended = end_server(restores.server(name).data_dir.resolve())
+    typer.echo(f"{name} was stopped." if ended else f"{name} does not run.")
+
+
+@app.command()
+def drop(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Stop one and delete all of it."""
+    restores = Restores(load_settings())
+    server = restores.server(name)
+    if not yes and not typer.confirm(f"Delete the restored server {name} in {server.data_dir.parent}?"):
+        raise typer.Exit(1)
+    restores.drop(name)
+    typer.echo(f"{name} is gone.")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def psql(context: typer.Context, name: Name) -> None:
+    """Look into one with psql, as the owner; what follows `--` is psql's."""
+    restores = Restores(load_settings())
+    server, port = restores.server(name), restores.port(name)
+    if port is None:
+        raise typer.BadParameter(f"{name} does not run: `cloudbill restored start {name}`", param_hint="NAME")
+    version = (server.data_dir / "PG_VERSION").read_text(encoding="ascii").strip()
+    program = str(server_programs(version) / "psql")
+    words = ["-h", LOOPBACK, "-p", str(port), "-U", OWNER, "-d", DATABASE, *context.args]
+    password = server.secrets.find(f"postgres-{OWNER}") or ""
+    os.execve(program, [program, *words], {**os.environ, "PGPASSWORD": password})  # noqa: S606 - psql is the terminal's now
