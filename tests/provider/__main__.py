@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", choices=[*STACKS, *VARIANTS, *GOOGLE], action="append")
     chosen = parser.parse_args(arguments)
     refused: list[str] = []
-    print("| Stack | Judge | Resources | Types | Agreed |\n|---|---|---|---|---|")
+    print("| Stack | Judge | Resources (types) | Agreed (types) |\n|---|---|---|---|")
     for name in chosen.only or [*STACKS, *VARIANTS, *GOOGLE]:
         refused += _google(name) if name in GOOGLE else _aws(name, apply=chosen.apply and name == "prod")
     for line in refused:
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 def _aws(name: str, *, apply: bool) -> list[str]:
     if reason := terraform.missing():
-        print(f"| {name} | not asked: {reason} | | | |")
+        print(f"| {name} | not asked: {reason} | | |")
         return []
     with tempfile.TemporaryDirectory(prefix="cloudbill-provider-") as folder:
         judge = Judge(Path(folder))
@@ -57,15 +57,15 @@ def _google(name: str) -> list[str]:
     ours = [resource for resource in graph.resources if resource.type.startswith("gcp:")]
     held = [resource for resource in ours if resource.type in TWINS]
     types = len({resource.type for resource in ours})
-    agreed = f"{len(held) - len(found)} of {len({resource.type for resource in held})} types"
-    print(f"| {name} | Google's REST schemas | {len(ours)} | {types} | {agreed} |")
+    agreed = f"{len(held) - len(found)} ({len({resource.type for resource in held})})"
+    print(f"| {name} | Google's REST schemas | {len(ours)} ({types}) | {agreed} |")
     return found
 
 
 def _row(name: str, judge: str, graph: Graph, judgement: Judgement) -> None:
     types = len({resource.type for resource in graph.resources if resource.type.startswith("aws:")})
-    agreed = f"{len(judgement.done)} of {judgement.types} types"
-    print(f"| {name} | {judge} | {len(judgement.asked)} | {types} | {agreed} |", flush=True)
+    agreed = f"{len(judgement.done)} ({judgement.types})"
+    print(f"| {name} | {judge} | {len(judgement.asked)} ({types}) | {agreed} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the tests of the provider share: one linked provider, and each stack judged once by whoever comes first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,3 @@ def planned(judge: Judge, shared: Path) -> Callable[[str], Judgement]:
         return Judgement.from_json(found)
 
     return ask
-
-
-@pytest.fixture
-def lost() -> Iterator[None]:
-    """As on a machine without Terraform."""
-    terraform.missing.cache_clear()
-    yield
-    terraform.missing.cache_clear()

@@ -56,25 +56,32 @@ def missing() -> str | None:
     if shutil.which("terraform") is None:
         return "no terraform found (1.11 is known to do)"
     if mirror() is None:
-        return "no AWS provider of Terraform found (5.100 is known to do), as terraform providers mirror lays it down"
+        return (
+            "no AWS provider of Terraform found (5.100 is known to do): lay one down as terraform providers mirror "
+            "does, and name the folder with CLOUDBILL_TERRAFORM_MIRROR"
+        )
     return None
 
 
 @functools.cache
 def mirror() -> Path | None:
     """The folder that holds the provider by registry, owner, name, version and platform."""
-    given = os.environ.get("CLOUDBILL_TERRAFORM_MIRROR")
-    if given:
-        return Path(given)
+    # REGISTRY/hashicorp/aws/5.100.0/linux_amd64/terraform-provider-aws_...
+    for path in sorted(_providers()):
+        if path.parts[-6:-3] == ("registry.terraform.io", "hashicorp", "aws"):
+            return path.parents[5]
+    return None
+
+
+def _providers() -> Iterator[Path]:
+    """In the folder that is named, else wherever one lies on this machine's own disk."""
+    if given := os.environ.get("CLOUDBILL_TERRAFORM_MIRROR"):
+        yield from Path(given).rglob(PROVIDER)
+        return
     prune = [part for name in _ELSEWHERE for part in ("-name", name, "-o")][:-1]
     command = ["find", "/", "-xdev", "(", *prune, ")", "-prune", "-o", "-type", "f", "-name", PROVIDER, "-print"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    for line in sorted(done.stdout.splitlines()):
-        path = Path(line)
-        # MIRROR/registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64/terraform-provider-aws_...
-        if len(path.parts) > 7 and path.parts[-6:-4] == ("registry.terraform.io", "hashicorp"):
-            return path.parents[5]
-    return None
+    yield from map(Path, done.stdout.splitlines())
 
 
 class Terraform:

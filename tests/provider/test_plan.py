@@ -1,5 +1,6 @@
 """The real AWS provider validates and plans every AWS stack, and what the committed ones leave off."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.provider import differences, tables
 from tests.provider.judging import Judge, Judgement
 from tests.provider.stacks import STACKS, VARIANTS, graph_of
+from tests.provider.translation import NameTooLong
 
 pytestmark = pytest.mark.timeout(900)
 Planned = Callable[[str], Judgement]
@@ -63,6 +65,13 @@ def test_references_dependencies_protection_and_secrets_are_handed_on(judge: Jud
     assert configuration.main["variable"]["cloudbill-cache-url-first-secretString"]["sensitive"] is True
 
 
+def test_a_name_that_the_bridge_could_not_make_is_refused(judge: Judge) -> None:
+    graph = copy.deepcopy(graph_of("dev"))
+    object.__setattr__(graph.get("edge-api-main"), "name", "edge-of-the-public-api-main")
+    with pytest.raises(NameTooLong, match="edge-of-the-public-api-main: the bridge makes name of it, up to 32"):
+        judge.translated(graph)
+
+
 def test_no_entry_of_the_tables_of_names_is_idle(judge: Judge) -> None:
     used = {entry for name in (*STACKS, *VARIANTS) for entry in judge.translated(graph_of(name)).used}
     entries = {
@@ -95,9 +104,6 @@ def test_the_program_sets_nothing_that_only_provider_6_has(name: str) -> None:
 
 
 def test_a_field_that_only_provider_6_has_would_be_seen() -> None:
-    graph = graph_of("prod")
+    graph = copy.deepcopy(graph_of("prod"))
     graph.get("cloudbill-network-vpc").inputs["region"] = "us-west-1"
-    try:
-        assert list(differences.set_anyway(graph)) == ["cloudbill-network-vpc (aws:ec2/vpc:Vpc): region"]
-    finally:
-        del graph.get("cloudbill-network-vpc").inputs["region"]
+    assert list(differences.set_anyway(graph)) == ["cloudbill-network-vpc (aws:ec2/vpc:Vpc): region"]

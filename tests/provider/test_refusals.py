@@ -50,7 +50,7 @@ BROKEN: list[dict[str, Broken]] = [
         "cloudbill-files-policy": (_stripped, '"policy" is required'),
     },
     {
-        "cloudbill-edge-alb": (_set(desyncMitigationMode="strict"), "expected desync_mitigation_mode to be one of"),
+        "edge-api-main": (_set(targetType="task"), "expected target_type to be one of"),
         "cloudbill-api-task-definition": (_set(containerDefinitions="none"), "container_definitions"),
     },
 ]
