@@ -40,7 +40,8 @@ def explain(error: BaseException) -> str:
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
     for name, way_out in _WAYS_OUT.items():
         if name in names:
-            return f"{_first_line(error)}{way_out}"
+            code = f"{getattr(error, 'code', '')}: " if name == "infra.costs.errors.CostError" else ""
+            return f"{code}{_first_line(error)}{way_out}"
     hint = "" if os.environ.get("CLOUDBILL_DEBUG") else " Set CLOUDBILL_DEBUG=1 to see where."
     return f"{type(error).__name__}: {_first_line(error)}{hint}"
 

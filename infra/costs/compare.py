@@ -33,11 +33,19 @@ class Comparison:
     right: Estimate
     drivers: tuple[Driver, ...]
 
+    @property
+    def basis(self) -> dict[str, str]:
+        """What is the same on both sides, so that like is compared with like: the usage, in its own units."""
+        if self.left.usage is None or self.left.usage != self.right.usage:
+            return {}
+        return {key: format(value, "f") for key, value in self.left.usage.model_dump(by_alias=True).items()}
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
         return {
             "left": self.left.to_dict(),
             "right": self.right.to_dict(),
+            "basis": self.basis,
             "drivers": [
                 {
                     "category": driver.category,
@@ -81,8 +89,13 @@ def changes(before: Estimate, after: Estimate) -> list[tuple[str, str, Decimal, 
 
 
 def _heaviest(estimate: Estimate, category: str) -> tuple[str, ...]:
-    lines = sorted(
-        (line for line in estimate.lines if line.category == category and line.monthly),
-        key=lambda line: (-line.monthly, line.resource, line.item),
+    """What weighs most: the same thing of several resources is one."""
+    sums: dict[str, list[Decimal]] = {}
+    for line in estimate.lines:
+        if line.category == category and line.monthly:
+            sums.setdefault(line.item, []).append(line.monthly)
+    heaviest = sorted(sums.items(), key=lambda found: (-sum(found[1]), found[0]))[:3]
+    return tuple(
+        f"{item} {sum(amounts)}" + (f" ({len(amounts)} resources)" if len(amounts) > 1 else "")
+        for item, amounts in heaviest
     )
-    return tuple(f"{line.resource}: {line.item} {line.monthly}" for line in lines[:3])

@@ -60,6 +60,8 @@ class Estimate:
     warnings: Sequence[str] = field(default_factory=tuple[str, ...])
     notices: Sequence[Guard] = field(default_factory=tuple[Guard, ...])
     """Engine versions that are, or will be, charged for their age."""
+    usage: Usage | None = None
+    """What `monthly` is for."""
 
     def by_category(self) -> dict[str, Decimal]:
         """Monthly sums, in the order of the categories."""
@@ -144,8 +146,9 @@ def estimate(
         low=sum((line.low for line in lines), Decimal(0)),
         high=sum((line.high for line in lines), Decimal(0)),
         lines=[*lines, *free],
-        warnings=_warnings(used_lists.values(), priced, today),
+        warnings=[*_warnings(used_lists.values(), priced, today), *_outside(lines)],
         notices=extended_support(graph, today, lists=lists),
+        usage=chosen,
     )
 
 
@@ -216,6 +219,14 @@ def _warnings(lists: Iterable[PriceList], priced: Iterable[_Priced], today: date
     if unverified:
         said.append(f"{len(unverified)} prices are unverified: their lines say so")
     return tuple(said)
+
+
+def _outside(lines: Iterable[Line]) -> list[str]:
+    """A usage of one's own may be quieter than the quiet month, or busier than the busy one."""
+    beyond = sum(1 for line in lines if not line.low <= line.monthly <= line.high)
+    return (
+        [f"this usage lies outside of small and large: {beyond} lines are not between low and high"] if beyond else []
+    )
 
 
 def _plain(line: Line) -> dict[str, Any]:

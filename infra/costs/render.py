@@ -84,8 +84,20 @@ def comparison_grid(comparison: Comparison) -> Grid:
         rows=rows,
         numbers=frozenset({1, 2, 3}),
         strong=frozenset({len(rows) - 3}),
-        notes=[*notes, *dict.fromkeys([*left.warnings, *right.warnings])],
+        notes=[*_basis(comparison), *notes, *dict.fromkeys([*left.warnings, *right.warnings])],
     )
+
+
+def _basis(comparison: Comparison) -> list[str]:
+    same = ["both sides are the same stack: there is nothing to compare"]
+    usage = comparison.left.usage
+    if usage is None or usage != comparison.right.usage:
+        return []
+    like = (
+        f"like for like: {usage.requests:,.0f} requests, {usage.gb_out:,.0f} GB out, {usage.gb_nat:,.0f} GB through "
+        f"NAT, {usage.gb_logs:,.0f} GB of logs, services {usage.load:.0%} of the way from least to most"
+    )
+    return [like, *(same if comparison.left == comparison.right else [])]
 
 
 def changes_grid(estimate: Estimate, changed: Sequence[tuple[str, str, Decimal, Decimal]], since: str) -> Grid:

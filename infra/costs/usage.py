@@ -154,7 +154,14 @@ def find_usage(name: str) -> Usage:
     path = Path(name)
     if not path.is_file():
         raise InvalidUsage(f"{name!r} is neither {', '.join(PROFILES)} nor a file")
-    return read_usage(path.read_text(encoding="utf-8"), name=path.name)
+    try:
+        return read_usage(path.read_text(encoding="utf-8-sig"), name=path.name)
+    except UnicodeDecodeError:
+        raise InvalidUsage(
+            f"{path.name} is no text: YAML or JSON with keys like requests: 5000000 is expected"
+        ) from None
+    except OSError as error:
+        raise InvalidUsage(f"{path.name} cannot be read: {error.strerror}") from None
 
 
 def read_usage(text: str, *, name: str) -> Usage:
@@ -182,4 +189,6 @@ def _said(problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{key} is no key: there are {', '.join(sorted(_names()))}"
-    return f"{key} is {problem['input']!r}: {problem['msg'].removeprefix('Input should be ')}"
+    wanted = {"decimal_type": "a number", "decimal_parsing": "a number", "finite_number": "a finite number"}
+    said = wanted.get(problem["type"], problem["msg"].removeprefix("Input should be "))
+    return f"{key} is {problem['input']!r}: it must be {said}"

@@ -66,7 +66,7 @@ def _endpoint(resource: Resource, stack: Stack) -> Iterable[Item]:
         zones = len(resource.inputs.get("subnetIds") or [])
         name = re.sub(r"^com\.amazonaws\.[a-z0-9-]+\.", "", str(resource.inputs.get("serviceName", "")))
         yield fixed(
-            f"private endpoint {name}", Category.NETWORK, "endpoint/interface/hour", zones * HOURS, f"{zones} zones"
+            "private endpoint", Category.NETWORK, "endpoint/interface/hour", zones * HOURS, f"{name}, {zones} zones"
         )
         yield used(
             "data through private endpoints",

@@ -98,7 +98,7 @@ def _database(**inputs: Any) -> Resource:
                 subnetIds=["1", "2"],
             ),
             "aws",
-            "private endpoint kms",
+            "private endpoint",
             "14.60",
         ),
         # 2 vCPU of 730 hours at 0.0826: 120.596; 8 GiB at 0.014: 81.76; 100 GB at 0.34.
@@ -322,7 +322,7 @@ def test_a_comparison_names_what_makes_the_difference() -> None:
     database = comparison.drivers[0]
     assert (database.left, database.right) == (Decimal("268.28"), Decimal("236.36"))
     assert database.difference == Decimal("-31.92")
-    assert database.left_lines[0] == "db: database instance 245.28"
+    assert database.left_lines[0] == "database instance 245.28"
     assert "| database | 268.28 | 236.36 | -31.92 |" in markdown(comparison_grid(comparison))
 
 
