@@ -173,6 +173,8 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/operations/costs/{stack}"): INSTALLATION,
     ("POST", "/operations/costs/{stack}/estimate"): INSTALLATION,
     ("GET", "/operations/costs/{stack}/savings"): INSTALLATION,
+    ("GET", "/operations/costs/{stack}/actual"): INSTALLATION,
+    ("POST", "/operations/costs/{stack}/actual"): OPERATORS,
     # Signed, or with a secret of its own
     ("POST", "/operations/alerts"): ANYONE,
     ("GET", "/operations/alerts"): INSTALLATION,

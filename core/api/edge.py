@@ -48,8 +48,9 @@ _UNLIMITED = frozenset(
     }
 )
 _WEBHOOKS = "/webhooks/"
-_LARGER_BODIES = {("POST", "/operations/deployments"): 8_000_000}
-"""Bytes, where MAX_BODY_BYTES would be too few: a stack's graph. The guard asks for the right before it reads."""
+_LARGER_BODIES = re.compile(r"/operations/(?:deployments|costs/[^/]+/actual)").fullmatch
+_LARGER_BYTES = 8_000_000
+"""Where MAX_BODY_BYTES would be too few: a stack's graph, a bill. The guard asks for the right before it reads."""
 _WEBHOOKS_A_WINDOW = 6_000
 
 
@@ -131,7 +132,8 @@ class Edge:
         address = self._addresses.of(peer[0] if peer else None, headers.get(b"x-forwarded-for"))
         origin = headers.get(b"origin")
         scope[ADDRESS] = address
-        scope[MAX_BODY] = max(self._max_body, _LARGER_BODIES.get((scope["method"], scope["path"]), 0))
+        larger = scope["path"].startswith("/operations/") and _LARGER_BODIES(scope["path"])
+        scope[MAX_BODY] = max(self._max_body, _LARGER_BYTES) if larger else self._max_body
         added = [(b"x-request-id", request_id), *self._cors.of_answer(origin)]
         return _Exchange(request_id, address, origin, added)
 

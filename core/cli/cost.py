@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from core.cli.default_command import DefaultCommand
+from core.cli.deployments import sign_in
 from core.cli.grids import Format, TableFormat, show
 from core.foundation.clock import wall_now
 from core.operations.costs.reporting import Question, actual_report, report, savings_report, scenarios_report
@@ -129,6 +130,12 @@ def actual(
         Decimal, typer.Option(parser=_amount, metavar="PERCENT", help=f"Beyond it the exit code is {OFF}.")
     ] = Decimal(15),
     output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the bill with an installation, for its console.")
+    ] = False,
+    api: Annotated[
+        str | None, typer.Option(metavar="URL", help="That installation's API.", show_default="this one's")
+    ] = None,
 ) -> None:
     """Set what a month really cost beside the estimate, line by line.
 
@@ -142,8 +149,12 @@ def actual(
         selection=Selection(account=account, tags=dict(_tag(one) for one in tag or ())),
         threshold=threshold / 100,
     )
-    answer, found = actual_report(stack, question, usage=usage, today=wall_now().date())
+    answer, found, lines = actual_report(stack, question, usage=usage, today=wall_now().date())
     show(answer.grid, answer.document, output.value)
+    if store:
+        with sign_in(api) as keeper:
+            keeper.keep_bill(found.stack, month=month, source=export.name if export else "Cost Explorer", lines=lines)
+        typer.echo(f"kept: the bill of {found.stack} for {month:%Y-%m}", err=True)
     if found.alerts:
         for alert in found.alerts:
             typer.echo(f"cloudbill: over {threshold:f} %: {alert}", err=True)

@@ -34,7 +34,7 @@ def record(
     if in_background:
         os.nice(10)
     failed = 0
-    with _sign_in(api) as keeper:
+    with sign_in(api) as keeper:
         for name in names or list_stacks():
             failed += not _record(keeper, name, if_changed=if_changed)
     if failed:
@@ -48,7 +48,7 @@ def list_deployments(
     api: Api = None,
 ) -> None:
     """List deployments and recorded stacks, newest first."""
-    with _sign_in(api) as keeper:
+    with sign_in(api) as keeper:
         rows = keeper.list_deployments(stack, limit)
     if not rows:
         typer.echo("No deployment is kept. `cloudbill deployments record STACK` adds one.")
@@ -74,7 +74,8 @@ def _record(keeper: Keeper, name: str, *, if_changed: bool) -> bool:
     return True
 
 
-def _sign_in(api: str | None) -> Keeper:
+def sign_in(api: str | None) -> Keeper:
+    """As CLOUDBILL_EMAIL, or as the first operator of the installation on this machine."""
     from core.cli.supervisor.environment import OPERATOR_EMAIL, local_api_url
     from core.cli.supervisor.home import Home
 

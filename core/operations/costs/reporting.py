@@ -1,5 +1,6 @@
 """What `cloudbill cost` answers: one estimate, two side by side, or what a change costs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,6 +12,7 @@ from core.operations.costs.graphs import find_graph, record
 from infra.costs.actual import Actual, Selection, compare_month, names_of, read_export
 from infra.costs.compare import changes, compare
 from infra.costs.estimate import Estimate, estimate
+from infra.costs.exports import ActualLine
 from infra.costs.focus import to_csv
 from infra.costs.render import Grid, changes_grid, comparison_grid, estimate_grid, markdown
 from infra.costs.render_answers import actual_grid, savings_grid, scenario_grid, scenarios_grid
@@ -75,8 +77,13 @@ def savings_report(stack: str, *, usage: str = "base", today: date) -> Answer:
     return Answer(found.to_dict(), savings_grid(found))
 
 
-def actual_report(stack: str, question: Question, *, usage: str = "base", today: date) -> tuple[Answer, Actual]:
-    """A month of a bill beside the stack's estimate. Raises CostError, GraphUnavailable, CostExplorerUnavailable."""
+def actual_report(
+    stack: str, question: Question, *, usage: str = "base", today: date
+) -> tuple[Answer, Actual, list[ActualLine]]:
+    """A month of a bill beside the stack's estimate, and the stack's own charges.
+
+    Raises CostError, GraphUnavailable, CostExplorerUnavailable.
+    """
     graph = find_graph(stack)
     priced = estimate(graph, usage=find_usage(usage), today=today)
     if question.export is not None:
@@ -92,7 +99,16 @@ def actual_report(stack: str, question: Question, *, usage: str = "base", today:
         threshold=question.threshold,
         names=names_of(graph),
     )
-    return Answer(found.to_dict(), actual_grid(found)), found
+    return Answer(found.to_dict(), actual_grid(found)), found, _selected(lines, question.selection)
+
+
+def _selected(lines: Iterable[ActualLine], wanted: Selection) -> list[ActualLine]:
+    return [
+        line
+        for line in lines
+        if wanted.account in (None, line.account)
+        if all(line.tags.get(tag) == value for tag, value in wanted.tags.items())
+    ]
 
 
 def scenarios_report(name: str | None = None, *, today: date) -> Answer:

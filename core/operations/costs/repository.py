@@ -1,9 +1,11 @@
 """Every statement on estimates: read as the operator."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
@@ -22,6 +24,28 @@ async def list_graphs(session: AsyncSession, stacks: Sequence[str] | None) -> Se
     return (await session.execute(_GRAPHS, {"stacks": None if stacks is None else list(stacks)})).all()
 
 
+async def store_actual(session: AsyncSession, costs: dict[str, Any]) -> None:
+    """Keeps an imported bill. As the application."""
+    await session.execute(_STORE_ACTUAL, {"costs": costs})
+
+
+async def list_months(session: AsyncSession, stack: str) -> list[date]:
+    """The months that were imported, newest first."""
+    found = await session.execute(
+        text("SELECT DISTINCT month FROM actual_costs WHERE stack = :stack ORDER BY month DESC"), {"stack": stack}
+    )
+    return list(found.scalars())
+
+
+async def find_actual(session: AsyncSession, stack: str, month: date) -> Row[Any] | None:
+    """source, lines, imported_at of the month's newest import."""
+    return (await session.execute(_ACTUAL, {"stack": stack, "month": month})).one_or_none()
+
+
+_STORE_ACTUAL = text("SELECT store_actual_costs(:costs)").bindparams(bindparam("costs", type_=JSONB))
+_ACTUAL = text("""
+SELECT source, lines, imported_at FROM actual_costs WHERE stack = :stack AND month = :month ORDER BY id DESC LIMIT 1
+""")
 _NEWEST = """
 SELECT DISTINCT ON (stack) * FROM deployments
 WHERE outcome IN ('succeeded', 'recorded') AND (CAST(:stack AS text) IS NULL OR stack = :stack)

@@ -9,12 +9,15 @@ from sqlalchemy import Row
 from core.foundation.clock import wall_now
 from core.foundation.refusals import refusals
 from core.identity.scope import Installation
-from core.operations.costs import repository, service
+from core.operations.costs import actuals, repository, service
 from core.operations.costs.schemas import (
+    ActualBody,
+    ActualStored,
     CostComparison,
     CostDriver,
     CostLine,
     Costs,
+    StackActual,
     StackCost,
     StackCostLines,
     StackSavings,
@@ -145,6 +148,73 @@ async def list_savings(scope: Installation, stack: Stack, usage: Profile = "base
     profile, today = service.PROFILES[usage], wall_now().date()
     found = await asyncio.to_thread(service.save, stored, profile, today=today)
     return StackSavings.model_validate(found.to_dict())
+
+
+@router.get(
+    "/{stack}/actual",
+    operation_id="get_actual_costs",
+    summary="A month's bill beside the estimate",
+    responses=refusals(StackNotStored, NotPriceable, actuals.MonthNotImported),
+)
+async def get_actual_costs(
+    scope: Installation,
+    stack: Stack,
+    month: Annotated[
+        str | None, Query(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="Such as 2026-10; default: the newest.")
+    ] = None,
+) -> StackActual:
+    """Without a `month`, all is empty where no bill was ever imported."""
+    wanted = actuals.month_of(month) if month else None
+    found = await actuals.find(scope.database, stack, wanted, now=wall_now())
+    if found is None:
+        return StackActual.model_validate({**_NO_BILL, "stack": stack})
+    return StackActual.model_validate(
+        {
+            **found.compared.to_dict(),
+            "months": [f"{one:%Y-%m}" for one in found.months],
+            "source": found.source,
+            "importedAt": found.imported_at,
+        }
+    )
+
+
+@router.post(
+    "/{stack}/actual",
+    status_code=201,
+    operation_id="store_actual_costs",
+    summary="Keep a month's bill of a stack",
+    responses=refusals(StackNotStored, NotPriceable, actuals.UnusableBill),
+)
+async def store_actual_costs(scope: Installation, stack: Stack, body: ActualBody) -> ActualStored:
+    """What `cloudbill cost actual … --store` sends. A bill of a month that is kept already takes its place."""
+    actual_id, compared = await actuals.store(
+        scope.database,
+        stack,
+        month=actuals.month_of(body.month),
+        source=body.source,
+        lines=[line.model_dump(mode="json", by_alias=True) for line in body.lines],
+        actor=scope.principal.id,
+        now=wall_now(),
+    )
+    return ActualStored(actual_id=str(actual_id), month=body.month, alerts=compared.alerts)
+
+
+_NO_BILL: dict[str, Any] = {
+    "month": None,
+    "months": [],
+    "source": None,
+    "importedAt": None,
+    "currency": "USD",
+    "days": 0,
+    "daysCovered": 0,
+    "billed": "0.00",
+    "total": None,
+    "categories": [],
+    "lines": [],
+    "apart": {},
+    "alerts": [],
+    "notes": [],
+}
 
 
 def _stored(row: Row[Any], usage: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Bodies of costs. Amounts are decimal strings, of a month."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.foundation.schemas import Answer, Body, Instant
+from core.foundation.schemas import Answer, Body, Instant, InstantInput, Text
 
 Units = Annotated[float, Field(ge=0, le=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -172,3 +172,70 @@ class StackSavings(Answer):
     proposals: list[SavingProposal]
     declined: list[DeclinedSaving]
     warnings: list[str]
+
+
+Month = Annotated[str, Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", examples=["2026-10"])]
+Word = Annotated[Text, Field(max_length=500)]
+
+
+class ChargeBody(Body):
+    """A charge of a bill, in the cloud's own words; several of a kind may be one, with the sum of their costs."""
+
+    cloud: Word
+    service: Word
+    usage: Word
+    resource: Word = ""
+    cost: Annotated[str, Field(pattern=r"^-?\d{1,12}(\.\d{1,18})?$", description="Decimal, in `currency`.")]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    start: InstantInput
+    end: InstantInput
+    charge: Literal["usage", "commitment", "credit", "refund", "tax", "other"]
+    account: Word = ""
+
+
+class ActualBody(Body):
+    """A month's bill of a stack, as an export or Cost Explorer gave it."""
+
+    month: Month
+    source: Annotated[Text, Field(min_length=1, max_length=200, description="Where it is from: a file's name.")]
+    lines: Annotated[list[ChargeBody], Field(min_length=1, max_length=20_000)]
+
+
+class ActualStored(Answer):
+    """It is kept; the newest import of a month counts."""
+
+    actual_id: str
+    month: str
+    alerts: list[str]
+
+
+class VarianceAnswer(Answer):
+    """Estimated and billed; `alert` where they are more than 15 % apart. `percent` is of what was estimated."""
+
+    name: str
+    category: str
+    estimated: str
+    actual: str
+    difference: str
+    percent: str | None
+    alert: bool
+
+
+class StackActual(Answer):
+    """A month on the bill beside the estimate of the stack's newest graph; `months` are those that were imported."""
+
+    stack: str
+    month: str | None
+    months: list[str]
+    source: str | None
+    imported_at: Instant | None
+    currency: str
+    days: int
+    days_covered: int
+    billed: str
+    total: VarianceAnswer | None
+    categories: list[VarianceAnswer]
+    lines: list[VarianceAnswer]
+    apart: dict[str, str]
+    alerts: list[str]
+    notes: list[str]

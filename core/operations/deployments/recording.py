@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,9 @@ import httpx
 
 from core.foundation.clock import wall_now
 from core.foundation.errors import CloudBillError
+from core.operations.costs.actuals import merged
 from core.operations.costs.graphs import ROOT, find_graph
+from infra.costs.exports import ActualLine
 
 SECONDS = 60
 ORDER = ("prod", "staging", "dev")
@@ -144,6 +146,11 @@ class Keeper:
         """What the API answered; the same `key` keeps it once. Raises NotRecorded."""
         headers = {"Idempotency-Key": key} if key else {}
         return self._ask("POST", "/operations/deployments", json=deployment, headers=headers)
+
+    def keep_bill(self, stack: str, *, month: date, source: str, lines: Iterable[ActualLine]) -> None:
+        """Keeps a month's charges of a stack. Raises NotRecorded."""
+        body = {"month": f"{month:%Y-%m}", "source": source[:200], "lines": merged(lines, month=month)}
+        self._ask("POST", f"/operations/costs/{stack}/actual", json=body)
 
     def list_deployments(self, stack: str | None, limit: int) -> list[dict[str, Any]]:
         """Newest first. Raises NotRecorded."""

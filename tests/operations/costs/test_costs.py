@@ -126,3 +126,58 @@ async def test_finance_reads_costs_and_tenants_do_not(
 
 def test_every_part_of_the_usage_can_be_said() -> None:
     assert set(UsageBody.model_fields) == set(Usage.model_fields)
+
+
+def charge(service: str, usage: str, cost: str, **changes: str) -> dict[str, str]:
+    return {
+        "cloud": "aws",
+        "service": service,
+        "usage": usage,
+        "cost": cost,
+        "currency": "USD",
+        "start": "2026-10-01T00:00:00Z",
+        "end": "2026-11-01T00:00:00Z",
+        "charge": "usage",
+        **changes,
+    }
+
+
+async def test_a_months_bill_stands_beside_the_estimate(
+    stored: Caller, make_operator: Callable[..., Awaitable[Caller]]
+) -> None:
+    nothing = await made(stored.get("/operations/costs/dev/actual"))
+    assert (nothing["month"], nothing["months"], nothing["lines"]) == (None, [], [])
+    bill = {
+        "month": "2026-10",
+        "source": "october.csv",
+        "lines": [
+            charge("AmazonEC2", "NatGateway-Hours", "90.00"),
+            charge("AmazonRDS", "Multi-AZUsage:db.t4g.medium", "12.34"),
+            charge("AWS", "Tax", "20.00", charge="tax"),
+        ],
+    }
+    kept = await made(stored.post("/operations/costs/dev/actual", bill))
+    assert kept["month"] == "2026-10"
+    assert kept["alerts"] != []
+    body = await made(stored.get("/operations/costs/dev/actual"))
+    assert (body["month"], body["months"], body["source"], body["billed"]) == (
+        "2026-10",
+        ["2026-10"],
+        "october.csv",
+        "122.34",
+    )
+    assert (body["total"]["actual"], body["apart"]) == ("102.34", {"tax": "20.00"})
+    base = await made(stored.get("/operations/costs/dev"))
+    assert Decimal(body["total"]["estimated"]) <= Decimal(base["monthly"])
+    assert body["total"]["alert"] is True
+
+    missing = await stored.get("/operations/costs/dev/actual", month="2026-09")
+    assert (missing.status_code, missing.json()["code"]) == (404, "month_not_imported")
+    wrong_month = {**bill, "month": "2026-08"}
+    refused = await stored.post("/operations/costs/dev/actual", wrong_month)
+    assert (refused.status_code, refused.json()["code"]) == (422, "unusable_bill")
+    other_cloud = await stored.post("/operations/costs/dev-gcp/actual", bill)
+    assert other_cloud.status_code == 422
+    finance = await make_operator("finance")
+    assert (await finance.get("/operations/costs/dev/actual")).status_code == 200
+    assert (await finance.post("/operations/costs/dev/actual", bill)).status_code == 403
