@@ -67,9 +67,9 @@ VARIANTS: Mapping[str, Variant] = {
 @cache
 def graph_of(name: str) -> Graph:
     """A stack's graph, or a variant's."""
-    if name in STACKS:
+    variant = VARIANTS.get(name)
+    if variant is None:
         return recorded(name)
-    variant = VARIANTS[name]
     config = {
         f"cloudbill:{key}": json.dumps(value) if isinstance(value, dict) else str(value)
         for key, value in variant.config.items()

@@ -59,6 +59,9 @@ those of a group do not depend on one another."""
 CASES = [(name, case[1]) for group in BROKEN for name, case in group.items()]
 
 
+GONE = "urn:pulumi:dev::cloudbill::aws:ec2/vpc:Vpc::cloudbill-gone"
+
+
 def broken(graph: Graph, group: dict[str, Broken]) -> Graph:
     """All of a group at once: each is refused for itself."""
     found = copy.deepcopy(graph)
@@ -74,7 +77,10 @@ def refusals(judge: Judge, shared: Path) -> dict[str, list[str]]:
     def ask() -> dict[str, list[str]]:
         said: dict[str, list[str]] = {}
         for number, group in enumerate(BROKEN):
-            for complaint in judge.validated(broken(graph_of("dev"), group), f"broken-{number}"):
+            graph = broken(graph_of("dev"), group)
+            if number == 0:
+                graph.get("cloudbill-registry-app").dependsOn.append(GONE)
+            for complaint in judge.validated(graph, f"broken-{number}"):
                 said.setdefault(complaint.place.split(".")[1], []).append(str(complaint))
         return said
 
@@ -84,6 +90,10 @@ def refusals(judge: Judge, shared: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize(("name", "said"), CASES, ids=[name for name, _ in CASES])
 def test_one_broken_thing_is_refused_by_its_name(refusals: dict[str, list[str]], name: str, said: str) -> None:
     assert [text for text in refusals.get(name, []) if said in text], refusals
+
+
+def test_what_waits_for_something_that_is_not_there_is_refused(refusals: dict[str, list[str]]) -> None:
+    assert [text for text in refusals["cloudbill-registry-app"] if '"cloudbill-gone" has not been declared' in text]
 
 
 def test_nothing_else_is_refused(refusals: dict[str, list[str]]) -> None:

@@ -39,6 +39,8 @@ def terraform_type(kind: str, used: set[Any] | None = None) -> str:
     if kind in TYPES:
         _use(used, ("type", kind))
         return TYPES[kind]
+    if kind.count(":") != 2:
+        return re.sub(r"\W+", "_", kind)  # for Terraform to refuse
     _, place, name = kind.split(":")
     module = place.partition("/")[0]
     if module in MODULES:
@@ -99,7 +101,7 @@ class Translation:
         written = self._block(block, resource.inputs, resource, "")
         self._name(written, block, resource)
         if resource.provider:
-            written["provider"] = f"aws.{self._by_urn[resource.provider].name}"
+            written["provider"] = f"aws.{_name_in(resource.provider)}"
         if waits := self._waits_for(resource):
             written["depends_on"] = waits
         lifecycle: dict[str, Any] = {}
@@ -133,7 +135,12 @@ class Translation:
         written[key] = name
 
     def _waits_for(self, resource: Resource) -> list[str]:
-        return sorted({address for urn in resource.dependsOn for address in self._addresses(self._by_urn[urn])})
+        found: set[str] = set()
+        for urn in resource.dependsOn:
+            before = self._by_urn.get(urn)
+            # What is not there is named all the same: Terraform says so.
+            found.update(self._addresses(before) if before else [f"terraform_data.{_name_in(urn)}"])
+        return sorted(found)
 
     def _addresses(self, resource: Resource) -> list[str]:
         """Of a component: of all that is in it, as the SDK has it."""
@@ -251,6 +258,10 @@ def _output(address: str, block: Block, path: str) -> str:
         name, kind = _part(kind, part)
         expression = f"{expression}.{name}"
     return expression
+
+
+def _name_in(urn: str) -> str:
+    return urn.rpartition("::")[2]
 
 
 def _collection(kind: Any) -> str | None:
