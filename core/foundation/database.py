@@ -4,20 +4,22 @@
 compare it through the STABLE function `app_tenant()`.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import psycopg
 from sqlalchemy import event, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
 from core.foundation.roles import ROLE_CHECK, refuse_unsafe
 from core.foundation.roles import UnsafeRole as UnsafeRole  # raised by `refuse_unsafe_role`
 from core.foundation.settings import Settings
+from core.foundation.telemetry import POOL_EXHAUSTED
 
 _TENANT = "tenant_id"
 
@@ -50,6 +52,16 @@ def _set_tenant(session: Session, _transaction: Any, connection: Any) -> None:
         connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)})
 
 
+@contextmanager
+def _counting(role: str) -> Generator[None]:
+    """A pool that runs dry refuses who waited too long: that is counted where it happens."""
+    try:
+        yield
+    except PoolTimeout:
+        POOL_EXHAUSTED.labels(role).inc()
+        raise
+
+
 class Database:
     """The installation's database as this process reaches it: as the application and as the reading operator."""
 
@@ -62,20 +74,23 @@ class Database:
     @asynccontextmanager
     async def tenant(self, tenant_id: UUID) -> AsyncGenerator[AsyncSession]:
         """A transaction of one tenant; committed at the end, rolled back on any error."""
-        async with self._app_sessions(info={_TENANT: tenant_id}) as session, session.begin():
-            yield session
+        with _counting("app"):
+            async with self._app_sessions(info={_TENANT: tenant_id}) as session, session.begin():
+                yield session
 
     @asynccontextmanager
     async def nobody(self) -> AsyncGenerator[AsyncSession]:
         """A transaction without a tenant: only the narrow functions and the jobs are in reach."""
-        async with self._app_sessions() as session, session.begin():
-            yield session
+        with _counting("app"):
+            async with self._app_sessions() as session, session.begin():
+                yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
         """A read across all tenants as `cloudbill_operator`, which can write no table."""
-        async with self._operator_sessions() as session, session.begin():
-            yield session
+        with _counting("operator"):
+            async with self._operator_sessions() as session, session.begin():
+                yield session
 
     async def refuse_unsafe_role(self) -> None:
         """Raises UnsafeRole when row security would not bind the application's role."""

@@ -35,6 +35,11 @@ HTTP_SECONDS = Histogram(
 POOL_CONNECTIONS = Gauge(
     "cloudbill_database_pool_connections", "Database connections by role and state.", ["role", "state"]
 )
+POOL_EXHAUSTED = Counter(
+    "cloudbill_database_pool_exhausted_total",
+    "Transactions that gave up since no connection of their pool became free, by role.",
+    ["role"],
+)
 CACHE_UP = Gauge("cloudbill_cache_up", "Whether the cache answered last (1) or not (0).")
 DATABASE_UP = Gauge("cloudbill_database_up", "Whether the database answered last (1) or not (0).")
 SIGN_INS = Counter("cloudbill_sign_ins_total", "Successful sign-ins.")

@@ -35,10 +35,7 @@ def business(config: StackConfig) -> Iterator[Alarm]:
         title="reconciliation",
         severity=CRITICAL,
         says="Usage could not be reconciled by our fault: credits may be spent unseen until callers try again.",
-        # The collector sends this one for answers of 5xx only.
-        metrics={
-            "m": application(config, "cloudbill_http_requests_total", Role.API, "Sum", route="/api/usage/reconcile")
-        },
+        metrics={"m": application(config, "cloudbill_reconciliation_errors_total", Role.API, "Sum")},
         limit=0,
         period_seconds=FIVE_MINUTES,
         periods=1,

@@ -90,6 +90,13 @@ def _application(config: StackConfig, services: Mapping[Role, Service]) -> list[
         ("Memory, %", ecs("MemoryUtilization")),
         ("Requests answered by the API", ours("cloudbill_http_requests_total")),
         ("Sign-ins", ours("cloudbill_sign_ins_total", "cloudbill_sign_in_failures_total")),
+        (
+            "Gave up waiting for a connection",
+            [
+                application(config, "cloudbill_database_pool_exhausted_total", Role.API, "Sum", role=role)
+                for role in ("app", "operator")
+            ],
+        ),
         ("Refused by a limit", ours("cloudbill_rate_limited_total", "cloudbill_rate_limit_fallback_total")),
         (
             "Jobs",
@@ -179,6 +186,6 @@ def _payments(config: StackConfig) -> list[tuple[str, list[Metric]]]:
         ),
         (
             "Reconciliations that failed",
-            [application(config, "cloudbill_http_requests_total", Role.API, "Sum", route="/api/usage/reconcile")],
+            [application(config, "cloudbill_reconciliation_errors_total", Role.API, "Sum")],
         ),
     ]

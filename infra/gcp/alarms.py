@@ -22,7 +22,7 @@ def _application(config: StackConfig) -> list[Alarm]:
         f"cloudbill_http_requests_total{{{ours}}}",
         f'cloudbill_http_requests_total{{{ours},status=~"5.."}}',
     )
-    unreconciled = f'cloudbill_http_requests_total{{{ours},route="/api/usage/reconcile",status=~"5.."}}'
+    unreconciled = f"cloudbill_reconciliation_errors_total{{{ours}}}"
     pool = f"cloudbill_database_pool_connections{{{ours},state="
 
     def slower_than_a_second(share: float) -> str:

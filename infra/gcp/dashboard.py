@@ -36,6 +36,8 @@ def _sections(config: StackConfig, watched: Watched) -> dict[str, dict[str, str]
             "Time to answer, p99, seconds": _quantile(0.99, f"cloudbill_http_request_seconds_bucket{{{ours}}}"),
             "Instances of the API": f"sum(run_googleapis_com:container_instance_count{{{api}}})",
             "Pool connections": f"sum by (role, state) (cloudbill_database_pool_connections{{{ours}}})",
+            "Gave up waiting for a connection, a minute": "sum by (role) "
+            f"(rate(cloudbill_database_pool_exhausted_total{{{ours}}}[5m])) * 60",
             "Jobs a minute by outcome": f"sum by (outcome) (rate(cloudbill_jobs_total{{{ours}}}[5m])) * 60",
             "Sign-ins that fail, a minute": "sum by (reason) "
             f"(rate(cloudbill_sign_in_failures_total{{{ours}}}[5m])) * 60",

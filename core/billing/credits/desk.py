@@ -12,10 +12,12 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from uuid import UUID
 
 import psycopg
 import structlog
+from prometheus_client import Counter
 
 from core.billing.credits.booking import Answer, CommitUnknown, Outcome, Request
 from core.billing.credits.charging import Call, Charged, Refused
@@ -25,6 +27,11 @@ from core.billing.credits.reserving import Release, Released, Reservation, Reser
 from core.billing.credits.standing import NotPrepared
 from core.foundation.errors import CloudBillError, KeyInFlight, Unavailable
 
+RECONCILIATION_ERRORS = Counter(
+    "cloudbill_reconciliation_errors_total",
+    "Charges and holds that could not be booked, or of which it is not known, by the code that the caller got.",
+    ["code"],
+)
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("charges")
 
 Prepare = Callable[[Request, NotPrepared], Awaitable[None]]
@@ -134,6 +141,7 @@ class ChargeDesk:
         being booked in this process, Overloaded or Unavailable (nothing was booked), or OutcomeUnknown.
         """
         if self._closing or self._unanswered >= self._max_waiting:
+            RECONCILIATION_ERRORS.labels(Overloaded.code).inc()
             raise Overloaded
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         member = _Member(request, answer, gives_up_at=time.monotonic() + PATIENCE_SECONDS)
@@ -253,6 +261,8 @@ class ChargeDesk:
                 outcome = replace(outcome, replayed=False)
             case _:
                 pass
+        if isinstance(outcome, CloudBillError) and outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            RECONCILIATION_ERRORS.labels(outcome.code).inc()
         if not member.answer.done():
             member.answer.set_result(outcome)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.payments.gateway import payment_provider
 from core.billing.payments.providers.base import ProviderEvent
-from core.billing.payments.providers.errors import MalformedProviderEvent
+from core.billing.payments.providers.errors import InvalidSignature, MalformedProviderEvent
 from core.billing.webhooks import repository
 from core.foundation.errors import CloudBillError, Conflict, NotFound
 from core.foundation.ids import new_id
@@ -50,7 +50,12 @@ def verify(
     """The envelope and the whole of what the provider signed. Raises InvalidSignature, MalformedProviderEvent,
     WrongMode, PaymentProviderUnavailable. `now` is wall time.
     """
-    envelope = payment_provider(settings).verify_envelope(body, signature=signature, now=now)
+    try:
+        envelope = payment_provider(settings).verify_envelope(body, signature=signature, now=now)
+    except InvalidSignature:
+        # Strangers do this, and so does a secret that was changed on one side only.
+        WEBHOOK_EVENTS.labels("refused").inc()
+        raise
     if envelope.is_live != settings.stripe_is_live:
         raise WrongMode("The event's mode is not that of the installation's Stripe key.")
     try:
