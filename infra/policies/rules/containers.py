@@ -100,7 +100,7 @@ def _old_images_go(stack: Stack) -> Found:
 def _only_the_worker_writes(stack: Stack) -> Found:
     for container in containers(stack, TASK):
         for mount in rows(container.definition.get("mountPoints")):
-            if (container.name in ("api", "console")) is not bool(mount.get("readOnly")):
+            if (container.name != "worker") is not bool(mount.get("readOnly")):
                 yield Finding(
                     container.resource.name, f"set readOnly of the mount of {container.name} as its part asks"
                 )
