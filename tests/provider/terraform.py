@@ -3,6 +3,7 @@
 Where one of them is not found, `missing()` says so, and the tests that need it are left out with that reason.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -20,7 +21,7 @@ from tests.provider.translation import Configuration
 PROVIDER = "terraform-provider-aws_*"
 _ELSEWHERE = ("proc", "sys", "node_modules", "site-packages", ".git", ".venv")
 PARALLEL = 40
-LONGEST = 400
+LONGEST = 600
 """Seconds for one command: moto makes all at once, so that one that waits longer waits for nothing."""
 
 
@@ -98,13 +99,13 @@ class Terraform:
         text = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror()}"\n  }}\n}}\n'
         (self._folder / "cli.tfrc").write_text(text + "disable_checkpoint = true\n")
         (self._folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": {"aws": source}}}))
-        done = self._run(self._folder, "init", "-input=false", "-backend=false")
-        if done.returncode:
-            raise RuntimeError(f"terraform init: {done.stdout}")
+        said = self._run(self._folder, "init", "-input=false", "-backend=false")
+        if "successfully initialized" not in said:
+            raise RuntimeError(f"terraform init: {said}")
 
     def schema(self) -> dict[str, Any]:
         """`terraform providers schema -json`."""
-        return json.loads(self._run(self._folder, "providers", "schema", "-json").stdout)
+        return json.loads(self._run(self._folder, "providers", "schema", "-json"))
 
     def write(self, name: str, configuration: Configuration) -> Path:
         """A folder of its own for a configuration."""
@@ -117,19 +118,18 @@ class Terraform:
 
     def validate(self, folder: Path) -> list[Complaint]:
         """What is wrong with it by itself: names, types, values, references."""
-        said = json.loads(self._run(folder, "validate", "-json").stdout)
+        said = json.loads(self._run(folder, "validate", "-json"))
         return [_complaint(found) for found in said["diagnostics"] if found["severity"] == "error"]
 
     def plan(self, folder: Path) -> Run:
         """What the provider would make."""
-        return _read(self._run(folder, "plan", *_STREAM).stdout, "planned_change", "change")
+        return _read(self._run(folder, "plan", *_STREAM), "planned_change", "change")
 
     def apply(self, folder: Path) -> Run:
         """Made, as far as the server at the endpoint can."""
-        done = self._run(folder, "apply", "-auto-approve", *_STREAM)
-        return _read(done.stdout, "apply_complete", "hook")
+        return _read(self._run(folder, "apply", "-auto-approve", *_STREAM), "apply_complete", "hook")
 
-    def _run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, folder: Path, *arguments: str) -> str:
         # Credentials and settings of this machine stay out: only what Terraform needs to start.
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         environment |= {
@@ -146,9 +146,10 @@ class Terraform:
             environment["AWS_ENDPOINT_URL"] = self._endpoint
         command = ["terraform", f"-chdir={folder}", *arguments, *([] if "-json" in arguments else ["-no-color"])]
         said = folder / f"{arguments[0]}.out"
-        with said.open("w") as output:  # a file, so that what was said before a hang can be read
-            done = subprocess.run(command, env=environment, stdout=output, stderr=STDOUT, check=False, timeout=LONGEST)
-        return subprocess.CompletedProcess(command, done.returncode, said.read_text(), "")
+        # Into a file, so that what had begun before a hang can be named.
+        with said.open("w") as output, contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, env=environment, stdout=output, stderr=STDOUT, check=False, timeout=LONGEST)
+        return said.read_text()
 
 
 _STREAM = ("-json", "-input=false", "-lock=false", f"-parallelism={PARALLEL}")
@@ -157,18 +158,26 @@ _STREAM = ("-json", "-input=false", "-lock=false", f"-parallelism={PARALLEL}")
 def _read(stream: str, kind: str, field: str) -> Run:
     complaints: list[Complaint] = []
     addresses: list[str] = []
+    begun: dict[str, None] = {}
     for message in _messages(stream):
         if message.get("type") == "diagnostic" and message["diagnostic"]["severity"] == "error":
             complaints.append(_complaint(message["diagnostic"]))
         elif message.get("type") == kind:
             addresses.append(message[field]["resource"]["addr"])
+        if message.get("type") == "apply_start":
+            begun[message["hook"]["resource"]["addr"]] = None
+        elif message.get("type") in ("apply_complete", "apply_errored"):
+            begun.pop(message["hook"]["resource"]["addr"], None)
+    summary = f"was begun and not done after {LONGEST} s"
+    complaints += [Complaint(summary=summary, detail="", place=address) for address in begun]
     return Run(complaints=complaints, addresses=sorted(addresses))
 
 
 def _messages(stream: str) -> Iterator[dict[str, Any]]:
     for line in stream.splitlines():
-        if line.startswith("{"):
-            yield json.loads(line)
+        with contextlib.suppress(json.JSONDecodeError):  # the last line of one that was stopped
+            if line.startswith("{"):
+                yield json.loads(line)
 
 
 def _complaint(said: dict[str, Any]) -> Complaint:

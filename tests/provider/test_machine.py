@@ -1,5 +1,6 @@
 """Where there is no Terraform the tests are left out and say so; the page of the tables is as the tables are."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def test_a_mirror_is_known_by_its_folders(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_the_page_says_what_the_tables_say() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: python -m tests.provider.pages"
+
+
+def test_what_hangs_is_named() -> None:
+    def said(kind: str, address: str) -> str:
+        return json.dumps({"type": kind, "hook": {"resource": {"addr": address}}})
+
+    stream = [
+        said("apply_start", "aws_vpc.one"),
+        said("apply_start", "aws_vpc.two"),
+        said("apply_complete", "aws_vpc.one"),
+    ]
+    run = terraform._read("\n".join(stream), "apply_complete", "hook")
+    assert run.addresses == ["aws_vpc.one"]
+    assert [str(complaint) for complaint in run.complaints] == ["aws_vpc.two: was begun and not done after 600 s "]
