@@ -7,7 +7,7 @@ stand apart. A month of which the bill has only some days is held against that p
 import calendar
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -239,7 +239,7 @@ def _part(
     expected = sum(estimated.values(), Decimal(0))
     actual = _cents(sum(billed.values(), Decimal(0)))
     whole = _variance(part.name, part.category, None, expected, actual, threshold)
-    return Variance(**{**vars(whole), "resources": tuple(resources)})
+    return replace(whole, resources=tuple(resources))
 
 
 def _owner(found: str, estimated: Mapping[str, Decimal], names: Mapping[str, Sequence[str]]) -> str:

@@ -106,7 +106,8 @@ def changes_grid(estimate: Estimate, changed: Sequence[tuple[str, str, Decimal, 
         [resource, item, amount(before), amount(after), signed(after - before)]
         for resource, item, before, after in changed
     ]
-    before, after = (sum((line[place] for line in changed), Decimal(0)) for place in (2, 3))
+    before = sum((was for _, _, was, _ in changed), Decimal(0))
+    after = sum((now for _, _, _, now in changed), Decimal(0))
     rows.append(["total", "", amount(before), amount(after), signed(after - before)])
     return Grid(
         title=f"{estimate.stack}: what changed since {since}, {estimate.currency} a month",

@@ -89,7 +89,7 @@ def _arm(stack: Stack, usage: Usage, prices: PriceList) -> Iterator[Reshaped | R
     if stack.graph.cloud != "aws":
         yield Reason("arm", "Cloud Run runs amd64 only")
         return
-    on_arm = [(task.inputs.get("runtimePlatform") or {}).get("cpuArchitecture") == "ARM64" for task in tasks]
+    on_arm = ["ARM64" in str(task.inputs.get("runtimePlatform")) for task in tasks]
     if on_arm and all(on_arm):
         yield Reason("arm", "taken already: release.architecture is arm64")
     elif tasks:

@@ -96,7 +96,7 @@ def _cloud_sql(stack: Stack, usage: Usage) -> Iterator[Found]:
         mebibytes = max(_CLOUD_SQL_LEAST, math.ceil(needed * 1024 / _CLOUD_SQL_STEP) * _CLOUD_SQL_STEP)
         mebibytes = min(mebibytes, int(gibibytes * 1024))
         cores = max(cores, math.ceil(Decimal(mebibytes) / 1024 / Decimal("6.5")))
-        if (cores, mebibytes) < (vcpu, gibibytes * 1024):
+        if (Decimal(cores), Decimal(mebibytes)) < (vcpu, gibibytes * 1024):
             tier = f"db-custom-{cores}-{mebibytes}"
             yield Found(
                 name="smaller-database",

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from infra.graph import Graph, Resource
 
@@ -43,8 +43,8 @@ def _schedules(graph: Graph, resource: Resource) -> Iterator[Sequence[Turn]]:
     ]
     for action in graph.of_type("aws:appautoscaling/scheduledAction:ScheduledAction"):
         if any(f"${{{name}." in str(action.inputs.get("resourceId", "")) for name in targets):
-            most = (action.inputs.get("scalableTargetAction") or {}).get("maxCapacity", 1)
-            yield _turns(str(action.inputs["schedule"]), up=int(most) > 0)
+            scaled: Mapping[str, Any] = action.inputs.get("scalableTargetAction") or {}
+            yield _turns(str(action.inputs["schedule"]), up=int(scaled.get("maxCapacity", 1)) > 0)
     for job in graph.of_type("gcp:cloudscheduler/job:Job"):
         call: Mapping[str, Any] = job.inputs.get("httpTarget") or {}
         if mark in str(call.get("uri", "")):
@@ -56,13 +56,16 @@ def _schedules(graph: Graph, resource: Resource) -> Iterator[Sequence[Turn]]:
 def _turns_on(body: str) -> bool | None:
     """What a call to Google's API asks for; None where it neither stops nor starts."""
     try:
-        asked = json.loads(base64.b64decode(body))
+        asked: Any = json.loads(base64.b64decode(body))
     except ValueError:
         return None
-    policy = (asked.get("settings") or {}).get("activationPolicy")
+    if not isinstance(asked, dict):
+        return None
+    parts = cast("dict[str, dict[str, Any]]", asked)
+    policy = (parts.get("settings") or {}).get("activationPolicy")
     if policy is not None:
-        return policy == "ALWAYS"
-    count = (asked.get("scaling") or {}).get("manualInstanceCount")
+        return bool(policy == "ALWAYS")
+    count = (parts.get("scaling") or {}).get("manualInstanceCount")
     return None if count is None else int(count) > 0
 
 

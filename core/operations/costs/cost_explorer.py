@@ -1,5 +1,6 @@
 """A month's charges from AWS Cost Explorer."""
 
+import importlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -30,8 +31,8 @@ def read_cost_explorer(
     Credentials are those that boto3 finds. Raises CostExplorerUnavailable.
     """
     try:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
+        boto3: Any = importlib.import_module("boto3")
+        errors: Any = importlib.import_module("botocore.exceptions")
     except ModuleNotFoundError:
         raise CostExplorerUnavailable("boto3 is not installed: install CloudBill with its extra `clouds`") from None
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
@@ -44,7 +45,7 @@ def read_cost_explorer(
     of_stack = {"Tags": {"Key": "stack", "Values": [stack]}}
     try:
         # Cost Explorer lives in one region, whatever the account uses.
-        client: Any = boto3.client("ce", region_name="us-east-1", endpoint_url=endpoint)  # pyright: ignore[reportUnknownMemberType]
+        client: Any = boto3.client("ce", region_name="us-east-1", endpoint_url=endpoint)
         used = _pages(
             client,
             {**asked, "GroupBy": _by("SERVICE", "USAGE_TYPE"), "Filter": _both({"Not": of_records}, of_stack, tagged)},
@@ -53,7 +54,7 @@ def read_cost_explorer(
             client,
             {**asked, "GroupBy": _by("RECORD_TYPE", "SERVICE"), "Filter": _both(of_records, of_stack, tagged)},
         )
-    except (BotoCoreError, ClientError) as error:
+    except (errors.BotoCoreError, errors.ClientError) as error:
         raise CostExplorerUnavailable(
             f"{' '.join(str(error).split())}: it takes credentials with ce:GetCostAndUsage and Cost Explorer on"
         ) from None

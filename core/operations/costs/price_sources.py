@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -94,10 +94,10 @@ def _catalog(client: httpx.Client, sources: Sources, services: list[str], region
 def _pages(client: httpx.Client, url: str, key: str) -> Iterator[Any]:
     token = ""
     while True:
-        asked = {"key": key, "pageSize": "5000", **({"pageToken": token} if token else {})}
-        page = _json(client, url, asked)
+        asked: dict[str, str] = {"key": key, "pageSize": "5000"}
+        page = _json(client, url, {**asked, "pageToken": token} if token else asked)
         yield page
-        token = page.get("nextPageToken", "") if isinstance(page, dict) else ""
+        token = str(cast("dict[str, Any]", page).get("nextPageToken") or "") if isinstance(page, dict) else ""
         if not token:
             return
 

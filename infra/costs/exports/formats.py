@@ -6,7 +6,7 @@ Sources: focus.finops.org (column library), docs.aws.amazon.com/cur (data dictio
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
@@ -258,9 +258,7 @@ def _gcp(row: _Fields) -> Iterator[ActualLine]:
             free = kind in ("FREE_TIER", "DISCOUNT")
             committed = kind.startswith("COMMITTED_USAGE")
             charge = Charge.USAGE if free else Charge.COMMITMENT if committed else Charge.CREDIT
-            yield ActualLine(
-                **{**vars(line), "cost": amount, "charge": charge, "identity": f"{line.identity} {credit}"}
-            )
+            yield replace(line, cost=amount, charge=charge, identity=f"{line.identity} {credit}")
 
 
 def _credits(row: _Fields) -> Sequence[Mapping[str, Any]]:

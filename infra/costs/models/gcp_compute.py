@@ -78,7 +78,8 @@ def _job(resource: Resource, stack: Stack) -> Iterable[Item]:
 
 def _size(containers: Sequence[Any]) -> tuple[Decimal, Decimal]:
     """vCPU and GiB of all containers of an instance."""
-    limits: list[Mapping[str, Any]] = [(one.get("resources") or {}).get("limits") or {} for one in containers]
+    resources: list[Mapping[str, Any]] = [one.get("resources") or {} for one in containers]
+    limits: list[Mapping[str, Any]] = [one.get("limits") or {} for one in resources]
     return (
         sum((_cpu(str(one.get("cpu", "1"))) for one in limits), Decimal(0)),
         sum((_memory(str(one.get("memory", "512Mi"))) for one in limits), Decimal(0)),

@@ -80,7 +80,8 @@ def _vault(resource: Resource, stack: Stack) -> Iterable[Item]:
 def _secret(resource: Resource, stack: Stack) -> Iterable[Item]:
     part = stack.share(resource.type)
     replication: Mapping[str, Any] = resource.inputs.get("replication") or {}
-    places = len((replication.get("userManaged") or {}).get("replicas") or [None])
+    managed: Mapping[str, Any] = replication.get("userManaged") or {}
+    places = len(managed.get("replicas") or [None])
     yield fixed(
         "secret version", Category.SECRETS, "secretmanager/version/month", places, f"one version in {places} regions"
     )
