@@ -47,13 +47,14 @@ def show(grid: Grid, document: Mapping[str, Any], output: str) -> None:
 
 def draw(grid: Grid) -> None:
     """As a table, as wide as the terminal."""
-    table = Table(title=grid.title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for place, heading in enumerate(grid.headings):
         table.add_column(heading, justify="right" if place in grid.numbers else "left", overflow="fold")
     for place, row in enumerate(grid.rows):
         table.add_row(*row, style="bold" if place in grid.strong else None)
     width = None if sys.stdout.isatty() else max(NARROWEST, shutil.get_terminal_size().columns)
     console = Console(width=width)
+    console.print(grid.title, style="italic", highlight=False, soft_wrap=True)
     console.print(table)
     for note in grid.notes:
         console.print(note, style="dim", highlight=False, soft_wrap=True)
