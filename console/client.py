@@ -150,6 +150,10 @@ class Client:
         """What could be saved."""
         return await self._get(f"/operations/costs/{stack}/savings", usage=usage)
 
+    async def actual(self, stack: str, *, month: str) -> costing.Actual:
+        """A month's bill beside the estimate; the newest where no month is given."""
+        return costing.actual(await self._get(f"/operations/costs/{stack}/actual", month=month), datetime.now(UTC))
+
     async def stacks(self) -> list[str]:
         """The stacks that have an estimate, by name."""
         body = await self._get("/operations/costs")

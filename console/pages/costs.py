@@ -15,7 +15,7 @@ from console.components.choice import picker, segments
 from console.components.figure import brief, figure, figures, instant, short
 from console.components.notice import blank, chart_bones, command, figure_bones, notice
 from console.components.table import cell, heading, pager, row_heading, sort_heading, table
-from console.costing import Line, Pair, Saving, Sheet, Slider
+from console.costing import Actual, Line, Pair, Saving, Sheet, Slider, Variance
 from console.template import page
 from console.viewer import PageState, asking
 
@@ -44,6 +44,7 @@ class CostsState(PageState, rx.State):
     order: str = "-monthly"
     with_free: bool = False
     savings: list[Saving] = []
+    actual: Actual = Actual()
     _profiles: dict[str, dict[str, float]] = {}
     _positions: dict[str, int] = {}
     _profile: str = "base"
@@ -58,7 +59,7 @@ class CostsState(PageState, rx.State):
             self._place(self.usage)
         await self._price(api)
         if self.stack:
-            self.savings = costing.savings(await api.savings(self.stack, usage=self._profile))
+            await self._read_about(api, self.stack)
 
     @rx.event
     @asking(rights.see_installation)
@@ -100,6 +101,12 @@ class CostsState(PageState, rx.State):
         """Compare another environment."""
         self.environment = environment
         self.categories = costing.categories(self.shown, environment)
+
+    @rx.event
+    @asking(rights.see_installation)
+    async def open_month(self, api: Client, month: str):
+        """Another month's bill."""
+        self.actual = await api.actual(self.stack, month=month)
 
     @rx.event
     def filter_category(self, category: str):
@@ -178,7 +185,11 @@ class CostsState(PageState, rx.State):
         other = stack != self.stack
         await self._read_lines(api, stack)
         if other:
-            self.savings = costing.savings(await api.savings(stack, usage=self._profile))
+            await self._read_about(api, stack)
+
+    async def _read_about(self, api: Client, stack: str) -> None:
+        self.savings = costing.savings(await api.savings(stack, usage=self._profile))
+        self.actual = await api.actual(stack, month="")
 
     async def _read_lines(self, api: Client, stack: str) -> None:
         self.stack = stack
@@ -253,6 +264,7 @@ def costs() -> rx.Component:
             _sides(),
             _line_by_line(),
             _savings(),
+            _billed(),
             _about(state.shown),
         ),
         rx.fragment(_heading(), _warnings(state.shown), _nothing()),
@@ -592,6 +604,94 @@ def _saving(saving: rx.Var[Saving]) -> rx.Component:
             kind="wide prose",
         ),
         cell(saving.how, rx.el.span("Price: ", saving.source, class_name="below"), kind="wide prose"),
+    )
+
+
+def _billed() -> rx.Component:
+    state = CostsState
+    actual = state.actual
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2("Estimated and billed: ", state.stack_title),
+            rx.cond(actual.months.length() > 0, _month_choice()),
+            class_name="sheet-head centered",
+        ),
+        rx.cond(
+            actual.month != "",
+            rx.fragment(
+                rx.el.div(_verdict(actual), class_name="sheet-body"),
+                table(
+                    "Estimated and billed, the largest difference first",
+                    [
+                        heading("Part"),
+                        heading("Estimated", num=True),
+                        heading("Billed", num=True),
+                        heading("Difference", num=True),
+                        heading("Of the estimate", num=True),
+                    ],
+                    rx.fragment(_variance(actual.total), rx.foreach(actual.lines, _variance)),
+                ),
+                rx.el.p(
+                    "From ",
+                    actual.source,
+                    ", imported ",
+                    instant(actual.imported),
+                    ". ",
+                    rx.cond(actual.apart != "", rx.fragment("Not compared: ", actual.apart, ". ")),
+                    rx.foreach(actual.notes, lambda note: rx.fragment(note, ". ")),
+                    class_name="table-foot",
+                ),
+            ),
+            blank(
+                "scale",
+                "No bill was imported yet",
+                rx.fragment(
+                    "Once a month is over: ",
+                    rx.el.code(f"cloudbill cost actual {state.stack} --month YYYY-MM --export FILE --store"),
+                ),
+            ),
+        ),
+        class_name="sheet",
+    )
+
+
+def _month_choice() -> rx.Component:
+    return rx.el.select(
+        rx.foreach(CostsState.actual.months, lambda month: rx.el.option(month, value=month)),
+        value=CostsState.actual.month,
+        on_change=CostsState.open_month,
+        class_name="input compact",
+        aria_label="Month of the bill",
+    )
+
+
+def _verdict(actual: rx.Var[Actual]) -> rx.Component:
+    return rx.cond(
+        actual.alerts > 0,
+        notice(
+            "warn",
+            "The bill is not what was estimated",
+            rx.fragment(actual.alerts, " parts are more than 15 % off; they are marked."),
+        ),
+        notice("good", "The bill is as estimated", "No part is more than 15 % off."),
+    )
+
+
+def _variance(row: rx.Var[Variance]) -> rx.Component:
+    return rx.el.tr(
+        row_heading(row.name, rx.cond(row.category != "", rx.el.span(row.category, class_name="below"))),
+        cell(short(row.estimated), kind="num", label="Estimated"),
+        cell(short(row.actual), kind="num main"),
+        cell(row.difference, kind="num", label="Difference"),
+        cell(
+            rx.cond(
+                row.alert,
+                rx.el.span(row.percent, class_name="badge warn"),
+                rx.el.span(row.percent, class_name="quiet"),
+            ),
+            kind="num",
+            label="Of the estimate",
+        ),
     )
 
 

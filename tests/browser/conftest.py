@@ -28,6 +28,8 @@ from tests.support.servers import PREFIX, ROOT, Keeper, Servers
 # Kept between runs, apart from an installation of the person who tests: building takes longer than all stories.
 BUILT = ROOT / ".cloudbill" / "browser-tests"
 CACHE = 63
+INSTALLATION = ("operator", "finance")
+NOTICE_SECRET = "browser-tests-tell-of-alarms"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -57,6 +59,9 @@ class Installation:
     api_process: Process
     cache_url: str
     operator: Person
+    finance: Person
+    notices: str
+    """The path, secret and all, that takes the notices of Cloud Monitoring."""
 
     def sign_up(self, name: str, **fields: Any) -> Person:
         """A new tenant's owner."""
@@ -133,8 +138,9 @@ def installation(
         simulator.wait_until(answers(f"http://127.0.0.1:{settings.stripe_port}/health"))
         api.wait_until(answers(f"http://127.0.0.1:{settings.port}/readyz"))
         console.wait_until(answers(f"http://127.0.0.1:{settings.console_port}/health"), seconds=120)
-        operator = Person(email=f"operator-{uuid4().hex[:6]}@installation.test")
-        create_installation_user(settings.owner_url, operator.email, "operator")
+        operator, finance = (Person(email=f"{role}-{uuid4().hex[:6]}@installation.test") for role in INSTALLATION)
+        for person, role in zip((operator, finance), INSTALLATION, strict=True):
+            create_installation_user(settings.owner_url, person.email, role)
         client = running.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", trust_env=False))
         yield Installation(
             console=f"http://127.0.0.1:{settings.console_port}",
@@ -142,6 +148,8 @@ def installation(
             api_process=api,
             cache_url=servers.cache.format(number=CACHE),
             operator=operator,
+            finance=finance,
+            notices=f"/operations/alerts?auth_token={NOTICE_SECRET}",
         )
 
 
@@ -199,4 +207,5 @@ def _settings(servers: Servers, database: str, heads: Path) -> Settings:
         console_url=f"http://127.0.0.1:{console}",
         rate_limit_max_requests=1_000_000,
         log_level="warning",
+        alert_webhook_secret=NOTICE_SECRET,
     )
