@@ -7,13 +7,18 @@ from infra.graph import Graph, InvalidGraph
 
 def find_graph(name: str) -> Graph:
     """A stored graph where the name is a file's, else the stack's. Raises InvalidGraph or RecordingError."""
-    path = Path(name)
-    if path.suffix == ".json" or path.exists():
-        return read_graph(path)
+    if is_file(name):
+        return read_graph(Path(name))
     # Recording needs Pulumi's packages, reading a graph does not.
     from infra.recording.program import record
 
     return record(name)
+
+
+def is_file(name: str) -> bool:
+    """Whether a stored graph is meant, there or not; else it is a stack's name, or a commit's."""
+    path = Path(name)
+    return path.suffix == ".json" or path.is_file() or path.is_absolute()
 
 
 def read_graph(path: Path) -> Graph:

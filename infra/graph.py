@@ -194,4 +194,7 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    raise SystemExit(main(sys.argv[1:]))
+    # As the module that everybody else imports: run as a script, its errors would be another class than theirs.
+    from infra.graph import main as run
+
+    raise SystemExit(run(sys.argv[1:]))

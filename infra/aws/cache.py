@@ -123,7 +123,8 @@ class Cache(ComponentResource):
             engine=engine,
             access_string=RIGHTS,
             authentication_mode={"type": "password", "passwords": [key]},
-            opts=ResourceOptions(parent=self),
+            # The first one only: rotation puts a second beside it.
+            opts=ResourceOptions(parent=self, ignore_changes=["authenticationMode"]),
         )
         members: list[Input[str]] = [ours.user_id]
         if engine == "redis":

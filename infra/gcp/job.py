@@ -1,5 +1,6 @@
 """One-off tasks inside the network: migrate before anything serves; export, import, drill and move when asked for."""
 
+import hashlib
 from typing import Any
 
 import pulumi
@@ -23,12 +24,12 @@ class Job(pulumi.ComponentResource):
     """The image as a Cloud Run job, with the owner's rights on the database.
 
     `migrate` runs within `pulumi up`, before any service: `run_execution_token` starts an execution whenever the job
-    is made or its image changes, and the job counts as made only once that execution has succeeded. (On ECS it is a
-    first container of each task.) When it fails, `pulumi up` fails here: no service is touched, and the former
-    revisions serve on with the former schema, since a migration is one transaction. After the cause is mended, a new
-    image brings a new token; with the same image the migration is run by hand (`gcloud run jobs execute NAME --wait`)
-    and `pulumi up` again. Should a service start all the same, /readyz stays 503 until the schema is the newest, so
-    that its startup probe fails and it gets no request.
+    is made, its image changes or a secret's pinned version, and the job counts as made only once that execution has
+    succeeded. (On ECS it is a first container of each task.) When it fails, `pulumi up` fails here: no service is
+    touched, and the former revisions serve on with the former schema, since a migration is one transaction. After the
+    cause is mended, a new image brings a new token; with the same image the migration is run by hand
+    (`gcloud run jobs execute NAME --wait`) and `pulumi up` again. Should a service start all the same, /readyz stays
+    503 until the schema is the newest, so that its startup probe fails and it gets no request.
 
     Other commands run in the same job by override: `gcloud run jobs execute NAME --args=drill`.
     """
@@ -40,6 +41,7 @@ class Job(pulumi.ComponentResource):
         self, name: str, args: JobArgs[Network, Keys, Secret, Files], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cloudbill:gcp:Job", name, None, opts)
+        self._args = args
         config = args.config
         self.identity = Identity(
             name,
@@ -64,7 +66,7 @@ class Job(pulumi.ComponentResource):
             name=f"{name}-{config.stack}",
             location=config.region,
             deletion_protection=config.is_production,
-            run_execution_token=pulumi.Output.from_input(args.image).apply(_token) if args.command == MIGRATE else None,
+            run_execution_token=self._token() if args.command == MIGRATE else None,
             template=cloudrunv2.JobTemplateArgs(
                 task_count=1,
                 parallelism=1,
@@ -89,7 +91,12 @@ class Job(pulumi.ComponentResource):
         self.name = job.name
         self.register_outputs({"name": self.name})
 
-
-def _token(image: str) -> str:
-    """REPOSITORY@sha256:DIGEST -> a letter and the digest's first 12: with the job's name it has to stay below 63."""
-    return f"m{image.rpartition(':')[2][:12]}"
+    def _token(self) -> pulumi.Output[str]:
+        """Of REPOSITORY@sha256:DIGEST the digest's first 12, and of the pinned versions of secrets a sum, since a login
+        that was changed has to be made before anybody signs in with it. With the job's name it stays below 63.
+        """
+        versions = sorted(self._args.config.secret_versions.items())
+        pinned = hashlib.sha256(repr(versions).encode()).hexdigest()[:6] if versions else ""
+        return pulumi.Output.from_input(self._args.image).apply(
+            lambda image: f"m{image.rpartition(':')[2][:12]}{pinned}"
+        )

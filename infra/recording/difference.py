@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from infra.finding import is_file, read_graph
 from infra.graph import Graph, Resource
 from infra.recording import schema
 from infra.recording.errors import RecordingError
@@ -34,12 +35,12 @@ class UnknownReference(RecordingError):
 
 def since(graph: Graph, reference: str, *, preview: bool = False) -> str:
     """What changed since a stored graph (a file) or a commit, whose own program is recorded."""
-    path = Path(reference)
-    before = (
-        Graph.from_json(path.read_text(encoding="utf-8"))
-        if path.is_file()
-        else at(reference, graph.stack, preview=preview)
-    )
+    before = read_graph(Path(reference)) if is_file(reference) else at(reference, graph.stack, preview=preview)
+    if before.stack != graph.stack:
+        raise UnknownReference(
+            f"{reference} holds the stack {before.stack}, not {graph.stack}: give a graph of the same stack, or set "
+            f"the two side by side with python -m infra.parity {before.stack} {graph.stack}"
+        )
     return compare(before, graph)
 
 
@@ -135,7 +136,13 @@ def at(reference: str, stack: str, *, preview: bool = False) -> Graph:
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    return subprocess.run(
+        ["git", *arguments],  # noqa: S607  # whichever git the person at the keyboard uses
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _title(resource: Resource) -> str:

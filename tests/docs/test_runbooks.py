@@ -18,6 +18,10 @@ STACKS = ("dev", "dev-gcp", "prod", "prod-gcp", "staging", "staging-gcp")
 SECTIONS = ["Look first", "Mend", "Verify", "Escalate"]
 
 
+BY_PLAN = {"rotate-secrets"}
+"""What is done when it is due, or after a leak: no alarm asks for it."""
+
+
 def named() -> set[str]:
     """By the alarms of all stacks, by those that a stack with replicas has besides, and by the installation's own."""
     found: set[str] = set()
@@ -34,7 +38,7 @@ def named() -> set[str]:
 def test_alarms_and_runbooks_agree_both_ways() -> None:
     files = {path.stem for path in FOLDER.glob("*.md")} - {"README"}
     assert sorted(named() - files) == []
-    assert sorted(files - named()) == []
+    assert sorted(files - named()) == sorted(BY_PLAN)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.md")), ids=lambda path: path.stem)

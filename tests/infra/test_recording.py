@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -275,6 +276,36 @@ def test_a_difference_since_nothing_known_is_refused(record_program: Record, tmp
     assert since(graph, str(stored)) == "no change"
     with pytest.raises(UnknownReference, match="neither a stored graph nor a commit"):
         since(graph, "no-such-commit")
+    with pytest.raises(InvalidGraph, match=r"gone\.json cannot be read: No such file"):
+        since(graph, str(tmp_path / "gone.json"))
+    with pytest.raises(InvalidGraph, match="cannot be read: Is a directory"):
+        since(graph, str(tmp_path))
+    stored.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidGraph, match="is no text"):
+        since(graph, str(stored))
+    stored.write_text(graph.to_json()[:-200])
+    with pytest.raises(InvalidGraph, match="is no JSON"):
+        since(graph, str(stored))
+    stored.write_text(replace(graph, stack="other").to_json())
+    with pytest.raises(UnknownReference, match="holds the stack other, not toy"):
+        since(graph, str(stored))
+
+
+def test_a_broken_graph_ends_the_command_with_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"stack": "dev", ')
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.graph", "dev", "--diff", str(broken)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"infra.graph: invalid_graph: {broken}: this is no JSON (")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_command_needs_neither_network_nor_credentials_nor_plugins(tmp_path: Path) -> None:

@@ -73,9 +73,11 @@ def check_cache(url: str, variable: str) -> None:
     from redis import Redis
     from redis.exceptions import RedisError
 
-    client = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)  # pyright: ignore[reportUnknownMemberType]
+    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # redis leaves **kwargs untyped
+        url, socket_timeout=5, socket_connect_timeout=5
+    )
     try:
-        client.ping()  # pyright: ignore[reportUnknownMemberType]
+        client.ping()  # pyright: ignore[reportUnknownMemberType]  # likewise
     except RedisError as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise StartRefused(
