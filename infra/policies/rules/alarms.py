@@ -56,7 +56,7 @@ WATCHED = (
     ("payment events that fail", r"webhook_events", 1, 1),
     ("payments made twice", r"double_payments", 1, 1),
     ("jobs that failed for good", r"jobs_parked", 1, 1),
-    ("usage that is not reconciled", r"/api/usage/reconcile", 1, 1),
+    ("usage that is not reconciled", r"reconciliation_errors", 1, 1),
     ("a way out without ports", r"ErrorPortAllocation|nat_dropped", 0, 1),
     ("certificates that end", r"DaysToExpiry|ssl_cert_expires", 0, 1),
 )
