@@ -32,4 +32,5 @@ NAMED: Mapping[str, tuple[str, int]] = {
     "aws:s3/bucket:Bucket": ("bucket", 63),
 }
 """Where the bridge makes a name (the resource's own and eight characters) for one that is not given: the field and the
-longest that it may be. For all others it is `name`, up to 255. From `provider/resources.go` of pulumi/pulumi-aws."""
+longest that the service takes (IAM, Elastic Load Balancing and S3 document 64, 32 and 63 characters). For all others it
+is `name`, up to 255."""
