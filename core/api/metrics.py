@@ -1,5 +1,6 @@
 """GET /metrics: Prometheus' text format. With METRICS_TOKEN set, only its bearer reads it."""
 
+import asyncio
 import contextlib
 import hmac
 from typing import Any, cast
@@ -9,9 +10,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from core.foundation.clock import wall_now
 from core.foundation.errors import Unauthenticated
 from core.foundation.runtime import Runtime, runtime
 from core.foundation.telemetry import POOL_CONNECTIONS
+from core.operations.backups import measuring as backups
 from core.operations.jobs.measuring import measure
 
 router = APIRouter(tags=["health"])
@@ -32,6 +35,7 @@ async def metrics(request: Request) -> Response:
         if not hmac.compare_digest(given, f"Bearer {token.get_secret_value()}".encode()):
             raise Unauthenticated("Give the metrics token as Authorization: Bearer …")
     _measure_pools(parts)
+    await asyncio.to_thread(backups.look, parts.settings, now=wall_now())
     with contextlib.suppress(SQLAlchemyError):  # what this process counted is shown all the same
         async with parts.database.reading() as session:
             await measure(session)

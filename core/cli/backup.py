@@ -32,16 +32,39 @@ def group() -> None:
 
 
 @app.command()
-def create(output: Output = Format.TEXT) -> None:
-    """Take a base backup now. Until it is in the catalogue, nothing that was there before is touched."""
+def create(
+    application: Annotated[
+        bool, typer.Option("--application", help="Configuration, stacks, secrets and signed heads; not the database.")
+    ] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Take a backup now. Until it is in the catalogue, nothing that was there before is touched."""
+    from core.operations.backups.application import take_application
     from core.operations.backups.taking import take
 
-    backup = take(load_settings(), reason="manual")
+    settings = load_settings()
+    backup = take_application(settings, reason="manual") if application else take(settings, reason="manual")
     if output is Format.JSON:
         _print_json(plain(backup))
-    else:
-        typer.echo(f"{backup.id}: {_size(backup.size)} from {_size(backup.plain_size)}, {backup.files} files checked")
-        typer.echo(f"Restore it with: cloudbill restore --to {backup.id} --into NAME")
+        return
+    typer.echo(f"{backup.id}: {_size(backup.size)} from {_size(backup.plain_size)}, {backup.files} files")
+    way = f"backup open {backup.id} --into FOLDER" if application else f"restore --to {backup.id} --into NAME"
+    typer.echo(f"Get it back with: cloudbill {way}")
+
+
+@app.command(name="open")
+def open_backup(
+    backup: Annotated[str, typer.Argument(help="An application backup's name.")],
+    into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="A folder that does not exist yet.")],
+    identity: Identity = None,
+) -> None:
+    """Unpack an application backup, for your eyes alone: it holds secrets."""
+    from core.operations.backups.application import open_application
+
+    names = open_application(settings_with(identity), backup, into=into)
+    for name in names:
+        typer.echo(name)
+    typer.echo(f"{len(names)} files in {into}")
 
 
 @app.command(name="list")

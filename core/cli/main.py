@@ -40,6 +40,8 @@ COMMANDS = {
     "backup": _Command("core.cli.backup:app", "Make, list, verify and prune backups."),
     "restore": _Command("core.cli.restore:app", "Restore an instant or a backup into a new server beside."),
     "restored": _Command("core.cli.restored:app", "Look into restored servers, put one in place, drop them."),
+    "recovery": _Command("core.cli.recovery:app", "See why a restored copy's worker waits, and let it go."),
+    "drill": _Command("core.cli.drill:app", "Practise recovery: restore, verify, measure, keep the evidence."),
     "cost": _Command("core.cli.cost:app", "Price a stack before it is spent.", adopts=False),
     "prices": _Command("core.cli.prices:app", "Refresh the price lists of estimates.", adopts=False),
     "bootstrap": _Command("core.cli.bootstrap:app", "Make what Pulumi needs before the first stack.", adopts=False),

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from core.cli.supervisor.environment import runs_outside
+from core.cli.supervisor.errors import StartRefused
+from core.cli.supervisor.home import Home
 from core.foundation.embedded.ports import LOOPBACK
 from core.foundation.embedded.postgres import DATABASE, OWNER
-from core.foundation.embedded.postgres_data import end_server
 from core.foundation.settings import load_settings
 from core.operations.backups.programs import server_programs
 from core.operations.backups.restoring import Restores
@@ -49,9 +51,31 @@ def start(name: Name) -> None:
 @app.command()
 def stop(name: Name) -> None:
     """Stop one; its data stays."""
-    restores = Restores(load_settings())
-    ended = end_server(restores.server(name).data_dir.resolve())
+    ended = Restores(load_settings()).stop(name)
     typer.echo(f"{name} was stopped." if ended else f"{name} does not run.")
+
+
+@app.command()
+def use(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Put one in the place of the embedded database, which is set aside. CloudBill must be down."""
+    from core.operations.recovery.adopting import adopt
+
+    settings, home = load_settings(), Home.find()
+    if runs_outside(home) or settings.db_host is not None:
+        raise StartRefused("The database here is not the embedded one: point DATABASE_URL at the restored server.")
+    if home.is_held():
+        raise StartRefused("CloudBill runs: stop it with `cloudbill down` first, then run this again.")
+    server = Restores(settings).server(name)
+    if not yes and not typer.confirm(f"Put {server.data_dir} in the place of {home.postgres}, which is set aside?"):
+        raise typer.Exit(1)
+    adopted = adopt(settings, name)
+    for path in adopted.set_aside:
+        typer.echo(f"Set aside: {path}")
+    if adopted.shortened:
+        typer.echo(
+            f"{adopted.shortened} tenants' ledgers had gone on after that instant: what was booked then is lost."
+        )
+    typer.echo("In place. `make up` starts it; its worker waits until `cloudbill recovery release`.")
 
 
 @app.command()

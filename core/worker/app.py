@@ -20,6 +20,7 @@ ROOMS: dict[str, str] = {
     "ledger": "core.billing.ledger.handlers",
     "metering": "core.billing.metering.handlers",
     "payments": "core.billing.payments.handlers",
+    "recovery": "core.operations.recovery.handlers",
     "tenants": "core.identity.tenants.handlers",
     "tokens": "core.identity.tokens.handlers",
     "webhooks": "core.billing.webhooks.handlers",

@@ -15,6 +15,7 @@ from core.foundation.runtime import Runtime
 from core.foundation.settings import Settings, load_settings
 from core.foundation.telemetry import configure_logs, log
 from core.worker.app import assemble, worker_options
+from core.worker.held import wait_while_held
 from core.worker.tending import BEAT_EVERY, SILENT_FOR, tend
 
 GRACE_SECONDS = 8
@@ -80,6 +81,7 @@ async def _work_until(stop: asyncio.Event, runtime: Runtime) -> None:
 
 async def _work(runtime: Runtime) -> None:
     """One worker's life: until it is cancelled, or its connection to the database fails."""
+    await wait_while_held(runtime)
     connector = PsycopgConnector(
         conninfo=runtime.settings.app_url,
         min_size=1,

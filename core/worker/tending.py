@@ -15,11 +15,13 @@ from core.foundation.clock import wall_now
 from core.foundation.jobs import BACK_OFF
 from core.foundation.runtime import Runtime
 from core.foundation.telemetry import log
+from core.operations.backups import measuring as backups
 from core.operations.jobs.measuring import measure
 
 HEARTBEAT_KEY = "worker:heartbeat"
 HEARTBEAT_LIVES = timedelta(seconds=15)
 BEAT_EVERY = timedelta(seconds=5)
+LOOK_EVERY = timedelta(minutes=1)
 SILENT_FOR = timedelta(seconds=20)
 """A worker that has not been heard of for so long is dead."""
 
@@ -31,6 +33,7 @@ async def tend(runtime: Runtime) -> None:
     await asyncio.gather(
         _keep_doing(BEAT_EVERY, lambda: show_life(runtime)),
         _keep_doing(BEAT_EVERY, lambda: tend_queue(runtime)),
+        _keep_doing(LOOK_EVERY, lambda: look_at_backups(runtime)),
     )
 
 
@@ -49,6 +52,12 @@ async def tend_queue(runtime: Runtime) -> None:
         await measure(session)
     if stalled:
         _LOG.warning("stalled_jobs_taken_up", jobs=stalled)
+
+
+async def look_at_backups(runtime: Runtime) -> None:
+    """Measures the backups of this machine; what is wrong with them stands in the log, too."""
+    for trouble in await asyncio.to_thread(backups.look, runtime.settings, now=wall_now()) or ():
+        _LOG.error("backups", trouble=trouble.key, summary=trouble.summary)
 
 
 async def _keep_doing(every: timedelta, work: Callable[[], Awaitable[None]]) -> NoReturn:

@@ -19,7 +19,7 @@ JOBS = {"procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_de
 # What is kept of jobs beside the library's tables.
 ABOUT_JOBS = {"job_errors"}
 # What the installation remembers of itself: no tenant's, and reached through narrow functions too.
-ITS_OWN = {"deployments", "cost_estimates", "actual_costs", "alerts"}
+ITS_OWN = {"deployments", "cost_estimates", "actual_costs", "alerts", "recovery_evidence", "worker_holds"}
 VERSION = {"alembic_version"}
 # A foreign key that carries a tenant of its own: the installation's plans are everybody's.
 OF_THE_INSTALLATION = {"subscriptions_plan_tenant_id_plan_id_fkey", "subscriptions_plan_tenant_id_price_id_fkey"}
@@ -159,8 +159,10 @@ async def test_indexes_of_tenants_tables_lead_with_the_tenant(admin: Connection)
 async def test_the_application_and_the_readers_own_nothing_and_are_nobody_special(admin: Connection) -> None:
     special = await rows(
         admin,
+        # The one that backups are taken as copies the server whole, and is nobody special besides.
         "SELECT rolname FROM pg_roles WHERE rolname LIKE 'cloudbill%%' AND rolname <> 'cloudbill_owner' "
-        "AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)",
+        "AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb "
+        "     OR rolreplication AND rolname <> 'cloudbill_backup')",
     )
     assert special == []
     owned = await rows(
@@ -250,5 +252,6 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "model_prices",
         "price_books",
         "prices",
+        "recovery_evidence",
         "usage_events",
     }

@@ -26,6 +26,7 @@ MODELS = (
     "core.operations.deployments.models",
     "core.operations.costs.models",
     "core.operations.alerts.models",
+    "core.operations.recovery.models",
 )
 MIGRATION_LOCK = 0x636C6F7564  # "cloud": two migrations at once wait for each other
 

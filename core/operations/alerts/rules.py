@@ -29,6 +29,8 @@ class Signals:
     """Answered in the last five minutes by all API processes; `errors` of them with 5xx."""
     errors: int | None = None
     sign_in_failures: int | None = None
+    backup_troubles: int | None = None
+    """With the backups of this machine; None where the cloud makes them, whose own alarms watch them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,14 @@ RULES = (
         runbook="ledger-chain",
         after=AT_ONCE,
         broken=lambda seen: _is_down(seen.chain_holds),
+    ),
+    Rule(
+        name="backups",
+        severity="critical",
+        says="A backup failed or is missing, or the log is not archived: `cloudbill backup verify` says more.",
+        runbook="backup-failed",
+        after=A_MINUTE,
+        broken=lambda seen: _more_than(seen.backup_troubles, 0),
     ),
     Rule(
         name="errors",

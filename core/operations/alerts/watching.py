@@ -22,6 +22,7 @@ from core.foundation.telemetry import HTTP_REQUESTS, SIGN_IN_FAILURES, log
 from core.operations.alerts import repository, service
 from core.operations.alerts.notices import Notice
 from core.operations.alerts.rules import DATABASE, RULES, Rule, Signals
+from core.operations.backups import measuring as backups
 from core.operations.overview import parts
 
 EVERY = timedelta(seconds=30)
@@ -87,6 +88,7 @@ class Watch:
         found = await parts.look(session, self._runtime)
         oldest = await session.scalar(_OLDEST_UNSEALED)
         counts = counts or {}
+        troubles = await asyncio.to_thread(backups.look, self._runtime.settings, now=now)
         return Signals(
             cache=found.health["cache"] == "healthy",
             worker=found.health["worker"] == "healthy",
@@ -100,6 +102,7 @@ class Watch:
             requests=counts.get("requests"),
             errors=counts.get("errors"),
             sign_in_failures=counts.get("sign_in_failures"),
+            backup_troubles=None if troubles is None else len(troubles),
         )
 
     async def _count(self, now: datetime) -> dict[str, int] | None:

@@ -31,6 +31,7 @@ from core.operations.backups.room import check_room
 from core.operations.backups.sealed import unseal
 from core.operations.backups.taking import catalogue_of
 from core.operations.backups.verification import unpack
+from core.operations.recovery.holding import hold_copy
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
 _SUPERUSER = f"postgres-{files.SUPERUSER}"
@@ -170,6 +171,8 @@ class Restores:
             reached = self._recover(server, cluster, account)
             files.delete_data(log.resolve())
             log.unlink(missing_ok=True)
+            state_of = reached or target.backup.finished_at
+            hold_copy(server.url(), reason=f"restored as {into} from {target.backup.id}", state_of=state_of)
         except BaseException as error:
             with suppress(Exception):
                 server.stop()
@@ -180,6 +183,10 @@ class Restores:
                 raise RestoreFailed(f"the restored server does not answer: {str(error).splitlines()[0]}") from None
             raise
         return Restored(name=into, server=server, target=target, reached_at=reached, seconds=time.monotonic() - started)
+
+    def stop(self, name: str) -> bool:
+        """Stops it, whoever started it; whether it ran."""
+        return files.end_server(self.server(name).data_dir.resolve()) is not None
 
     def drop(self, name: str) -> None:
         """Stops it and deletes all of it."""

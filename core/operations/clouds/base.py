@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -37,6 +38,59 @@ class Databases(Protocol):
 
         Asked twice with one name it is taken once. Raises CloudError.
         """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBackup:
+    """A backup that is there, by the name that a restore takes."""
+
+    name: str
+    finished_at: datetime
+    size_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Every instant from start to end can be restored; where both are one, that instant alone."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoredDatabase:
+    """A new database beside the old one."""
+
+    name: str
+    endpoint: str
+    """host:port"""
+    reached_at: datetime | None
+    """When the last transaction in it was committed, where that is told."""
+
+
+class Backups(Protocol):
+    """The backups of one database."""
+
+    def create(self, reason: str) -> StoredBackup:
+        """Finished when this returns."""
+        ...
+
+    def list_backups(self) -> list[StoredBackup]:
+        """Oldest first."""
+        ...
+
+    def restorable(self) -> list[Span]:
+        """What `restore` takes as an instant."""
+        ...
+
+    def prune(self) -> list[str]:
+        """Drops what the retention does not need; the names of what went."""
+        ...
+
+    def restore(self, to: str | datetime, *, into: str) -> RestoredDatabase:
+        """Into a new database of that name, at an instant, a backup's end, or `latest`. Never over an old one."""
         ...
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from core.foundation.embedded.postgres import BACKUP, EmbeddedPostgres
 from core.foundation.settings import Settings, load_settings
 from core.operations.backups.catalogue import Catalogue
 from core.operations.backups.positions import windows
+from core.operations.backups.restoring import Restored, Restores
 from core.operations.backups.taking import catalogue_of
 from core.operations.backups.watching import Watch
 
+_copies = count(1)
 BEAT = timedelta(milliseconds=200)
 
 
@@ -112,7 +115,7 @@ class History:
     @contextmanager
     def copy(self) -> Iterator[Settings]:
         """The folder of backups, to be damaged; the settings that name it."""
-        place = self.original.folder / "damaged"
+        place = self.original.folder / f"damaged-{next(_copies)}"
         shutil.copytree(self.original.settings().backups_folder, place)
         try:
             yield self.original.settings(backups_path=place)
@@ -123,3 +126,14 @@ class History:
 @pytest.fixture(scope="module")
 def history(original: Original) -> History:
     return History(original)
+
+
+@contextmanager
+def restoring(restores: Restores, to: str | datetime, name: str) -> Iterator[Restored]:
+    """A restored server, gone afterwards."""
+    restored = restores.restore(to, into=name)
+    try:
+        yield restored
+    finally:
+        restored.server.stop()
+        restores.drop(name)

@@ -9,7 +9,7 @@ import pytest
 from core.foundation.embedded.secret_files import SecretFiles
 from core.operations.backups.errors import Damaged, KeyMissing, NameTaken, OutsideWindow, UnknownBackup, WrongKey
 from core.operations.backups.restoring import Restored, Restores
-from tests.operations.backups.conftest import History
+from tests.operations.backups.conftest import History, restoring
 
 
 def rows(restored: Restored) -> list[str]:
@@ -19,8 +19,7 @@ def rows(restored: Restored) -> list[str]:
 
 def test_a_restore_comes_to_the_instant_and_leaves_the_original_alone(history: History) -> None:
     restores = Restores(history.original.settings())
-    restored = restores.restore(history.between, into="between")
-    try:
+    with restoring(restores, history.between, "between") as restored:
         assert rows(restored) == ["first", "second"]
         assert restored.reached_at is not None
         assert timedelta() <= history.between - restored.reached_at < timedelta(seconds=5)
@@ -31,10 +30,7 @@ def test_a_restore_comes_to_the_instant_and_leaves_the_original_alone(history: H
         with pytest.raises(NameTaken):
             restores.restore("latest", into="between")
         assert rows(restored) == ["first", "second", "here only"]
-    finally:
-        restores.drop("between")
     assert restores.names() == []
-    assert not restored.server.running
 
 
 def test_without_an_instant_everything_archived_is_there_on_a_machine_that_knows_no_password(history: History) -> None:
@@ -42,23 +38,18 @@ def test_without_an_instant_everything_archived_is_there_on_a_machine_that_knows
     restores = Restores(history.original.settings())
     hidden = secrets.rename(secrets.with_name("hidden"))
     try:
-        restored = restores.restore("latest", into="latest")
-        assert rows(restored) == ["first", "second", "third", "fourth"]
-        own = SecretFiles(restored.server.secrets.folder).find("postgres-postgres")
-        assert own != SecretFiles(hidden).find("postgres-postgres")
+        with restoring(restores, "latest", "latest") as restored:
+            assert rows(restored) == ["first", "second", "third", "fourth"]
+            own = SecretFiles(restored.server.secrets.folder).find("postgres-postgres")
+            assert own != SecretFiles(hidden).find("postgres-postgres")
     finally:
-        restores.drop("latest")
         hidden.rename(secrets)
 
 
 def test_a_backup_by_its_name_is_restored_to_its_own_end(history: History) -> None:
-    restores = Restores(history.original.settings())
-    try:
-        restored = restores.restore(history.backup.id, into="snapshot")
+    with restoring(Restores(history.original.settings()), history.backup.id, "snapshot") as restored:
         assert rows(restored) == []
         assert restored.target.goal == "backup"
-    finally:
-        restores.drop("snapshot")
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
 import pytest
 
 from core.foundation.settings import Settings
-from core.operations.backups.errors import CatalogueUnusable, UnknownBackup
+from core.operations.backups.errors import CatalogueUnusable, Damaged, UnknownBackup
 from core.operations.backups.restoring import Restores
+from core.operations.backups.sealed import seal, unseal
 from core.operations.backups.taking import catalogue_of
 from core.operations.backups.verification import Looked, verify
 from tests.operations.backups.conftest import History
@@ -80,17 +82,23 @@ def test_another_key_is_told_by_name(history: History, tmp_path: Path) -> None:
     assert history.backup.keys[0] in findings[0].detail
 
 
-def test_what_is_inside_is_held_against_the_signed_digest_and_the_manifest(history: History) -> None:
-    # Sealed anew to the same public key: whoever can write the folder can do so, but cannot sign the catalogue.
+def test_what_is_inside_is_held_against_postgresqls_own_manifest(history: History) -> None:
+    # A bit that flipped before it was sealed and signed: only the manifest can tell.
     with history.copy() as settings:
         catalogue = catalogue_of(settings)
-        other = segments(settings)[0]
-        (settings.backups_folder / history.backup.file).write_bytes(other.read_bytes())
+        path, plain = settings.backups_folder / history.backup.file, bytearray()
+        unseal(path, plain.extend, by=catalogue.keys.openings())
+        plain[plain.index(b"PostgreSQL configuration file")] ^= 1
+        sealed = seal(iter([bytes(plain)]), path, to=catalogue.keys.recipients())
         with catalogue.writing() as pen:
-            line = catalogue.lines_path.read_bytes()
-            assert pen.contents.backups()
-        assert ("file_truncated", history.backup.id) in found(settings)
-        assert catalogue.lines_path.read_bytes() == line
+            pen.keep(lambda entry: entry != history.backup)
+            pen.append(replace(history.backup, **asdict(sealed)))
+        findings = list(verify(settings))
+        assert [(f.check, f.name) for f in findings] == [("manifest", history.backup.id)]
+        assert findings[0].detail == "postgresql.conf is altered: its SHA-256 is not the manifest's"
+        with pytest.raises(Damaged, match=r"postgresql\.conf is altered"):
+            Restores(settings).restore("latest", into="altered")
+        assert Restores(settings).names() == []
 
 
 def test_an_altered_catalogue_is_not_believed(history: History) -> None:

@@ -273,6 +273,10 @@ class PaymentProvider(Protocol):
         """Everything the provider still remembers from `since` on (Stripe: 30 days), newest first, pages hidden."""
         ...
 
+    def list_bodies(self, since: datetime) -> AsyncIterator[tuple[ProviderEvent, bytes]]:
+        """The same as they would have come to a webhook: envelope (kind `unknown`) and body."""
+        ...
+
     def verify_event(self, body: bytes, *, signature: str | None, now: datetime) -> ProviderEvent:
         """A webhook's raw body as an event. Raises InvalidSignature, MalformedProviderEvent. `now` is wall time."""
         ...

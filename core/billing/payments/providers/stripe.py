@@ -215,14 +215,22 @@ class StripeProvider:
         return await _ask(lambda: self._client.v1.disputes.retrieve_async(dispute_id), read_dispute)
 
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
+        async for event in self._events(since):
+            yield read_event(event)
+
+    async def list_bodies(self, since: datetime) -> AsyncIterator[tuple[ProviderEvent, bytes]]:
+        async for event in self._events(since):
+            body = str(event)  # the library writes its objects as the JSON they came as
+            yield read_envelope(json.loads(body)), body.encode()
+
+    def _events(self, since: datetime) -> AsyncIterator[StripeObject]:
         def fetch(after: str | None) -> Awaitable[Any]:
             params: stripe.params.EventListParams = {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
             if after is not None:
                 params["starting_after"] = after
             return self._client.v1.events.list_async(params)
 
-        async for event in _pages(fetch):
-            yield read_event(event)
+        return _pages(fetch)
 
     def verify_event(self, body: bytes, *, signature: str | None, now: datetime) -> ProviderEvent:
         return self.parse_event(self._verified(body, signature=signature, now=now))

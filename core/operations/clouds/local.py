@@ -1,0 +1,49 @@
+"""This machine: the embedded PostgreSQL, or any that gives a login which may replicate."""
+
+from datetime import datetime
+
+from core.foundation.clock import wall_now
+from core.foundation.settings import Settings
+from core.operations.backups.catalogue import Backup
+from core.operations.backups.positions import windows
+from core.operations.backups.pruning import prune
+from core.operations.backups.restoring import Restores
+from core.operations.backups.taking import catalogue_of, take
+from core.operations.clouds.base import RestoredDatabase, Span, StoredBackup
+
+
+class LocalBackups:
+    """The backups of this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def create(self, reason: str) -> StoredBackup:
+        """A base backup."""
+        return _stored(take(self._settings, reason=reason))
+
+    def list_backups(self) -> list[StoredBackup]:
+        """Oldest first. Raises CatalogueUnusable."""
+        return [_stored(backup) for backup in catalogue_of(self._settings).believed().backups("database")]
+
+    def restorable(self) -> list[Span]:
+        """One for each base backup."""
+        found = windows(catalogue_of(self._settings).believed())
+        return [Span(start=window.start, end=window.end) for window in found]
+
+    def prune(self) -> list[str]:
+        """By BACKUP_RETENTION."""
+        return [entry.id for entry in prune(self._settings, now=wall_now()) if isinstance(entry, Backup)]
+
+    def restore(self, to: str | datetime, *, into: str) -> RestoredDatabase:
+        """A new server beside, running."""
+        restored = Restores(self._settings).restore(to, into=into)
+        return RestoredDatabase(
+            name=into,
+            endpoint=f"{restored.server.host}:{restored.server.port}",
+            reached_at=restored.reached_at,
+        )
+
+
+def _stored(backup: Backup) -> StoredBackup:
+    return StoredBackup(name=backup.id, finished_at=backup.finished_at, size_bytes=backup.size, reason=backup.reason)

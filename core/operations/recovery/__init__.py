@@ -1,0 +1,1 @@
+"""Recovery: drills that restore and verify, their evidence, and the hold on the worker of a restored copy."""

@@ -1,0 +1,84 @@
+"""The application started against a copy, read-only: the real API as a process of its own, with a cache of its own."""
+
+import os
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import httpx
+
+from core.foundation.embedded.ports import LOOPBACK, free_port
+from core.foundation.embedded.postgres import EmbeddedPostgres
+from core.foundation.embedded.process import ServerProcess
+from core.foundation.embedded.valkey import EmbeddedValkey
+from core.foundation.settings import Settings, load_settings
+from core.operations.recovery.errors import CopyDoesNotServe
+
+_SECONDS = 120.0
+_READ_ONLY = "-c default_transaction_read_only=on"
+_NOT_FOR_IT = ("DATABASE_URL", "DB_HOST", "DATABASE_BACKUP_URL", "DATABASE_MOVER_URL", "STRIPE_SECRET_KEY")
+
+
+def settings_of_copy(settings: Settings, server: EmbeddedPostgres) -> Settings:
+    """The same logins, at the copy's address."""
+    return load_settings(
+        database_app_url=_moved(settings.app_url, server), database_operator_url=_moved(settings.operator_url, server)
+    )
+
+
+@contextmanager
+def serving(settings: Settings, server: EmbeddedPostgres, *, folder: Path) -> Generator[str]:
+    """The address of an API that answers `/readyz` from the copy. Raises CopyDoesNotServe."""
+    cache = EmbeddedValkey(folder / "valkey", secrets=folder / "secrets", log=folder / "valkey.log")
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT}
+    try:
+        cache.start()
+        api = ServerProcess(
+            [sys.executable, "-m", "core.cli.main", "api"],
+            log=folder / "api.log",
+            env={
+                **environment,
+                "CLOUDBILL_HOME": str(settings.cloudbill_home.absolute()),
+                "HOST": LOOPBACK,
+                "PORT": str(port),
+                "DATABASE_APP_URL": _moved(settings.app_url, server, read_only=True),
+                "DATABASE_OPERATOR_URL": _moved(settings.operator_url, server, read_only=True),
+                "REDIS_URL": cache.url(),
+                "ENCRYPTION_KEY": settings.encryption_key.get_secret_value() if settings.encryption_key else "",
+            },
+        )
+        try:
+            api.start(cwd=Path("/"))
+            _await(api, f"http://{LOOPBACK}:{port}/readyz")
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            api.stop()
+    finally:
+        with suppress(OSError):
+            cache.delete()
+
+
+def _await(api: ServerProcess, url: str) -> None:
+    give_up_at = time.monotonic() + _SECONDS
+    while time.monotonic() < give_up_at:
+        with suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=5, trust_env=False).status_code == 200:
+                return
+        if not api.running:
+            break
+        time.sleep(0.1)
+    words = [line for line in api.last_words(60) if "Error" in line or "cloudbill:" in line] or api.last_words(1)
+    raise CopyDoesNotServe(f"the API does not serve from the copy: {words[-1] if words else 'it said nothing'}")
+
+
+def _moved(url: str, server: EmbeddedPostgres, *, read_only: bool = False) -> str:
+    parts = urlsplit(url)
+    login = parts.netloc.rpartition("@")[0]
+    options = {"options": _READ_ONLY} if read_only else {}
+    del_tls = {name: value for name, value in parse_qsl(parts.query) if not name.startswith("ssl")}
+    query = urlencode({**del_tls, **options}, quote_via=quote)
+    return urlunsplit(parts._replace(netloc=f"{login}@{server.host}:{server.port}", query=query))

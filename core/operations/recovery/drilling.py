@@ -1,0 +1,164 @@
+"""Drills: a real restore into a scratch server, the application on it, the money verified, the time measured.
+
+RPO is what would have been lost: from the last transaction in the copy to the instant of the disaster. RTO is what it
+took: from then until the application answered from a verified copy. The original is only read.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from core.foundation.clock import wall_now
+from core.foundation.database import Database
+from core.foundation.settings import Settings
+from core.operations.backups.errors import BackupError
+from core.operations.backups.positions import windows
+from core.operations.backups.restoring import Restored, Restores
+from core.operations.backups.taking import catalogue_of
+from core.operations.recovery import evidence
+from core.operations.recovery.application import serving, settings_of_copy
+from core.operations.recovery.checking import Checked, check
+from core.operations.recovery.errors import DrillError, NothingToDrill
+
+Scenario = Literal["pitr", "snapshot", "dropped-table"]
+SCENARIOS: tuple[Scenario, ...] = ("pitr", "snapshot", "dropped-table")
+RPO_TARGET, RTO_TARGET = timedelta(minutes=5), timedelta(minutes=60)
+Say = Callable[[str], None]
+
+
+@dataclass
+class Drill:
+    """What a drill showed."""
+
+    scenario: Scenario
+    started_at: datetime
+    backup: str = ""
+    target: str = ""
+    reached_at: datetime | None = None
+    rpo_seconds: float | None = None
+    rto_seconds: float | None = None
+    steps: dict[str, float] = field(default_factory=dict[str, float])
+    """Seconds of each step."""
+    database_bytes: int = 0
+    checked: Checked = field(default_factory=Checked)
+    error: str | None = None
+    finished_at: datetime | None = None
+    evidence: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Restored, served and right; the targets are another question."""
+        return self.error is None and self.rto_seconds is not None and not self.checked.findings
+
+    def document(self) -> dict[str, Any]:
+        """As it is kept and shown."""
+        met = {
+            "rpo": self.rpo_seconds is not None and self.rpo_seconds <= RPO_TARGET.total_seconds(),
+            "rto": self.rto_seconds is not None and self.rto_seconds <= RTO_TARGET.total_seconds(),
+        }
+        fields = asdict(self)
+        del fields["evidence"]
+        return {
+            **fields,
+            "passed": self.passed,
+            "targets": {
+                "rpo_seconds": RPO_TARGET.total_seconds(),
+                "rto_seconds": RTO_TARGET.total_seconds(),
+                "met": met if self.passed else {"rpo": False, "rto": False},
+            },
+        }
+
+
+def run_drill(settings: Settings, scenario: Scenario, *, say: Say = lambda words: None) -> Drill:
+    """Runs one, and keeps its evidence, passed or failed. Raises NothingToDrill, and what keeping it leads to."""
+    catalogue = catalogue_of(settings)
+    if not catalogue.exists or not windows(catalogue.read()):
+        raise NothingToDrill("there is no base backup to restore: `cloudbill backup create` makes one")
+    drill = Drill(scenario=scenario, started_at=wall_now())
+    try:
+        if scenario == "dropped-table":
+            from core.operations.recovery.dropped import drill_dropped_table
+
+            drill_dropped_table(settings, drill, say)
+        else:
+            _drill_restore(settings, drill, say)
+    except (BackupError, DrillError) as error:
+        drill.error = f"{error.code}: {error.detail}"
+    drill.finished_at = wall_now()
+    drill.evidence = asyncio.run(_keep(settings, drill))
+    return drill
+
+
+def _drill_restore(settings: Settings, drill: Drill, say: Say) -> None:
+    contents = catalogue_of(settings).believed()
+    newest = max(windows(contents), key=lambda window: window.start).backup
+    disaster = wall_now()
+    began = time.monotonic()
+    with scratch(settings, "latest" if drill.scenario == "pitr" else newest.id, drill, say) as restored:
+        lost_since = restored.reached_at or restored.target.backup.finished_at
+        if restored.target.goal == "backup":
+            lost_since = restored.target.backup.finished_at
+        drill.reached_at = lost_since
+        drill.rpo_seconds = round((disaster - lost_since).total_seconds(), 3)
+        prove(settings, restored, drill, say, began=began, against_original=True)
+
+
+@contextmanager
+def scratch(settings: Settings, to: str | datetime, drill: Drill, say: Say) -> Generator[Restored]:
+    """A restored server that is gone afterwards."""
+    restores = Restores(settings)
+    name = f"drill-{drill.started_at:%Y%m%d-%H%M%S}-{len(drill.steps)}"
+    restored = restores.restore(to, into=name, say=say)
+    try:
+        drill.backup = restored.target.backup.id
+        drill.target = restored.target.at.isoformat() if restored.target.at else restored.target.goal
+        drill.database_bytes = restored.target.backup.plain_size
+        drill.steps["restored"] = round(restored.seconds, 3)
+        yield restored
+    finally:
+        restored.server.stop()
+        restores.drop(name)
+
+
+def prove(
+    settings: Settings, restored: Restored, drill: Drill, say: Say, *, began: float, against_original: bool
+) -> None:
+    """The application on the copy, and the money in it; RTO ends when both are done."""
+    place = restored.server.data_dir.parent / "application"
+    place.mkdir(mode=0o711)
+    say("starting the application on it, read-only")
+    started = time.monotonic()
+    try:
+        with serving(settings, restored.server, folder=place):
+            drill.steps["served"] = round(time.monotonic() - started, 3)
+            say("verifying ledgers, chains, balances and counts")
+            started = time.monotonic()
+            drill.checked = asyncio.run(_check(settings, restored, against_original=against_original))
+            drill.steps["verified"] = round(time.monotonic() - started, 3)
+            drill.rto_seconds = round(time.monotonic() - began, 3)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+async def _check(settings: Settings, restored: Restored, *, against_original: bool) -> Checked:
+    copy = Database(settings_of_copy(settings, restored.server))
+    original = Database(settings) if against_original else None
+    try:
+        return await check(copy, original)
+    finally:
+        await copy.dispose()
+        if original:
+            await original.dispose()
+
+
+async def _keep(settings: Settings, drill: Drill) -> int:
+    database = Database(settings)
+    try:
+        return await evidence.record(database, settings, "drill", drill.document())
+    finally:
+        await database.dispose()

@@ -1,0 +1,71 @@
+"""An installation with books and backups, on a server of its own: one for all drills of a module."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from core.billing.ledger.heads import Heads
+from core.billing.ledger.sealing import seal_tenant
+from core.billing.ledger.signing import load_signing_keys
+from core.foundation.crypto import Sealer
+from core.foundation.database import Database
+from core.foundation.migrations.upgrade import ensure_logins, upgrade_schema
+from core.foundation.settings import Settings
+from core.identity.tokens.signing_keys import KeyRing
+from core.operations.backups.positions import windows
+from tests.operations.backups.conftest import Original, eventually
+from tests.operations.backups.conftest import original as original  # the fixture
+from tests.support.books import open_books
+from tests.support.environment import ENCRYPTION_KEY
+
+
+class Installation(Original):
+    """The original with schema, logins and a tenant's books; its log is archived up to a moment ago."""
+
+    def __init__(self, original: Original) -> None:
+        super().__init__(original.folder, original.server)
+        upgrade_schema(self.server.url())
+        ensure_logins(self.settings())
+        with self.watched():
+            eventually(lambda: self.catalogue.read().backups())
+            asyncio.run(self._keep_books())
+            now: datetime = self.execute("SELECT clock_timestamp()")[0]
+            eventually(lambda: max(window.end for window in windows(self.catalogue.read())) > now)
+
+    def settings(self, **changes: Any) -> Settings:
+        given: dict[str, Any] = {
+            "database_url": self.server.url(),
+            "database_app_url": self.server.url("cloudbill_app"),
+            "database_operator_url": self.server.url("cloudbill_operator"),
+            "encryption_key": ENCRYPTION_KEY,
+        }
+        return super().settings(**{**given, **changes})
+
+    def alter(self, *statements: str) -> None:
+        """As a superuser with all triggers off."""
+        with psycopg.connect(self.server.admin_url("cloudbill"), autocommit=True) as connection:
+            connection.execute("SET session_replication_role = replica")
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[arg-type]
+
+    async def _keep_books(self) -> None:
+        settings = self.settings()
+        heads, database = Heads(settings.heads_path, load_signing_keys(settings)), Database(settings)
+        try:
+            books = await open_books(database)
+            await books.top_up(5_000_000)
+            for output_tokens in (100, 200, 300):
+                await books.charge(output_tokens=output_tokens)
+            await seal_tenant(database, heads, books.tenant_id)
+            await KeyRing(database, Sealer(settings)).open()  # as its API has made one
+        finally:
+            await database.dispose()
+
+
+@pytest.fixture(scope="module")
+def installation(original: Original) -> Iterator[Installation]:
+    return Installation(original)
