@@ -12,8 +12,7 @@ from core.cli.deployments import sign_in
 from core.cli.grids import Format, TableFormat, show
 from core.foundation.clock import wall_now
 from core.operations.costs.reporting import Question, actual_report, report, savings_report, scenarios_report
-from infra.costs.actual import Selection
-from infra.costs.exports.formats import month_of
+from core.operations.costs.showing import Selection, month_of
 
 app = typer.Typer(cls=DefaultCommand, no_args_is_help=True)
 OVER_BUDGET = 3

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.costs.render import Grid, markdown
+from core.operations.costs.showing import Grid, markdown
 
 NARROWEST = 160
 """Letters of a line where the output is no terminal: nothing is folded there."""

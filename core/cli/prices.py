@@ -10,9 +10,7 @@ from core.cli.grids import TableFormat, show
 from core.foundation.clock import wall_now
 from core.operations.costs.price_sources import AWS_URL, GOOGLE_URL, REFERENCE, Sources
 from core.operations.costs.price_sources import refresh as refresh_prices
-from infra.costs.prices import SNAPSHOTS
-from infra.costs.refresh.merge import write as write_prices
-from infra.costs.render_answers import prices_grid
+from core.operations.costs.showing import SNAPSHOTS, prices_grid, write_prices
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -24,7 +24,7 @@ class CostExplorerUnavailable(CloudBillError):
 
 
 def read_cost_explorer(
-    month: date, *, stack: str, tagged: bool = False, endpoint: str | None = None
+    month: date, *, stack: str, now: datetime, tagged: bool = False, endpoint: str | None = None
 ) -> list[ActualLine]:
     """The account's charges of the month by service and usage type; `tagged` takes those with the stack's tag only.
 
@@ -59,8 +59,8 @@ def read_cost_explorer(
             f"{' '.join(str(error).split())}: it takes credentials with ce:GetCostAndUsage and Cost Explorer on"
         ) from None
     return [
-        *(_line(number, group, month, following, record=False) for number, group in enumerate(used, start=1)),
-        *(_line(number, group, month, following, record=True) for number, group in enumerate(apart, start=1)),
+        *(_line(number, group, month, following, now=now, record=False) for number, group in enumerate(used, start=1)),
+        *(_line(number, group, month, following, now=now, record=True) for number, group in enumerate(apart, start=1)),
     ]
 
 
@@ -84,11 +84,12 @@ def _pages(client: Any, asked: dict[str, Any]) -> list[dict[str, Any]]:
             return groups
 
 
-def _line(number: int, group: dict[str, Any], month: date, following: date, *, record: bool) -> ActualLine:
+def _line(
+    number: int, group: dict[str, Any], month: date, following: date, *, now: datetime, record: bool
+) -> ActualLine:
     first, second = (*group["Keys"], "")[:2]
     cost = group["Metrics"]["UnblendedCost"]
-    today = datetime.now(UTC)
-    end = min(datetime(following.year, following.month, following.day, tzinfo=UTC), today)
+    end = min(datetime(following.year, following.month, following.day, tzinfo=UTC), now)
     return ActualLine(
         row=number,
         cloud="aws",

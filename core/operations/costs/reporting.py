@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ def actual_report(
         lines = read_export(question.export)
     else:
         tagged = question.selection.tags.get("stack") == priced.stack
-        lines = read_cost_explorer(question.month, stack=priced.stack, tagged=tagged)
+        midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
+        lines = read_cost_explorer(question.month, stack=priced.stack, now=midnight, tagged=tagged)
     found = compare_month(
         priced,
         lines,

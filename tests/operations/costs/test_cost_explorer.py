@@ -1,7 +1,7 @@
 """Cost Explorer, asked over HTTP as AWS answers it."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import httpx
@@ -12,6 +12,7 @@ from core.operations.costs.cost_explorer import CostExplorerUnavailable, read_co
 from infra.costs.exports import Charge
 
 OCTOBER = date(2026, 10, 1)
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_services_and_usage_types_are_read_page_by_page_and_taxes_stand_apart(mo
     nat = ("EC2 - Other", "NatGateway-Hours", "98.55")
     _seed(moto, _answer(rds, token="more"), _answer(nat), _answer(("Tax", "Tax", "20.50"), ("Credit", "x", "-5")))
 
-    lines = read_cost_explorer(OCTOBER, stack="prod", endpoint=moto)
+    lines = read_cost_explorer(OCTOBER, stack="prod", now=NOW, endpoint=moto)
 
     assert [(line.service, line.usage, line.cost, line.charge) for line in lines] == [
         ("Amazon Relational Database Service", "Multi-AZUsage:db.m7g.large", Decimal("245.28"), Charge.USAGE),
@@ -63,4 +64,4 @@ def test_services_and_usage_types_are_read_page_by_page_and_taxes_stand_apart(mo
 
 def test_a_refusal_names_what_is_needed() -> None:
     with pytest.raises(CostExplorerUnavailable, match="ce:GetCostAndUsage"):
-        read_cost_explorer(OCTOBER, stack="prod", endpoint="http://127.0.0.1:9")
+        read_cost_explorer(OCTOBER, stack="prod", now=NOW, endpoint="http://127.0.0.1:9")
