@@ -66,6 +66,6 @@ GRANTED_AHEAD = {
         }
     )
 }
-"""On Google Cloud the quarterly restore test is a job of ours, which does not restore at Cloud SQL yet: production would
-have none, or a second deployment to get one. Both grants are bound to names by a condition: it reads this database, and owns what is
+"""On Google Cloud the quarterly restore test is a job of ours, which does not restore at Cloud SQL yet: without it
+production would have none. Both grants are bound to names by a condition: it reads this database, and owns what is
 named drill-… only. Nothing else may stand here."""

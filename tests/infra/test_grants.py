@@ -129,7 +129,7 @@ def test_each_grant_names_a_call_that_is_there(call: Call) -> None:
 
 def test_what_is_granted_ahead_is_granted_until_it_is_called() -> None:
     """Once something of ours restores at Cloud SQL, its calls belong into the table above."""
-    calls = re.compile(r"restoreBackup|backupRuns|instances\(\)\.clone|instances/.*/clone")
+    calls = re.compile(r"restoreBackup|instances\(\)\.clone|instances/.*/clone")
     callers = [path for path in (ROOT / "core").rglob("*.py") if calls.search(path.read_text())]
     assert callers == [], "name these calls in tests/infra/grants.py instead of GRANTED_AHEAD"
 
