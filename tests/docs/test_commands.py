@@ -131,6 +131,7 @@ def _cloudbill(words: list[str]) -> str | None:
         if rest[0] not in command.commands:
             return f"{words[0]} has no command {rest[0]}"
         command, rest = command.commands[rest[0]], rest[1:]
+    rest = rest[: rest.index("--")] if "--" in rest else rest
     options = {option: one for one in command.params for option in (*one.opts, *one.secondary_opts)}
     for word in (option for option in rest if option.startswith("--")):
         if word.partition("=")[0] not in {*options, "--help"}:

@@ -27,6 +27,7 @@ from core.operations.rollouts.errors import (
     ToolMissing,
     UnknownStack,
 )
+from core.operations.rollouts.program import Program
 from core.operations.rollouts.project import Project
 from tests.operations.rollouts import aws
 from tests.operations.rollouts.conftest import Engine, Operator, Told
@@ -100,7 +101,7 @@ def test_a_deployment_that_fails_once_at_each_step_is_completed_and_nothing_is_d
     assert record["version"] == IMAGE
     assert record["graph"]["stack"] == "dev"
     assert len(record["graph"]["resources"]) > 200
-    assert [step["name"] for step in record["steps"]] == ["preflight", "snapshot", "update", "smoke", "record"]
+    assert [step["name"] for step in record["steps"]] == ["preflight", "snapshot", "update", "smoke"]
     said = [json.loads(body) for _, body in told.notices]
     assert [notice["type"] for notice in said] == [*["deployment.failed"] * 6, *["deployment.succeeded"] * 2]
     assert said[4]["data"]["reason"].startswith(f"{told.url} fails reconcile, ledger")
@@ -180,3 +181,10 @@ def test_a_damaged_journal_is_named(engine: Engine, around: Surroundings) -> Non
     around.journals.write(around.journals.path("dev", "deploy"), '{"id": 1')
     with pytest.raises(InvalidRollout, match=r"dev\.deploy\.json is no journal"):
         deploy(Wanted(stack="dev"), around)
+
+
+def test_another_machines_update_is_named(engine: Engine, around: Surroundings) -> None:
+    engine.init("dev")
+    engine.fail("locked")
+    with pytest.raises(RolloutRunning, match="pulumi cancel --stack dev"):
+        Program(around.project, "dev").up(print, message="")
