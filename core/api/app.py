@@ -117,6 +117,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         runtime = Runtime(settings, Database(settings), create_cache(settings))
         try:
             await _refuse_unsafe_role(runtime.database)
+            await runtime.database.open_pool()
             identity = await open_identity(runtime)
             app.state.runtime = runtime
             app.state.identity = identity

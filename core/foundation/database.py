@@ -5,7 +5,7 @@ compare it through the STABLE function `app_tenant()`.
 """
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -68,6 +68,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.app = create_engine(settings.app_url, settings)
         self.operator = create_engine(settings.operator_url, settings)
+        self._pool_min = settings.db_pool_min
         self._app_sessions = async_sessionmaker(self.app, expire_on_commit=False, sync_session_class=TenantSession)
         self._operator_sessions = async_sessionmaker(self.operator, expire_on_commit=False)
 
@@ -97,6 +98,12 @@ class Database:
         async with self.app.connect() as connection:
             row = (await connection.execute(text(ROLE_CHECK))).one()
         refuse_unsafe(row.name, is_super=row.is_super, bypasses=row.bypasses, owns=row.owns)
+
+    async def open_pool(self) -> None:
+        """Opens the application's first DB_POOL_MIN connections, so that no early request waits for one."""
+        async with AsyncExitStack() as held:
+            for _ in range(self._pool_min):
+                await held.enter_async_context(self.app.connect())
 
     async def dispose(self) -> None:
         """Closes all connections."""

@@ -72,6 +72,20 @@ async def test_a_failed_transaction_takes_its_tenant_with_it(make_settings: Call
     await database.dispose()
 
 
+async def test_the_pool_opens_its_least_number_of_connections_and_no_more(
+    make_settings: Callable[..., Settings], connect: Callable[..., Any]
+) -> None:
+    database = Database(make_settings(db_pool_min=3, db_pool_max=5))
+    admin = await connect("admin")
+    await database.open_pool()
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cloudbill' AND datname = current_database()"
+    )
+    opened = await (await admin.execute(query)).fetchone()
+    await database.dispose()
+    assert opened[0] == 3
+
+
 async def test_a_savepoint_keeps_the_tenant(database: Database) -> None:
     async with database.tenant(TENANT) as session:
         with pytest.raises(DBAPIError):
