@@ -185,7 +185,7 @@ class _Deployment:
             raise Skip("not recorded: set CLOUDBILL_EMAIL and CLOUDBILL_PASSWORD, an operator's sign-in, to record it")
         api = self._wanted.api or str(self._outputs()["apiUrl"])
         with Keeper.sign_in(api, email=around.email, password=around.password) as keeper:
-            kept = keeper.keep(self._deployment("succeeded"), key=f"deployment-{self._journal.id}")
+            kept = keeper.keep(self._deployment(), key=f"deployment-{self._journal.id}")
         return f"{kept.get('deploymentId')} at {api}"
 
     def _notify(self, _: Entry) -> str:
@@ -205,7 +205,8 @@ class _Deployment:
     def _outputs(self) -> dict[str, Any]:
         return self._journal.step("update").found.get("outputs", {})
 
-    def _deployment(self, outcome: str) -> dict[str, Any]:
+    def _deployment(self) -> dict[str, Any]:
+        """From what the journal holds alone: sent again under its key, it must be the same to the letter."""
         around, journal = self._around, self._journal
         work = _work(around, self._stack)
         return {
@@ -213,10 +214,10 @@ class _Deployment:
             "cloud": around.project.place(self._stack).cloud,
             "kind": "deployed",
             "revision": journal.arguments.get("revision"),
-            "version": self._outputs().get("image") or self._wanted.image,
-            "outcome": outcome,
+            "version": self._outputs().get("image"),
+            "outcome": "succeeded",
             "startedAt": journal.started_at,
-            "finishedAt": written(around.now()),
+            "finishedAt": journal.step("smoke").finished_at,
             "graph": _json(work),
             "outputs": self._outputs(),
             "policies": journal.step("preflight").found.get("policies"),

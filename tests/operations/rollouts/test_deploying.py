@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import yaml
@@ -27,6 +28,7 @@ from core.operations.rollouts.errors import (
     ToolMissing,
     UnknownStack,
 )
+from core.operations.rollouts.journal import Journal, Journals
 from core.operations.rollouts.program import Program
 from core.operations.rollouts.project import Project
 from tests.operations.rollouts import aws
@@ -113,6 +115,29 @@ def test_a_deployment_that_fails_once_at_each_step_is_completed_and_nothing_is_d
         assert "never-stored" not in path.read_text()
     with pytest.raises(NothingToResume, match="no deployment of dev stopped"):
         deploy(replace(wanted, resume=True), around)
+
+
+def test_one_that_was_killed_after_it_was_recorded_says_the_same_again(
+    engine: Engine, around: Surroundings, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.init("dev")
+    engine.answers(apiUrl=told.url, image=IMAGE)
+    wanted, save = Wanted(stack="dev", api=told.url), Journals.save
+
+    def killed(journals: Journals, journal: Journal) -> None:
+        if journal.step("record").state == "done":
+            raise KeyboardInterrupt
+        save(journals, journal)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Journals, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            deploy(wanted, around)
+    later = replace(around, now=lambda: around.now() + timedelta(hours=1))
+    deploy(wanted, later)
+    assert told.keys[0] == told.keys[1]
+    assert told.records[0] == told.records[1]
+    assert told.records[0]["version"] == IMAGE
 
 
 def test_the_first_deployment_has_no_snapshot_and_a_published_image_is_kept_in_the_stacks_file(
