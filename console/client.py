@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from console import alerting, costing, deploying, reading, rows
+from console import alerting, billed, costing, deploying, reading, rows
 from console.figures import parse_instant
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
@@ -136,7 +136,7 @@ class Client:
 
     async def costs_for(self, usage: dict[str, float]) -> costing.Sheet:
         """The same for any usage."""
-        return costing.sheet(await self._ask("POST", "/operations/costs/estimate", json=usage), datetime.now(UTC))
+        return costing.sheet(await self._ask("POST", "/operations/costs", json=usage), datetime.now(UTC))
 
     async def cost_lines(self, stack: str, *, usage: str) -> dict[str, Any]:
         """A stack's month line by line, as the API says it: it is exported, too."""
@@ -150,9 +150,9 @@ class Client:
         """What could be saved."""
         return await self._get(f"/operations/costs/{stack}/savings", usage=usage)
 
-    async def actual(self, stack: str, *, month: str) -> costing.Actual:
+    async def actual(self, stack: str, *, month: str) -> billed.Actual:
         """A month's bill beside the estimate; the newest where no month is given."""
-        return costing.actual(await self._get(f"/operations/costs/{stack}/actual", month=month), datetime.now(UTC))
+        return billed.actual(await self._get(f"/operations/costs/{stack}/actual", month=month), datetime.now(UTC))
 
     async def stacks(self) -> list[str]:
         """The stacks that have an estimate, by name."""

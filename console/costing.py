@@ -192,7 +192,7 @@ def savings(body: Json) -> list[Saving]:
             title=entry["title"],
             saving=money(entry["monthlySaving"], currency),
             share=f"{Decimal(entry['monthlySaving']) * 100 / whole:.0f} %" if whole else "",
-            trade_off=_sentence(entry["tradeOff"]),
+            trade_off=sentence(entry["tradeOff"]),
             how=entry["how"],
             source=f"{entry['source']}, {entry['date']}",
             excludes="one of several that exclude each other" if groups.count(entry["group"]) > 1 else "",
@@ -296,12 +296,13 @@ def _pair(key: str, name: str, aws: Money, gcp: Money, aws_stack: str, gcp_stack
         gcp=gcp,
         aws_stack=aws_stack,
         gcp_stack=gcp_stack,
-        difference=_signed(apart) if both else "",
+        difference=signed(apart) if both else "",
         dearer="" if not both or not apart else "gcp" if apart > 0 else "aws",
     )
 
 
-def _signed(amount: Decimal) -> str:
+def signed(amount: Decimal) -> str:
+    """A difference to the cent, its sign in front."""
     return f"{'+' if amount > 0 else MINUS if amount < 0 else ''}{abs(amount):,.2f}"
 
 
@@ -346,7 +347,7 @@ def _line(entry: Json, currency: str) -> Line:
         source=source,
         link=f"https://{address}" if "." in address and "/" in address else "",
         date=entry["date"],
-        assumption=_sentence(entry["assumption"]),
+        assumption=sentence(entry["assumption"]),
     )
 
 
@@ -357,131 +358,6 @@ def _count(quantity: Decimal) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a capital at its start."""
     return text[:1].upper() + text[1:]
-
-
-@dataclass
-class Slider:
-    """One thing that can be used more or less; `position` is 0 in a quiet month, 50 in an ordinary, 100 in a busy."""
-
-    key: str = ""
-    label: str = ""
-    shown: str = ""
-    hint: str = ""
-    position: int = 50
-
-
-SLIDERS = {
-    "requests": ("Requests a month", "what reaches the load balancer"),
-    "load": ("How busy the servers are", "0 %: as few as allowed all month; 100 %: as many"),
-    "gbOut": ("Data to the internet", "answers that leave the cloud"),
-    "databaseGb": ("Size of the database", "and with it of its backups"),
-    "gbLogs": ("Logs written", "kept as long as the environment asks"),
-    "gbNat": ("Data through NAT", "Stripe, e-mail, images"),
-}
-_WITH_IT = {"databaseGb": ("backupGb", "gbChanged"), "gbOut": ("gbIn", "gbBetweenZones"), "requests": ("keyCalls",)}
-POSITIONS = {"small": 0, "base": 50, "large": 100}
-
-
-def usage_at(profiles: Json, positions: Mapping[str, int], profile: str) -> dict[str, float]:
-    """The usage that the sliders say; what has no slider is as in the profile chosen last."""
-    usage = dict(profiles[profile])
-    for key, position in positions.items():
-        for name in (key, *_WITH_IT.get(key, ())):
-            usage[name] = _between(profiles, name, position)
-    return usage
-
-
-def sliders(profiles: Json, positions: Mapping[str, int]) -> list[Slider]:
-    """The sliders where they stand."""
-    return [
-        Slider(
-            key=key,
-            label=label,
-            hint=hint,
-            position=positions[key],
-            shown=_spelled(key, _between(profiles, key, positions[key])),
-        )
-        for key, (label, hint) in SLIDERS.items()
-    ]
-
-
-def _between(profiles: Json, name: str, position: int) -> float:
-    """Even steps of proportion between the profiles, so that a little at the low end is as easy to set as much."""
-    low, high = ("small", "base") if position <= 50 else ("base", "large")
-    start, end = float(profiles[low][name]), float(profiles[high][name])
-    part = (position - (0 if position <= 50 else 50)) / 50
-    if part in (0, 1) or start == end:
-        return end if part == 1 else start
-    if start <= 0 or end <= 1:
-        return round(start + (end - start) * part, 4)
-    return float(f"{start * (end / start) ** part:.2g}")
-
-
-def _spelled(key: str, value: float) -> str:
-    if key == "load":
-        return f"{value * 100:.0f} %"
-    return compact(int(value)) if key == "requests" else f"{value:,.0f} GB"
-
-
-@dataclass
-class Variance:
-    """Estimated and billed."""
-
-    name: str = ""
-    category: str = ""
-    estimated: Money = field(default_factory=Money)
-    actual: Money = field(default_factory=Money)
-    difference: str = ""
-    percent: str = ""
-    alert: bool = False
-
-
-@dataclass
-class Actual:
-    """A month's bill beside the estimate."""
-
-    month: str = ""
-    months: list[str] = field(default_factory=list)
-    source: str = ""
-    imported: Moment = field(default_factory=Moment)
-    total: Variance = field(default_factory=Variance)
-    lines: list[Variance] = field(default_factory=list)
-    apart: str = ""
-    notes: list[str] = field(default_factory=list)
-    alerts: int = 0
-
-
-def actual(body: Json, now: datetime) -> Actual:
-    """`GET /operations/costs/{stack}/actual`."""
-    if not body["month"]:
-        return Actual()
-    currency = body["currency"]
-    return Actual(
-        month=body["month"],
-        months=list(body["months"]),
-        source=body["source"],
-        imported=moment(body["importedAt"], now),
-        total=_variance(body["total"], currency),
-        lines=[
-            _variance(entry, currency)
-            for entry in sorted(body["lines"], key=lambda entry: -abs(Decimal(entry["difference"])))
-        ],
-        apart=", ".join(f"{money(amount, currency).short} of {name}" for name, amount in body["apart"].items()),
-        notes=[_sentence(note) for note in body["notes"]],
-        alerts=sum(entry["alert"] for entry in body["lines"]),
-    )
-
-
-def _variance(entry: Json, currency: str) -> Variance:
-    percent = entry["percent"]
-    return Variance(
-        name=_sentence(entry["name"]),
-        category=entry["category"],
-        estimated=money(entry["estimated"], currency),
-        actual=money(entry["actual"], currency),
-        difference=_signed(Decimal(entry["difference"])),
-        percent="not estimated" if percent is None else f"{Decimal(percent):+.0f} %".replace("-", MINUS),
-        alert=entry["alert"],
-    )

@@ -168,7 +168,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/operations/deployments/{deployment_id}/changes"): INSTALLATION,
     ("GET", "/operations/costs"): INSTALLATION,
     ("GET", "/operations/costs/usage"): INSTALLATION,
-    ("POST", "/operations/costs/estimate"): INSTALLATION,
+    ("POST", "/operations/costs"): INSTALLATION,
     ("GET", "/operations/costs/compare"): INSTALLATION,
     ("GET", "/operations/costs/{stack}"): INSTALLATION,
     ("POST", "/operations/costs/{stack}/estimate"): INSTALLATION,

@@ -205,7 +205,7 @@ def test_an_alarm_shows_what_to_do_and_then_lies_in_the_past(installation: Insta
     closed = {**incident, "state": "closed", "ended_at": 1795255800}
     assert installation.api.post(installation.notices, json={"incident": closed}).json() == {"noted": True}
     page.reload()
-    expect(page.get_by_text("What fired before")).to_be_visible()
+    expect(page.get_by_role("heading", name="What fired before")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("prod-gcp: database-down"))).to_contain_text("10 min")
 
 

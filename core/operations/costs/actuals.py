@@ -70,7 +70,7 @@ def merged(lines: Iterable[ActualLine], *, month: date) -> list[dict[str, Any]]:
             "service": service_name[:500],
             "usage": usage[:500],
             "resource": resource[:500],
-            "cost": format(sum((one.cost for one in found), Decimal(0)).quantize(Decimal("1e-12")), "f"),
+            "cost": format(sum((one.cost for one in found), Decimal(0)), "f"),
             "currency": currency,
             "start": min(one.start for one in found).isoformat(),
             "end": max(one.end for one in found).isoformat(),

@@ -52,7 +52,7 @@ async def get_usage_profiles(scope: Installation) -> UsageProfiles:
 
 
 @router.post(
-    "/estimate",
+    "",
     operation_id="estimate_costs",
     summary="Price every stack for any usage",
     responses=refusals(NotPriceable),

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, Text
 
-Units = Annotated[float, Field(ge=0, le=1e12)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Units = Annotated[float, Field(strict=True, ge=0, le=1e12)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 class UsageBody(Body):
@@ -185,7 +185,7 @@ class ChargeBody(Body):
     service: Word
     usage: Word
     resource: Word = ""
-    cost: Annotated[str, Field(pattern=r"^-?\d{1,12}(\.\d{1,18})?$", description="Decimal, in `currency`.")]
+    cost: Annotated[str, Field(pattern=r"^-?\d{1,12}(\.\d{1,40})?$", description="Decimal, in `currency`.")]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     start: InstantInput
     end: InstantInput
@@ -198,7 +198,7 @@ class ActualBody(Body):
 
     month: Month
     source: Annotated[Text, Field(min_length=1, max_length=200, description="Where it is from: a file's name.")]
-    lines: Annotated[list[ChargeBody], Field(min_length=1, max_length=20_000)]
+    lines: Annotated[list[ChargeBody], Field(min_length=1)]
 
 
 class ActualStored(Answer):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StrictBool
 
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, StrictInteger, Text
 from core.operations.deployments.plain import refuse_unstorable
@@ -28,10 +28,10 @@ class ResourceBody(Body):
     type: Short
     name: Short
     parent: Short | None
-    custom: bool
+    custom: StrictBool
     inputs: JsonObject
     depends_on: list[Short]
-    protect: bool
+    protect: StrictBool
     ignore_changes: list[Short]
     provider: Short | None
     version: Short
@@ -43,7 +43,7 @@ class GraphBody(Body):
 
     stack: StackName
     cloud: Cloud
-    resources: list[ResourceBody] = Field(max_length=5000)
+    resources: list[ResourceBody]
     outputs: JsonObject
 
 
@@ -53,7 +53,7 @@ class PolicyFinding(Body):
     rule: Short
     resource: Short
     message: Long
-    waived: bool = False
+    waived: StrictBool = False
 
 
 class Step(Body):
@@ -66,7 +66,7 @@ class Step(Body):
     message: Long | None = None
 
 
-Policies = Annotated[list[PolicyFinding], Field(max_length=5000)]
+Policies = Annotated[list[PolicyFinding], Field(max_length=1000)]
 Steps = Annotated[list[Step], Field(max_length=200)]
 RuleCount = Annotated[StrictInteger, Field(ge=0, le=100_000)]
 

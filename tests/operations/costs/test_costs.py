@@ -57,9 +57,9 @@ async def test_sliders_price_anew_what_the_profiles_say(stored: Caller) -> None:
     profiles = await made(stored.get("/operations/costs/usage"))
     assert profiles["base"]["requests"] == 30_000_000
     kept = await made(stored.get("/operations/costs"))
-    same = await made(stored.post("/operations/costs/estimate", {}))
+    same = await made(stored.post("/operations/costs", {}))
     assert [row["monthly"] for row in same["data"]] == [row["monthly"] for row in kept["data"]]
-    busy = await made(stored.post("/operations/costs/estimate", profiles["large"]))
+    busy = await made(stored.post("/operations/costs", profiles["large"]))
     assert [row["monthly"] for row in busy["data"]] == [row["high"] for row in kept["data"]]
 
     more_out = await made(stored.post("/operations/costs/dev/estimate", {"gbOut": 1200}))
@@ -119,9 +119,9 @@ async def test_finance_reads_costs_and_tenants_do_not(
     assert json.dumps(await made(finance.get("/operations/costs"))) == json.dumps(
         await made(stored.get("/operations/costs"))
     )
-    assert (await finance.post("/operations/costs/estimate", {})).status_code == 200
+    assert (await finance.post("/operations/costs", {})).status_code == 200
     assert (await tenant.get("/operations/costs")).status_code == 403
-    assert (await tenant.post("/operations/costs/estimate", {})).status_code == 403
+    assert (await tenant.post("/operations/costs", {})).status_code == 403
 
 
 def test_every_part_of_the_usage_can_be_said() -> None:

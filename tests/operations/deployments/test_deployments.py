@@ -184,7 +184,7 @@ async def test_a_graph_may_be_larger_than_other_bodies_but_not_of_any_size(opera
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     answer = await operator.post("/operations/deployments", {"stack": "x" * 2_000_000})
     assert answer.status_code == 422
-    answer = await operator.post("/operations/costs/estimate", {"stack": "x" * 2_000_000})
+    answer = await operator.post("/operations/costs", {"stack": "x" * 2_000_000})
     assert answer.status_code == 413
 
 
