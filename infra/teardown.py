@@ -58,8 +58,9 @@ def _without_protection(value: Any) -> Any:
     if (
         hasattr(type(value), "__pulumi_type_name__") or "Args" in type(value).__name__
     ):  # a provider's own class of inputs
-        for key, entry in list(vars(value).items()):
-            vars(value)[key] = _switched(key, entry)
+        held = cast("dict[str, Any]", vars(value))
+        for key in list(held):
+            held[key] = _switched(key, held[key])
     return value
 
 

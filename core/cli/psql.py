@@ -50,7 +50,7 @@ def psql(
     typer.echo(f"opening a way to {stack}'s database, as {role}", err=True)
     with tunnel(place, outputs, hold_minutes=minutes) as port, tempfile.TemporaryDirectory() as folder:
         # Ctrl-C is psql's: it cancels a statement there, and must not close the way.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = signal.signal(signal.SIGINT, _nothing)
         try:
             if run:
                 environment = {**os.environ, "DATABASE_URL": _url(who, port)}
@@ -66,8 +66,16 @@ def psql(
 def hold(minutes: Annotated[int, typer.Option(min=1, max=480, help="Then it ends by itself.")] = 60) -> None:
     """Keep a one-off task open, for a session through it. `cloudbill psql` starts and stops it."""
     ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+
+    def end(number: int, frame: object) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, end)
     ended.wait(minutes * 60)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """A handler, and not SIG_IGN, which the command would inherit."""
 
 
 def _environment(who: Login, port: int, folder: Path) -> dict[str, str]:

@@ -57,7 +57,7 @@ def login(place: Place, outputs: Mapping[str, Any], role: str) -> Login:
             found: dict[str, str] = json.loads(text)
             user, password, database = found["username"], found["password"], "cloudbill"
         else:
-            url = urlsplit(secrets.get_secret_value(SecretId=names[SECRETS[role]])["SecretString"])
+            url = urlsplit(str(secrets.get_secret_value(SecretId=names[SECRETS[role]])["SecretString"]))
             user, password, database = unquote(url.username or ""), unquote(url.password or ""), url.path.lstrip("/")
     return Login(
         host=host,

@@ -130,7 +130,7 @@ class _Ending:
         return "Pulumi's state holds no resource any more; its stack and its history stay"
 
     def remains(self, entry: Entry) -> str:
-        remaining = self._journal.step("unprotect").found.get("remains") or []
+        remaining: list[dict[str, Any]] = self._journal.step("unprotect").found.get("remains") or []
         self.left = self._list(remaining, self._around.now().date())
         entry.found = {"remains": [one.what for one in self.left]}
         return f"{len(self.left)} things outlive it"

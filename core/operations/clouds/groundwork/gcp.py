@@ -1,8 +1,10 @@
 """On Google Cloud: a bucket for the state, its key, and the accounts that GitHub's pipeline becomes, without keys."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, cast
 
+from core.foundation.clock import wall_now
 from core.operations.clouds.base import Place
 from core.operations.clouds.errors import CloudRefused, CloudUnreachable
 from core.operations.clouds.google import POLL_SECONDS, asked, done, http_error, service, status_of
@@ -114,9 +116,7 @@ class GcpGroundwork:
         return self._missing(self._rings().cryptoKeys().get(name=self._key))
 
     def _make_key(self) -> None:
-        from datetime import UTC, datetime, timedelta
-
-        first = datetime.now(UTC) + timedelta(days=90)
+        first = wall_now() + timedelta(days=90)
         body = {
             "purpose": "ENCRYPT_DECRYPT",
             "rotationPeriod": f"{90 * 24 * 3600}s",
