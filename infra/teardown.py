@@ -55,9 +55,8 @@ def _without_protection(value: Any) -> Any:
         return {key: _switched(key, entry) for key, entry in entries.items()}
     if isinstance(value, list):
         return [_without_protection(entry) for entry in cast("list[Any]", value)]
-    if (
-        hasattr(type(value), "__pulumi_type_name__") or "Args" in type(value).__name__
-    ):  # a provider's own class of inputs
+    kind: str = type(cast("object", value)).__name__
+    if kind.endswith(("Args", "Dict")) and hasattr(cast("object", value), "__dict__"):  # a provider's own class
         held = cast("dict[str, Any]", vars(value))
         for key in list(held):
             held[key] = _switched(key, held[key])
