@@ -66,13 +66,13 @@ def main() -> None:
 async def _measure(place: Installation, options: argparse.Namespace) -> Result:
     database = Database(place.settings)
     try:
-        tenants = [await _tenant(database, number, options.wallets) for number in range(options.tenants)]
+        tenants = [await make_tenant(database, number, options.wallets) for number in range(options.tenants)]
         with psycopg.connect(place.postgres.admin_url("cloudbill"), autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")  # as autovacuum does within a minute of a bulk load
             bare = await asyncio.to_thread(_bare_rows, connection, options.seconds / 3, options.batch)
         end = time.monotonic() + options.seconds
         started = time.monotonic()
-        runs = [_transfer(database, tenant, wallets, options.batch, end) for tenant, wallets in tenants]
+        runs = [transfer_until(database, tenant, wallets, options.batch, end) for tenant, wallets in tenants]
         batches = [seconds for run in await asyncio.gather(*runs) for seconds in run]
         took = time.monotonic() - started
         async with database.reading() as session:
@@ -96,7 +96,7 @@ async def _measure(place: Installation, options: argparse.Namespace) -> Result:
     )
 
 
-async def _tenant(database: Database, number: int, wallets: int) -> tuple[UUID, list[LockedAccount]]:
+async def make_tenant(database: Database, number: int, wallets: int) -> tuple[UUID, list[LockedAccount]]:
     tenant_id = new_id()
     async with database.tenant(tenant_id) as session:
         await session.execute(
@@ -110,7 +110,7 @@ async def _tenant(database: Database, number: int, wallets: int) -> tuple[UUID, 
     return tenant_id, accounts
 
 
-async def _transfer(
+async def transfer_until(
     database: Database, tenant_id: UUID, wallets: list[LockedAccount], batch: int, end: float
 ) -> list[float]:
     """Batches of random pairs until `end`; how long each took, in seconds."""

@@ -14,7 +14,7 @@ from core.cli.supervisor.home import Home
 from core.cli.supervisor.records import SUPERVISOR, find_record, forget
 from core.cli.supervisor.state import clear_state
 
-_EMBEDDED_DATA = ("valkey", "run", "ledger-heads", "ledger-heads.key", "stripe")
+_EMBEDDED_DATA = ("valkey", "run", "ledger-heads", "ledger-heads.key", "stripe", "log-received")
 
 
 def up(
@@ -72,6 +72,8 @@ def reset(
         path = home.folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     typer.echo(f"Deleted the embedded servers' data in {home.folder}. `make up` starts anew.")
+    if (home.folder / "backups").exists():
+        typer.echo("Its backups and their keys stay: `cloudbill backup list`.")
 
 
 def status(

@@ -61,7 +61,7 @@ def parse_target(text: str) -> str | datetime:
         ) from None
     if at.tzinfo is None:
         raise typer.BadParameter(
-            f"{text} names no time zone: write {text}Z for UTC, or {text}+02:00", param_hint="--to"
+            f"{text} names no time zone: write it as {at:%Y-%m-%dT%H:%M:%S}Z for UTC, or with +02:00", param_hint="--to"
         )
     return at
 

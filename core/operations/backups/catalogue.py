@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,6 +22,7 @@ from core.operations.backups.keys import Keys, signed_by
 from core.operations.backups.sealed import sync_folder
 
 FORMAT = 1
+FOLDERS = ("database", "log", "application")
 _LINE, _HEAD = b"cloudbill backup catalogue line 1\n", b"cloudbill backup catalogue head 1\n"
 
 Kind = Literal["database", "application"]
@@ -105,6 +106,8 @@ class Contents:
     entries: list[Entry] = field(default_factory=list[Entry])
     coverage: dict[str, Coverage] = field(default_factory=dict[str, Coverage])
     faults: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    strays: list[str] = field(default_factory=list[str])
+    """Files of backups that the catalogue does not name; known where it was read alone (`pinned`, `writing`)."""
 
     def backups(self, kind: Kind | None = None) -> list[Backup]:
         """In the order they were made."""
@@ -174,13 +177,57 @@ class Catalogue:
     def believed(self) -> Contents:
         """Everything. Raises CatalogueUnusable when it cannot be believed."""
         contents = self.read()
+        self.refuse(contents)
+        return contents
+
+    def refuse(self, contents: Contents) -> None:
+        """Raises CatalogueUnusable for contents that cannot be believed."""
         if contents.faults:
             code, detail = contents.faults[0]
             raise CatalogueUnusable(
                 f"the catalogue of backups cannot be believed ({code}): {detail}. `cloudbill backup verify` lists what "
                 f"is wrong; put the right file back, or set {self.folder} aside and make a new backup"
             )
-        return contents
+
+    @contextmanager
+    def pinned(self) -> Generator[Contents]:
+        """Everything, with the unfinished ends of the log held: the one who writes replaces them every few seconds.
+
+        `strays` is filled. On a folder that cannot be written nobody writes, and nothing is held.
+        """
+        pins: list[Path] = []
+        try:
+            with self._locked() as is_locked:
+                contents = self.read()
+                contents.strays = self._list_strays(contents)
+                for system, coverage in contents.coverage.items():
+                    if coverage.tail and is_locked and (self.folder / coverage.tail.file).exists():
+                        pin = f"{coverage.tail.file}.pin-{os.getpid()}-{id(contents)}"
+                        os.link(self.folder / coverage.tail.file, self.folder / pin)
+                        pins.append(self.folder / pin)
+                        contents.coverage[system] = replace(coverage, tail=replace(coverage.tail, file=pin))
+            yield contents
+        finally:
+            for pin in pins:
+                pin.unlink(missing_ok=True)
+
+    def _list_strays(self, contents: Contents) -> list[str]:
+        named = {entry.file for entry in contents.entries if not isinstance(entry, Gap)}
+        named |= {coverage.tail.file for coverage in contents.coverage.values() if coverage.tail}
+        found = [path for folder in FOLDERS for path in (self.folder / folder).rglob("*.age")]
+        names = [str(path.relative_to(self.folder)) for path in found if not path.name.startswith(".")]
+        return sorted(name for name in names if name not in named)
+
+    @contextmanager
+    def _locked(self) -> Generator[bool]:
+        try:
+            lock = (self.folder / ".lock").open("wb")
+        except OSError:
+            yield False
+            return
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield True
 
     @contextmanager
     def writing(self) -> Generator["Pen"]:
@@ -189,7 +236,9 @@ class Catalogue:
         with (self.folder / ".lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._drop_torn_end()
-            yield Pen(self, self.believed())
+            contents = self.believed()
+            contents.strays = self._list_strays(contents)
+            yield Pen(self, contents)
 
     def _drop_torn_end(self) -> None:
         """A line that was being written when the machine or the process died was promised to nobody."""

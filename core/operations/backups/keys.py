@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, cast
 
-import pyrage
+import pyrage  # pyright: ignore[reportMissingTypeStubs]
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 

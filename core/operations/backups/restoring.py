@@ -152,22 +152,30 @@ class Restores:
         catalogue = catalogue_of(self._settings)
         if not catalogue.exists:
             raise OutsideWindow(f"{catalogue.folder} holds no backups: name their folder with BACKUPS_PATH")
-        contents = catalogue.believed()
-        target = choose(contents, to)
-        openings = catalogue.keys.openings()
-        self._check(catalogue, target)
-        account = find_account()
-        log = place / "log"
-        server = self._server(place, target.backup.version, recovering(target, log=log.resolve()))
+        with catalogue.pinned() as contents:
+            catalogue.refuse(contents)
+            target = choose(contents, to)
+            openings = catalogue.keys.openings()
+            server_programs(target.backup.version)
+            self._check(catalogue, target)
+            server, reached = self._restore(catalogue, target, openings, into=into, say=say)
+        return Restored(name=into, server=server, target=target, reached_at=reached, seconds=time.monotonic() - started)
+
+    def _restore(
+        self, catalogue: Catalogue, target: Target, openings: list[Opening], *, into: str, say: Say
+    ) -> tuple[EmbeddedPostgres, datetime | None]:
+        place, account = self.place(into), find_account()
+        log, server = place / "log", None
         try:
             place.mkdir(mode=0o711, parents=True)
-            self._lend_passwords(place)
             self.folder.chmod(0o711)  # PostgreSQL's account must reach its data, and no more
+            self._lend_passwords(place)
             say(f"opening {target.backup.id} ({target.backup.plain_size / 2**20:.0f} MB)")
             cluster = files.place_data(place / "postgres", account)
             _open(catalogue, target.backup, cluster, openings, account)
             self._unpack_log(catalogue, target, log, openings, account, say)
             say("recovering")
+            server = self._server(place, target.backup.version, recovering(target, log=log.resolve()))
             reached = self._recover(server, cluster, account)
             files.delete_data(log.resolve())
             log.unlink(missing_ok=True)
@@ -175,14 +183,15 @@ class Restores:
             hold_copy(server.url(), reason=f"restored as {into} from {target.backup.id}", state_of=state_of)
         except BaseException as error:
             with suppress(Exception):
-                server.stop()
+                if server:
+                    server.stop()
             self.drop(into)
             if isinstance(error, EmbeddedServerError):
                 raise RestoreFailed(f"PostgreSQL did not come to the target: {error}") from None
             if isinstance(error, psycopg.Error):
                 raise RestoreFailed(f"the restored server does not answer: {str(error).splitlines()[0]}") from None
             raise
-        return Restored(name=into, server=server, target=target, reached_at=reached, seconds=time.monotonic() - started)
+        return server, reached
 
     def stop(self, name: str) -> bool:
         """Stops it, whoever started it; whether it ran."""
@@ -289,9 +298,10 @@ def _open(
         seen = reader.finish()
     finally:
         reader.abandon()
-    if (size, digest) != (backup.plain_size, backup.plain_sha256) or (faults := seen.faults()):
-        what = "it is not what was put there" if (size, digest) != (backup.plain_size, backup.plain_sha256) else ""
-        raise Damaged(f"{backup.id}: {what or faults[0]}")  # pyright: ignore[reportPossiblyUnbound]
+    if (size, digest) != (backup.plain_size, backup.plain_sha256):
+        raise Damaged(f"{backup.id}: it is not what was put there")
+    if faults := seen.faults():
+        raise Damaged(f"{backup.id}: {faults[0]}")
     for name in ("postmaster.pid", "postmaster.opts"):
         (cluster / name).unlink(missing_ok=True)
 

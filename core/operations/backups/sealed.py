@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import pyrage
+import pyrage  # pyright: ignore[reportMissingTypeStubs]
 
 from core.operations.backups.errors import BackupFailed, Damaged, NoRoom, WrongKey
 from core.operations.backups.keys import Opening, recipient

@@ -58,12 +58,11 @@ def find(folder: Path) -> Standing | None:
     """What was written last, or None."""
     try:
         fields: dict[str, Any] = orjson.loads((folder / NAME).read_bytes())
-        return Standing(
-            **{
-                name: datetime.fromisoformat(value) if value and name.endswith("_at") else value
-                for name, value in fields.items()
-            }
-        )
+        timed: dict[str, Any] = {
+            name: datetime.fromisoformat(value) if value and name.endswith("_at") else value
+            for name, value in fields.items()
+        }
+        return Standing(**timed)
     except (OSError, ValueError, TypeError):
         return None
 

@@ -122,7 +122,7 @@ def _stream(url: str, label: str) -> Iterator[bytes]:
     assert process.stdout
     assert process.stderr
     said: list[bytes] = []
-    listening = threading.Thread(target=lambda stream=process.stderr: said.extend(stream), daemon=True)
+    listening = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
     listening.start()
     try:
         while chunk := process.stdout.read(CHUNK):

@@ -24,7 +24,6 @@ from core.operations.backups.positions import (
     timeline_of,
 )
 from core.operations.backups.programs import run, server_programs
-from core.operations.backups.pruning import unlisted
 from core.operations.backups.sealed import digest_of, unseal
 from core.operations.backups.taking import catalogue_of
 
@@ -65,7 +64,14 @@ def verify(settings: Settings, *, wanted: str | None = None, looked: Looked | No
 
 def _verify(settings: Settings, wanted: str | None, looked: Looked) -> Iterator[Finding]:
     catalogue = catalogue_of(settings)
-    contents = catalogue.read()
+    if not catalogue.folder.is_dir():
+        yield Finding(check="no_backup", name=str(catalogue.folder), detail="is not there")
+        return
+    with catalogue.pinned() as contents:
+        yield from _verify_contents(catalogue, contents, wanted, looked)
+
+
+def _verify_contents(catalogue: Catalogue, contents: Contents, wanted: str | None, looked: Looked) -> Iterator[Finding]:
     for check, detail in contents.faults:
         yield Finding(check=check, name="catalogue", detail=detail)
     chosen = [backup for backup in contents.backups() if wanted in (None, backup.id)]
@@ -87,7 +93,7 @@ def _verify(settings: Settings, wanted: str | None, looked: Looked) -> Iterator[
     bases = [backup for backup in chosen if backup.kind == "database"]
     yield from _check_log(catalogue, contents, bases, openings, broken, looked)
     if wanted is None:
-        for file in unlisted(catalogue, contents):
+        for file in contents.strays:
             yield Finding(
                 check="unlisted", name=file, detail="is not in the catalogue: an older catalogue, or a stray file"
             )

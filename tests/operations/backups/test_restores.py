@@ -9,6 +9,7 @@ import pytest
 from core.foundation.embedded.secret_files import SecretFiles
 from core.operations.backups.errors import Damaged, KeyMissing, NameTaken, OutsideWindow, UnknownBackup, WrongKey
 from core.operations.backups.restoring import Restored, Restores
+from core.operations.backups.verification import verify
 from tests.operations.backups.conftest import History, restoring
 
 
@@ -86,3 +87,11 @@ def test_without_the_private_key_or_with_another_nothing_opens(history: History,
     with pytest.raises(WrongKey, match="sealed to another key"):
         Restores(history.original.settings(backup_identity_path=other)).restore("latest", into="otherwise")
     assert Restores(nowhere).names() == []
+
+
+def test_a_restore_beside_a_running_watch_is_not_disturbed_by_it(history: History) -> None:
+    with history.original.watched():
+        for _ in range(5):  # each takes longer than the watch needs to replace the log's unfinished end
+            assert list(verify(history.original.settings())) == []
+        with restoring(Restores(history.original.settings()), "latest", "beside") as restored:
+            assert rows(restored) == ["first", "second", "third", "fourth"]

@@ -220,7 +220,7 @@ class StripeProvider:
 
     async def list_bodies(self, since: datetime) -> AsyncIterator[tuple[ProviderEvent, bytes]]:
         async for event in self._events(since):
-            body = str(event)  # the library writes its objects as the JSON they came as
+            body = json.dumps(event, default=_as_mapping)
             yield read_envelope(json.loads(body)), body.encode()
 
     def _events(self, since: datetime) -> AsyncIterator[StripeObject]:
@@ -310,6 +310,10 @@ async def _pages(fetch: Callable[[str | None], Awaitable[Any]]) -> AsyncIterator
 
 def _read_page(page: StripeObject) -> tuple[list[StripeObject], bool]:
     return list(page["data"]), page["has_more"] is True
+
+
+def _as_mapping(found: Any) -> dict[str, Any]:
+    return found.to_dict()  # the library's own objects
 
 
 def _read_id(found: StripeObject) -> str:
