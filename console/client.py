@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from console import alerting, billed, costing, deploying, reading, rows
+from console import alerting, billed, costing, deploying, metrics, reading, rows
 from console.figures import parse_instant
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
@@ -64,17 +65,25 @@ class Connection:
         headers = {name: value for name, value in (request.pop("headers", None) or {}).items() if value}
         if token:
             headers["authorization"] = f"Bearer {token}"
+        started = time.perf_counter()
         try:
             answer = await self.http.request(method, path, headers=headers, **request)
         except httpx.TransportError as error:
+            _count("unreachable", started)
             raise ApiUnreachable(
                 "The API does not answer",
                 "On the server, cloudbill status says what is down. The figures come back by themselves once it is up.",
                 code="api_unreachable",
             ) from error
+        _count(metrics.outcome_of(answer.status_code), started)
         if answer.is_success:
             return answer.json() if answer.content else {}
         raise _error(answer)
+
+
+def _count(outcome: str, started: float) -> None:
+    metrics.API_CALLS.labels(outcome).inc()
+    metrics.API_SECONDS.observe(time.perf_counter() - started)
 
 
 def _error(answer: httpx.Response) -> ApiError:

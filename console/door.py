@@ -20,13 +20,14 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console import metrics
 from console.client import ApiRefused, ApiUnreachable
 from console.place import Place, place
 from console.session import COOKIE, LIFE_SECONDS, Session, session_id_of, sessions
 
 SIGN_IN = "/sign-in"
 SAFE = ("GET", "HEAD", "OPTIONS")
-NOT_PAGES = ("/assets/", "/session", "/_", "/ping", "/health")
+NOT_PAGES = ("/assets/", "/session", "/_", "/ping", "/health", "/metrics")
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 NO_REDIS = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -52,11 +53,16 @@ async def sign_in(request: Request) -> Response:
         session = await sessions().open(email.strip(), password, forwarded_for=_forwarded_for(request))
         await sessions().close(session_id_of(request.headers.get("cookie", "")))
     except ApiUnreachable:
+        metrics.SIGN_INS.labels("unreachable").inc()
         return _back_to_form("unreachable", onward)
     except ApiRefused as refused:
-        return _back_to_form("slow-down" if refused.status == 429 else "refused", onward)
+        slowed = refused.status == 429
+        metrics.SIGN_INS.labels("slowed_down" if slowed else "refused").inc()
+        return _back_to_form("slow-down" if slowed else "refused", onward)
     except RedisError:
+        metrics.SIGN_INS.labels("no_cache").inc()
         return without_redis()
+    metrics.SIGN_INS.labels("signed_in").inc()
     response = RedirectResponse(onward or session.viewer.home, status_code=303)
     response.set_cookie(
         COOKIE, session.session_id, max_age=LIFE_SECONDS, httponly=True, samesite="lax", secure=place().secure
@@ -83,6 +89,7 @@ async def health(request: Request) -> Response:
 
 routes = [
     Route("/health", health, methods=["GET"]),
+    Route("/metrics", metrics.show, methods=["GET"]),
     Route("/session", sign_in, methods=["POST"]),
     Route("/session", sign_out, methods=["DELETE"]),
     Route("/session/end", sign_out, methods=["POST"]),
@@ -149,7 +156,11 @@ class Door:
         if self._is_foreign(scope, headers):
             await self._refuse(scope, receive, send)
             return
-        answer = await self._instead_of_page(scope, headers) if scope["type"] == "http" else None
+        if scope["type"] == "websocket":
+            async with metrics.counting(send) as counted:
+                await self._app(scope, receive, counted)
+            return
+        answer = await self._instead_of_page(scope, headers)
         if scope["path"] in self._built:
             # Served as it was asked for; the file server would redirect to an absolute address, wrong behind TLS.
             scope = {**scope, "path": scope["path"] + "/"}

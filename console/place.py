@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ class Place:
     api_url: str
     console_url: str
     redis_url: str
+    metrics_token: str = field(default="", repr=False)
 
     @property
     def secure(self) -> bool:
@@ -29,10 +30,11 @@ class Place:
 
 @cache
 def place() -> Place:
-    """Read once a process: `API_URL`, `CONSOLE_URL`, `REDIS_URL`."""
+    """Read once a process: `API_URL`, `CONSOLE_URL`, `REDIS_URL`, `METRICS_TOKEN`."""
     port = os.environ.get("CONSOLE_PORT", "3000")
     return Place(
         api_url=os.environ.get("API_URL", "http://127.0.0.1:8080").rstrip("/"),
         console_url=os.environ.get("CONSOLE_URL", f"http://127.0.0.1:{port}").rstrip("/"),
         redis_url=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
+        metrics_token=os.environ.get("METRICS_TOKEN", ""),
     )

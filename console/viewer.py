@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from reflex.event import EventSpec
 from reflex.middleware import Middleware
 
-from console import rights
+from console import metrics, rights
 from console.client import ApiError, Client, Connection, SignedOut
 from console.place import place
 from console.rows import Membership
@@ -156,12 +156,15 @@ def asking(right: rights.Right) -> Callable[..., Any]:
                 await _sign_out(self)
                 return None
             except ApiError as error:
+                metrics.EVENT_FAILURES.labels("api").inc()
                 self.trouble = Trouble(error.title, error.advice, error.code, error.request_id, error.may_pass)
                 return None
             except RedisError:
+                metrics.EVENT_FAILURES.labels("cache").inc()
                 self.trouble = NO_REDIS
                 return None
             except (LookupError, TypeError, ValueError) as error:
+                metrics.EVENT_FAILURES.labels("not_understood").inc()
                 log.exception("the API's answer was not understood", exc_info=error)
                 self.trouble = NOT_UNDERSTOOD
                 return None
@@ -191,5 +194,6 @@ class ForgetOthers(Middleware):
 
 def log_unforeseen(exception: Exception) -> EventSpec | None:
     """For what no handler caught: the log has it, the page stays as it is."""
+    metrics.EVENT_FAILURES.labels("unforeseen").inc()
     log.error("a handler failed", exc_info=exception)
     return None

@@ -120,7 +120,7 @@ def test_each_part_is_told_only_what_it_needs(tmp_path: Path, monkeypatch: pytes
     assert ours - made.for_service().keys() == {"DATABASE_URL"}
     stripes = {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE"}
     assert ours & made.for_simulator().keys() == stripes
-    assert ours & made.for_console().keys() == {"REDIS_URL", "STRIPE_API_BASE"}
+    assert ours & made.for_console().keys() == {"REDIS_URL", "STRIPE_API_BASE", "METRICS_TOKEN"}
     assert {part["RATE_LIMIT_MAX_REQUESTS"] for part in (made.for_service(), made.for_console())} == {"7"}
     word = Home(tmp_path).secrets.find("postgres-cloudbill_app")
     assert made.for_service()["DATABASE_APP_URL"] == f"postgresql://cloudbill_app:{word}@127.0.0.1:5433/cloudbill"

@@ -129,8 +129,9 @@ class Environment:
         return self._without(*DATABASES, *_KEYS, "REDIS_URL", "REDIS_PASSWORD")
 
     def for_console(self) -> dict[str, str]:
-        """A client of the API, which it reaches on this machine, with a Redis for its sessions."""
-        return {**self._without(*DATABASES, *_KEYS, *_STRIPE), "API_URL": self._local_api_url}
+        """A client of the API, which it reaches on this machine, with a Redis for sessions and a word for metrics."""
+        kept = self._without(*DATABASES, *(key for key in _KEYS if key != "METRICS_TOKEN"), *_STRIPE)
+        return {**kept, "API_URL": self._local_api_url}
 
     def save(self) -> None:
         """Keep it (0600), so that commands typed in another shell reach the same servers with the same keys."""
