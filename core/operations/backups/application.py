@@ -33,8 +33,8 @@ _SECRET_KEYS = ("backup-keys/signing.key",)
 _EXPORT_SECONDS = 120
 
 
-def take_application(settings: Settings, *, reason: str, sources: Path = SOURCES) -> Backup:
-    """In the catalogue when this returns. Raises BackupError."""
+def take_application(settings: Settings, *, reason: str, sources: Path = SOURCES, with_states: bool = True) -> Backup:
+    """In the catalogue when this returns. Raises BackupError. Without the states Pulumi is not asked."""
     catalogue = catalogue_of(settings)
     recipients = catalogue.keys.recipients()
     catalogue.keys.signer()
@@ -45,7 +45,7 @@ def take_application(settings: Settings, *, reason: str, sources: Path = SOURCES
     name = f"{started_at:%Y%m%dT%H%M%S}{started_at.microsecond // 1000:03d}A"
     file = f"application/{name}.tar.gz.age"
     unlisted = catalogue.folder / f"{file}.new"
-    members = _members(settings, sources)
+    members = _members(settings, sources, with_states=with_states)
     try:
         sealed = seal(_tar(members), unlisted, to=recipients)
         backup = Backup(
@@ -93,7 +93,7 @@ def open_application(settings: Settings, name: str, *, into: Path) -> list[str]:
     return sorted(seen.files)
 
 
-def _members(settings: Settings, sources: Path) -> dict[str, bytes]:
+def _members(settings: Settings, sources: Path, *, with_states: bool) -> dict[str, bytes]:
     home = settings.cloudbill_home.absolute()
     members: dict[str, bytes] = {"configuration.json": _configuration(settings)}
     for name in (*_OF_HOME, *_SECRET_KEYS):
@@ -104,7 +104,7 @@ def _members(settings: Settings, sources: Path) -> dict[str, bytes]:
     for path in sorted(sources.glob("Pulumi*.yaml")):
         members[f"stacks/{path.name}"] = path.read_bytes()
         stack = path.stem.partition(".")[2]
-        if stack:
+        if stack and with_states:
             members |= _state(stack, sources)
     return members
 

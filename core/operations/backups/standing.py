@@ -31,6 +31,7 @@ class Standing:
     failures: int = 0
     """Attempts at a base backup since the last success."""
     last_error: str | None = None
+    application_error: str | None = None
     stream_error: str | None = None
     slot: str | None = None
     """PostgreSQL's word for the slot: reserved, extended, unreserved, lost."""
@@ -98,6 +99,8 @@ def troubles(contents: Contents, standing: Standing | None, *, now: datetime, in
         return found
     if standing.failures:
         say("failed", f"The last {standing.failures} attempts at a base backup failed: {standing.last_error}.")
+    if standing.application_error:
+        say("application", f"The last backup of the application failed: {standing.application_error}.")
     if standing.slot == "lost":
         say("slot", "The replication slot was lost: the log has a hole, and a new base backup is needed.")
     elif standing.slot == "unreserved":

@@ -16,6 +16,7 @@ from core.foundation.clock import wall_now
 from core.foundation.settings import Settings
 from core.foundation.telemetry import log
 from core.operations.backups import standing as standings
+from core.operations.backups.application import take_application
 from core.operations.backups.archiving import Archive
 from core.operations.backups.errors import BackupError
 from core.operations.backups.positions import parse_lsn
@@ -193,6 +194,14 @@ class Watch:
         self._due.clear()
         self._note(failures=0, last_error=None, succeeded_at=backup.finished_at)
         _LOG.info("backup_taken", backup=backup.id, bytes=backup.size)
+        # The database alone is not the installation: its secrets and signed heads go with it.
+        failure: str | None = None
+        try:
+            take_application(self._settings, reason="scheduled", with_states=False)
+        except Exception as error:
+            failure = _said(error)
+            _LOG.error("application_backup_failed", error=failure)
+        self._note(application_error=failure)
 
     def _prune_when_due(self) -> None:
         now = wall_now()

@@ -21,6 +21,7 @@ from core.operations.backups.positions import windows
 from core.operations.backups.restoring import Restored, Restores
 from core.operations.backups.taking import catalogue_of
 from core.operations.backups.watching import Watch
+from tests.support.servers import debian_programs
 
 _copies = count(1)
 BEAT = timedelta(milliseconds=200)
@@ -75,11 +76,13 @@ def eventually(true: Callable[[], Any], *, seconds: float = 30) -> Any:
 
 
 @pytest.fixture(scope="module")
-def original() -> Iterator[Original]:
+def original(pytestconfig: pytest.Config) -> Iterator[Original]:
+    """A server of the kind that the run is on: the embedded one, or Debian's."""
     folder = Path(tempfile.mkdtemp(prefix="cloudbill-backups-"))
     folder.chmod(0o711)
     server = EmbeddedPostgres(
         folder / "postgres",
+        debian_programs()[0] if pytestconfig.getoption("--servers") == "debian" else None,
         options={"shared_buffers": "16MB", "fsync": "off"},
         secrets=folder / "secrets",
         log=folder / "postgres.log",
@@ -100,7 +103,7 @@ class History:
         self.original = original
         original.execute("CREATE TABLE happened (what text)")
         with original.watched():
-            eventually(lambda: original.catalogue.read().backups())
+            eventually(lambda: original.catalogue.read().backups("application"))  # it follows the database's
             original.execute("INSERT INTO happened VALUES ('first')")
             original.switch_segment()
             original.execute("INSERT INTO happened VALUES ('second')")
@@ -110,7 +113,7 @@ class History:
             original.execute("INSERT INTO happened VALUES ('fourth')")
             last: datetime = original.execute("SELECT clock_timestamp()")[0]
             eventually(lambda: max(window.end for window in windows(original.catalogue.read())) > last)
-        self.backup = original.catalogue.read().backups()[0]
+        self.backup = original.catalogue.read().backups("database")[0]
 
     @contextmanager
     def copy(self) -> Iterator[Settings]:

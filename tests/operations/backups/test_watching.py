@@ -57,6 +57,7 @@ def contents(*, good: timedelta, log: timedelta) -> Contents:
         (contents(good=2 * DAY, log=timedelta(seconds=9)), {}, ["missing"]),
         (contents(good=DAY, log=timedelta(minutes=6)), {}, ["log"]),
         (contents(good=DAY, log=timedelta(0)), {"failures": 2, "last_error": "no room"}, ["failed"]),
+        (contents(good=DAY, log=timedelta(0)), {"application_error": "no room"}, ["application"]),
         (contents(good=DAY, log=timedelta(0)), {"slot": "lost"}, ["slot"]),
         (contents(good=DAY, log=timedelta(0)), {"seen_at": NOW - timedelta(minutes=6)}, ["silent"]),
         (Contents(), {"began_at": NOW - timedelta(minutes=16)}, ["missing", "log"]),
@@ -82,7 +83,7 @@ def test_a_lost_slot_is_noted_as_a_gap_and_followed_by_a_new_backup(history: His
         connection.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
         connection.execute("SELECT pg_reload_conf()")
     with original.watched():
-        eventually(lambda: len(original.catalogue.read().backups()) == 2)
+        eventually(lambda: len(original.catalogue.read().backups("database")) == 2)
         eventually(lambda: not look(original.settings(), now=datetime.now(UTC)))
     found = {finding.check for finding in verify(original.settings())}
     assert found == {"log_gap", "log_missing"}
@@ -92,10 +93,10 @@ def test_a_lost_slot_is_noted_as_a_gap_and_followed_by_a_new_backup(history: His
 
 
 def test_a_full_disk_is_refused_before_it_is_full(original: Original) -> None:
-    before = original.catalogue.read().backups()
+    before = original.catalogue.read().backups("database")
     with pytest.raises(NoRoom, match="BACKUP_KEEP_FREE_MB"):
         take(original.settings(backup_keep_free_mb=90_000_000), reason="manual")
-    assert original.catalogue.read().backups() == before
+    assert original.catalogue.read().backups("database") == before
     with original.watched(backup_keep_free_mb=90_000_000):
         stands = eventually(lambda: (s := standing.find(original.catalogue.folder)) and s.stream_error and s)
         assert "stay free" in stands.stream_error
@@ -103,11 +104,11 @@ def test_a_full_disk_is_refused_before_it_is_full(original: Original) -> None:
 
 def test_pruning_keeps_what_the_retention_needs(history: History) -> None:
     settings = history.original.settings()
-    newest = history.original.catalogue.read().backups()[-1]
+    newest = history.original.catalogue.read().backups("database")[-1]
     assert prune(settings, now=newest.finished_at) == []
     dropped = prune(settings, now=newest.finished_at + timedelta(days=30))
     assert history.backup.id in {entry.id for entry in dropped if isinstance(entry, Backup)}
-    assert [backup.id for backup in history.original.catalogue.read().backups()] == [newest.id]
+    assert [backup.id for backup in history.original.catalogue.read().backups("database")] == [newest.id]
     assert not (settings.backups_folder / history.backup.file).exists()
     assert list(verify(settings)) == []
 

@@ -31,7 +31,7 @@ class Installation(Original):
         upgrade_schema(self.server.url())
         ensure_logins(self.settings())
         with self.watched():
-            eventually(lambda: self.catalogue.read().backups())
+            eventually(lambda: self.catalogue.read().backups("database"))
             asyncio.run(self._keep_books())
             now: datetime = self.execute("SELECT clock_timestamp()")[0]
             eventually(lambda: max(window.end for window in windows(self.catalogue.read())) > now)

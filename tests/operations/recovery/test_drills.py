@@ -161,7 +161,12 @@ def test_a_copy_put_in_place_keeps_what_it_replaced_and_signs_its_chains_anew(in
         assert [path.name.partition(".replaced-")[0] for path in adopted.set_aside] == ["ledger-heads", "postgres"]
         assert adopted.shortened == 0
         assert restores.names() == []
-        own = EmbeddedPostgres(original, secrets=installation.folder / "secrets", log=installation.folder / "own.log")
+        own = EmbeddedPostgres(
+            original,
+            installation.server.binaries,
+            secrets=installation.folder / "secrets",
+            log=installation.folder / "own.log",
+        )
         with own, psycopg.connect(own.url()) as connection:
             assert connection.execute("SELECT count(*) FROM ledger_entries").fetchone() == (8,)
             assert connection.execute("SELECT count(*) FROM open_worker_holds()").fetchone() == (1,)
