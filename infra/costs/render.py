@@ -101,14 +101,14 @@ def _basis(comparison: Comparison) -> list[str]:
 
 
 def changes_grid(estimate: Estimate, changed: Sequence[tuple[str, str, Decimal, Decimal]], since: str) -> Grid:
-    """What a change costs, line by line."""
+    """What a change costs, line by line, and what the whole stack cost before and costs now."""
     rows = [
         [resource, item, amount(before), amount(after), signed(after - before)]
         for resource, item, before, after in changed
     ]
-    before = sum((was for _, _, was, _ in changed), Decimal(0))
-    after = sum((now for _, _, _, now in changed), Decimal(0))
-    rows.append(["total", "", amount(before), amount(after), signed(after - before)])
+    difference = sum((now - was for _, _, was, now in changed), Decimal(0))
+    before = estimate.monthly - difference
+    rows.append(["the whole stack", "", amount(before), amount(estimate.monthly), signed(difference)])
     return Grid(
         title=f"{estimate.stack}: what changed since {since}, {estimate.currency} a month",
         headings=["resource", "item", "before", "after", "difference"],

@@ -11,7 +11,7 @@ from infra.costs import focus
 from infra.costs.compare import changes, compare
 from infra.costs.errors import UnknownPrice, UnknownRegion, UnknownResource
 from infra.costs.estimate import Estimate, Line, estimate
-from infra.costs.render import comparison_grid, estimate_grid, markdown
+from infra.costs.render import changes_grid, comparison_grid, estimate_grid, markdown
 from infra.graph import Graph, Resource
 
 TODAY = date(2026, 11, 21)
@@ -326,12 +326,22 @@ def test_a_comparison_names_what_makes_the_difference() -> None:
     assert "| database | 268.28 | 236.36 | -31.92 |" in markdown(comparison_grid(comparison))
 
 
-def test_a_change_shows_the_lines_that_it_changes() -> None:
-    changed = changes(_price("aws", _database()), _price("aws", _database(multiAz=False)))
+def test_a_change_shows_the_lines_that_it_changes_and_the_whole_stack_before_and_now() -> None:
+    nat = _resource("aws:ec2/natGateway:NatGateway", "nat")
+    now = _price("aws", _database(multiAz=False), nat)
+    changed = changes(_price("aws", _database(), nat), now)
 
     assert changed == [
         ("db", "database instance", Decimal("245.28"), Decimal("122.64")),
         ("db", "database storage", Decimal("23.00"), Decimal("11.50")),
+    ]
+    before = now.monthly + Decimal("134.14")
+    assert changes_grid(now, changed, "main").rows[-1] == [
+        "the whole stack",
+        "",
+        f"{before:.2f}",
+        f"{now.monthly:.2f}",
+        "-134.14",
     ]
 
 
