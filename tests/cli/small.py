@@ -8,7 +8,7 @@ import os
 import sys
 
 from core.cli import main
-from core.cli.supervisor import detached, preflight, startup, tasks
+from core.cli.supervisor import detached, preflight, startup, supervision, tasks
 from core.cli.supervisor.environment import Choices, Environment
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.parts import Part, Program
@@ -58,6 +58,22 @@ def small_programs(
     ]
 
 
+def small_backups(home: Home, settings: Settings, environment: Environment) -> Part | None:
+    """None, or with SMALL_FAULT=backups what does not stay up."""
+    if os.environ.get("SMALL_FAULT") != "backups":
+        return None
+    return Program(
+        "backups",
+        "Backups",
+        url=str(settings.backups_folder),
+        probe=lambda: True,
+        argv=[sys.executable, "-c", "raise SystemExit(3)"],
+        environment=environment.for_backups(),
+        log=home.log / "backups.log",
+        vital=False,
+    )
+
+
 def command(*words: str) -> list[str]:
     """Our own commands: the supervisor is this module again, tasks print a line and end."""
     if words[0] == "up":
@@ -73,7 +89,9 @@ def command(*words: str) -> list[str]:
 
 if __name__ == "__main__":
     startup.make_programs = small_programs
-    startup.make_backups = lambda *_: None
+    startup.make_backups = small_backups
+    if os.environ.get("SMALL_FAULT") == "backups":
+        supervision._BACK_OFF_SECONDS = (0.1,) * 5
     startup.command = detached.command = tasks.command = command
     startup.EXTERNAL_SECONDS = 1.0
     preflight.NEEDED_BYTES = 0
