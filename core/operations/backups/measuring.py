@@ -23,6 +23,15 @@ def look(settings: Settings, *, now: datetime) -> list[Trouble] | None:
 
     Reads files, so it blocks for a moment.
     """
+    try:
+        return _look(settings, now)
+    except OSError as error:
+        BACKUP_TROUBLES.set(1)
+        said = f"{settings.backups_folder} cannot be read ({error.strerror or error})."
+        return [Trouble(key="unreadable", summary=said, critical=True)]
+
+
+def _look(settings: Settings, now: datetime) -> list[Trouble] | None:
     catalogue = _catalogue(settings.backups_folder, settings)
     stands = standing.find(catalogue.folder)
     if stands is None and not catalogue.exists:

@@ -94,10 +94,16 @@ async def check(database: Database, settings: Settings) -> AsyncIterator[str]:
             yield f"{name} does not carry our signature"
         previous, expected = bytes(row.hash), row.number + 1
     try:
-        end = orjson.loads(_end_path(settings).read_bytes())
+        end: dict[str, Any] = orjson.loads(_end_path(settings).read_bytes())
+        signature, covered = bytes.fromhex(end["signature"]), b"end" + _digest(end)
     except FileNotFoundError:
         if rows:
             yield "the signed end of the evidence is gone"
+        return
+    except (ValueError, KeyError, TypeError, AttributeError):
+        end, signature, covered = {}, b"", b""
+    if not any(_holds(key, signature, covered) for key in keys):
+        yield "the signed end of the evidence does not carry our signature"
         return
     known = {row.number: bytes(row.hash).hex() for row in rows}
     if known.get(end["number"]) != end["hash"]:
@@ -107,10 +113,15 @@ async def check(database: Database, settings: Settings) -> AsyncIterator[str]:
 def _note_end(settings: Settings, key: Ed25519PrivateKey, number: int, digest: bytes) -> None:
     path = _end_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    signature = key.sign(_TAG + b"end" + digest).hex()
+    end = {"number": number, "hash": digest.hex()}
+    signature = key.sign(_TAG + b"end" + _digest(end)).hex()
     unfinished = path.with_suffix(".writing")
-    unfinished.write_bytes(orjson.dumps({"number": number, "hash": digest.hex(), "signature": signature}))
+    unfinished.write_bytes(orjson.dumps({**end, "signature": signature}))
     unfinished.replace(path)
+
+
+def _digest(end: dict[str, Any]) -> bytes:
+    return hashlib.sha256(f"{end.get('number')} {end.get('hash')}".encode()).digest()
 
 
 def _end_path(settings: Settings) -> Path:

@@ -119,6 +119,13 @@ def test_evidence_is_never_changed_and_a_change_behind_the_database_is_seen(inst
     assert faults(installation) == [f"evidence {last} was signed and is gone or was replaced"]
     installation.alter("INSERT INTO recovery_evidence SELECT * FROM aside", "DROP TABLE aside")
     assert faults(installation) == []
+    end = installation.settings().heads_path / "recovery-evidence.json"
+    signed = end.read_bytes()
+    for content in (signed.replace(b'"number":', b'"number":1'), b"{}", b"[]", b"nothing"):
+        end.write_bytes(content)
+        assert faults(installation) == ["the signed end of the evidence does not carry our signature"]
+    end.write_bytes(signed)
+    assert faults(installation) == []
 
 
 def test_the_worker_of_a_restored_copy_is_held_until_it_is_released(installation: Installation) -> None:
