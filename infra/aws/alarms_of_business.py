@@ -1,4 +1,4 @@
-"""What is watched of the payment business, and of what keeps it: the backups."""
+"""What is watched of the payment business, of its console, and of what keeps it: the backups."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,8 @@ from infra.config import Role, StackConfig
 
 SIGN_IN_FAILURES_MOST = 50
 """In five minutes, of the whole installation."""
+CONSOLE_CALLS_MOST_PERCENT, CONSOLE_CALLS_LEAST = 5, 20
+"""Of how many in five minutes: a page is some five calls."""
 
 
 def business(config: StackConfig) -> Iterator[Alarm]:
@@ -40,6 +42,25 @@ def business(config: StackConfig) -> Iterator[Alarm]:
         period_seconds=FIVE_MINUTES,
         periods=1,
         runbook="reconciliation",
+    )
+
+
+def console(config: StackConfig) -> Iterator[Alarm]:
+    """What its people see fail: it asks the API for everything."""
+
+    def calls(**labels: str) -> Metric:
+        return application(config, "cloudbill_console_api_calls_total", Role.CONSOLE, "Sum", **labels)
+
+    yield Alarm(
+        title="console-calls",
+        severity=WARNING,
+        says=f"More than {CONSOLE_CALLS_MOST_PERCENT} % of the console's calls to the API fail or are not answered.",
+        metrics={"f": calls(outcome="failed"), "u": calls(outcome="unreachable"), "c": calls()},
+        expression=f"IF(c >= {CONSOLE_CALLS_LEAST}, 100 * (FILL(f, 0) + FILL(u, 0)) / c, 0)",
+        limit=CONSOLE_CALLS_MOST_PERCENT,
+        period_seconds=FIVE_MINUTES,
+        periods=1,
+        runbook="console-calls",
     )
 
 

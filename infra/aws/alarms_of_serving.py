@@ -6,7 +6,7 @@ from pulumi import Input
 
 from infra.aws.edge import Edge
 from infra.aws.service import Service
-from infra.aws.watching import BUSY_PERCENT, CRITICAL, FIVE_MINUTES, WARNING, Alarm, Metric
+from infra.aws.watching import BUSY_PERCENT, CRITICAL, FIVE_MINUTES, WARNING, Alarm, Metric, while_wanted
 from infra.config import Role, StackConfig
 
 SLOW_SECONDS = 1
@@ -27,28 +27,42 @@ def services(config: StackConfig, made: Mapping[Role, Service], cluster: str) ->
                 limit=BUSY_PERCENT,
                 runbook="service-busy",
             )
-    if not config.switches.off_hours:  # at night there is none, and it is meant
-        running = Metric(
-            namespace="ECS/ContainerInsights",
-            name="RunningTaskCount",
-            dimensions={"ClusterName": cluster, "ServiceName": made[Role.WORKER].name},
-            statistic="Maximum",
-        )
-        yield Alarm(
-            title="worker-gone",
-            severity=CRITICAL,
-            says="No instance of the worker runs: nothing is renewed, no webhook is applied.",
-            metrics={"m": running},
-            comparison="LessThanThreshold",
-            limit=1,
-            periods=3,
-            missing="breaching",
-            runbook="instances-failing",
-        )
+    worker = made[Role.WORKER].name
+    gone = Alarm(
+        title="worker-gone",
+        severity=CRITICAL,
+        says="No instance of the worker runs: nothing is renewed, no webhook is applied.",
+        metrics={"m": _tasks("RunningTaskCount", cluster, worker, "Maximum")},
+        comparison="LessThanThreshold",
+        limit=1,
+        periods=3,
+        missing="breaching",
+        runbook="instances-failing",
+    )
+    yield while_wanted(config, gone, _tasks("DesiredTaskCount", cluster, worker, "Minimum"), calm=1)
 
 
-def edge(config: StackConfig, made: Edge) -> Iterator[Alarm]:
-    """What callers see."""
+def _tasks(name: str, cluster: str, service: Input[str], statistic: str) -> Metric:
+    of = {"ClusterName": cluster, "ServiceName": service}
+    return Metric(namespace="ECS/ContainerInsights", name=name, dimensions=of, statistic=statistic)
+
+
+def edge(config: StackConfig, made: Edge, services: Mapping[Role, Service], cluster: str) -> Iterator[Alarm]:
+    """What callers see: of the load balancer, from outside, and whether instances are well."""
+    wanted = {role: _tasks("DesiredTaskCount", cluster, service.name, "Minimum") for role, service in services.items()}
+    for alarm in _answers(made):
+        # Where no instance is left the load balancer still answers, with 503.
+        yield while_wanted(config, alarm, wanted[Role.API], calm=0) if alarm.expression else alarm
+    # Its metrics lie in us-east-1, where only topics of that region can be told; elsewhere the instances' alarms stand.
+    for role, check in made.checks.items() if config.region == "us-east-1" else ():
+        yield _outside(role, check)
+    for role, targets in made.targets.items():
+        failing, unhealthy = _instances(role, made.load_balancer.arn_suffix, targets.stable.arn_suffix)
+        yield while_wanted(config, failing, wanted[role], calm=1)
+        yield unhealthy
+
+
+def _answers(made: Edge) -> Iterator[Alarm]:
     balancer = {"LoadBalancer": made.load_balancer.arn_suffix}
 
     def answers(name: str, statistic: str = "Sum") -> Metric:
@@ -88,49 +102,51 @@ def edge(config: StackConfig, made: Edge) -> Iterator[Alarm]:
             limit=SLOW_SECONDS,
             runbook="slow",
         )
-    # Its metrics lie in us-east-1, where only topics of that region can be told; elsewhere the instances' alarms stand.
-    for role, check in made.checks.items() if config.region == "us-east-1" else ():
-        yield Alarm(
-            title=f"{role}-outside",
-            severity=CRITICAL,
-            says=f"The {role} cannot be reached by its public name.",
-            metrics={
-                "m": Metric(
-                    namespace="AWS/Route53",
-                    name="HealthCheckStatus",
-                    dimensions={"HealthCheckId": check},
-                    statistic="Minimum",
-                )
-            },
-            comparison="LessThanThreshold",
-            limit=1,
-            periods=2,
-            missing="breaching",
-            runbook="unreachable",
-        )
-    for role, targets in made.targets.items():
-        of: Mapping[str, Input[str]] = balancer | {"TargetGroup": targets.stable.arn_suffix}
 
-        def hosts(name: str, statistic: str, of: Mapping[str, Input[str]] = of) -> Mapping[str, Metric]:
-            return {"m": Metric(namespace="AWS/ApplicationELB", name=name, dimensions=of, statistic=statistic)}
 
-        yield Alarm(
-            title=f"{role}-failing",
-            severity=CRITICAL,
-            says=f"All instances of the {role} fail, or there is none.",
-            metrics=hosts("HealthyHostCount", "Maximum"),
-            comparison="LessThanThreshold",
-            limit=1,
-            periods=3,
-            # A stack that sleeps has none registered, which is silence; by day failing ones are counted, as 0.
-            missing="notBreaching" if config.switches.off_hours else "breaching",
-            runbook="instances-failing",
-        )
-        yield Alarm(
-            title=f"{role}-unhealthy",
-            severity=WARNING,
-            says=f"An instance of the {role} fails its health checks for five minutes.",
-            metrics=hosts("UnHealthyHostCount", "Maximum"),
-            limit=0,
-            runbook="instances-failing",
-        )
+def _outside(role: Role, check: Input[str]) -> Alarm:
+    return Alarm(
+        title=f"{role}-outside",
+        severity=CRITICAL,
+        says=f"The {role} cannot be reached by its public name.",
+        metrics={
+            "m": Metric(
+                namespace="AWS/Route53",
+                name="HealthCheckStatus",
+                dimensions={"HealthCheckId": check},
+                statistic="Minimum",
+            )
+        },
+        comparison="LessThanThreshold",
+        limit=1,
+        periods=2,
+        missing="breaching",
+        runbook="unreachable",
+    )
+
+
+def _instances(role: Role, balancer: Input[str], group: Input[str]) -> tuple[Alarm, Alarm]:
+    def hosts(name: str) -> Mapping[str, Metric]:
+        of = {"LoadBalancer": balancer, "TargetGroup": group}
+        return {"m": Metric(namespace="AWS/ApplicationELB", name=name, dimensions=of, statistic="Maximum")}
+
+    failing = Alarm(
+        title=f"{role}-failing",
+        severity=CRITICAL,
+        says=f"All instances of the {role} fail, or there is none.",
+        metrics=hosts("HealthyHostCount"),
+        comparison="LessThanThreshold",
+        limit=1,
+        periods=3,
+        missing="breaching",
+        runbook="instances-failing",
+    )
+    unhealthy = Alarm(
+        title=f"{role}-unhealthy",
+        severity=WARNING,
+        says=f"An instance of the {role} fails its health checks for five minutes.",
+        metrics=hosts("UnHealthyHostCount"),
+        limit=0,
+        runbook="instances-failing",
+    )
+    return failing, unhealthy

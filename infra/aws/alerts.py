@@ -42,8 +42,9 @@ class Alerts(ComponentResource):
             *alarms_of_stores.database(config, args.database),
             *alarms_of_stores.cache(config, args.cache),
             *alarms_of_serving.services(config, args.services, named(config)),
-            *alarms_of_serving.edge(config, args.edge),
+            *alarms_of_serving.edge(config, args.edge, args.services, named(config)),
             *alarms_of_business.business(config),
+            *alarms_of_business.console(config),
             *alarms_of_business.backups(),
         ):
             make(name, alarm, config=config, topics=self.channels, parent=self)

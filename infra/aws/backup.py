@@ -18,6 +18,8 @@ START_MINUTES, COMPLETE_MINUTES = 60, 300
 LOCK_DAYS = (7, 400)
 """In production nothing is deleted before the first, nor promised beyond the second."""
 DAILY, MONTHLY = "cron(0 5 * * ? *)", "cron(0 6 1 * ? *)"
+AWAKE_DAILY, AWAKE_MONTHLY = "cron(0 7 ? * MON-FRI *)", "cron(0 8 ? * 2#1 *)"
+"""Where the database sleeps at night (`switches.offHours`): RDS takes no snapshot of one that is stopped."""
 """UTC; after the database's own window, before the day."""
 TESTS = "cron(0 8 1 1,4,7,10 ? *)"
 """Each quarter."""
@@ -55,12 +57,13 @@ class Backup(ComponentResource):
             account=Account.of(self, config.region),
             managed=_POLICIES,
         )
+        daily, monthly = (AWAKE_DAILY, AWAKE_MONTHLY) if config.switches.off_hours else (DAILY, MONTHLY)
         plan = aws.backup.Plan(
             f"{name}-plan",
             name=named(config),
             rules=[
-                self._rule("daily", DAILY, config.database.backups_kept, vault.name, copies),
-                self._rule("monthly", MONTHLY, MONTHLY_DAYS, vault.name, copies),
+                self._rule("daily", daily, config.database.backups_kept, vault.name, copies),
+                self._rule("monthly", monthly, MONTHLY_DAYS, vault.name, copies),
             ],
             opts=here,
         )

@@ -1,4 +1,4 @@
-"""The dashboard: application, database, cache, load balancer, payments."""
+"""The dashboard: application, console, database, cache, load balancer, payments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +22,7 @@ def widgets(
     """In the form that CloudWatch reads: a heading for each part, its graphs below it, three in a row."""
     parts: Mapping[str, Sequence[tuple[str, Sequence[Metric]]]] = {
         "Application": _application(config, services),
+        "Console": _console(config),
         "Database": _database(config, database),
         "Cache": _cache(config, cache),
         "Load balancer": _edge(edge),
@@ -106,6 +107,29 @@ def _application(config: StackConfig, services: Mapping[Role, Service]) -> list[
                     for outcome in ("succeeded", "failed", "parked")
                 ),
                 application(config, "cloudbill_jobs_parked", Role.API, "Maximum"),
+            ],
+        ),
+    ]
+
+
+def _console(config: StackConfig) -> list[tuple[str, list[Metric]]]:
+    def ours(name: str, *outcomes: str) -> list[Metric]:
+        return [application(config, name, Role.CONSOLE, "Sum", outcome=outcome) for outcome in outcomes]
+
+    return [
+        (
+            "Calls to the API",
+            ours("cloudbill_console_api_calls_total", "answered", "refused", "failed", "unreachable"),
+        ),
+        (
+            "Sign-ins at the form",
+            ours("cloudbill_console_sign_ins_total", "signed_in", "refused", "unreachable", "no_cache"),
+        ),
+        (
+            "Events of pages that failed, web sockets",
+            [
+                application(config, "cloudbill_console_event_failures_total", Role.CONSOLE, "Sum"),
+                application(config, "cloudbill_console_connections", Role.CONSOLE, "Average"),
             ],
         ),
     ]

@@ -38,7 +38,7 @@ _SERVING = (
 SECRETS: Mapping[Role, tuple[str, ...]] = {
     Role.API: _SERVING,
     Role.WORKER: (*_SERVING, "LEDGER_SIGNING_KEY", *MIGRATION_SETTINGS),
-    Role.CONSOLE: ("REDIS_URL",),
+    Role.CONSOLE: ("REDIS_URL", "METRICS_TOKEN"),
 }
 """What each role is given; of the worker's, the owner's and the mover's reach only the container that migrates."""
 

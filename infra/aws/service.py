@@ -30,8 +30,6 @@ COMMANDS = {Role.API: ("api",), Role.WORKER: ("worker",), Role.CONSOLE: ("consol
 LIVENESS = {Role.API: "/health", Role.WORKER: "/metrics", Role.CONSOLE: "/health"}
 """What a container is asked: whether it lives, not whether the database does, or an outage would restart them all."""
 COLLECTOR_MEMORY = 128
-MEASURED = (Role.API, Role.WORKER)
-"""The console has no metrics of its own."""
 MIGRATING = (*MIGRATION_SETTINGS, "DATABASE_APP_URL", "DATABASE_OPERATOR_URL")
 """What the container that migrates is given: the owner's, and the logins that it makes."""
 WITH_HEADS = (Role.WORKER,)
@@ -65,16 +63,12 @@ class Service(ComponentResource):
         self.role = args.role
         config = args.config
         self._canary_runs = args.role is Role.API and args.edge is not None and config.release.canary > 0
-        metrics = (
-            log_group(
-                f"{name}-metrics",
-                f"/cloudbill/{config.stack}/{args.role}/metrics",
-                config=config,
-                key=args.keys.logs,
-                parent=self,
-            )
-            if args.role in MEASURED
-            else None
+        metrics = log_group(
+            f"{name}-metrics",
+            f"/cloudbill/{config.stack}/{args.role}/metrics",
+            config=config,
+            key=args.keys.logs,
+            parent=self,
         )
         opens_sessions = not config.is_production
         task = Task(
@@ -110,7 +104,7 @@ class Service(ComponentResource):
         )
         self.register_outputs({"name": self.name})
 
-    def _containers(self, metrics: aws.cloudwatch.LogGroup | None) -> list[Container]:
+    def _containers(self, metrics: aws.cloudwatch.LogGroup) -> list[Container]:
         args, role = self._args, self._args.role
         secrets = args.secrets
         serving = {name: secret for name, secret in secrets.items() if name not in MIGRATION_SETTINGS}
@@ -141,8 +135,7 @@ class Service(ComponentResource):
                 mounts_heads=heads,
             )
         )
-        if metrics is not None:
-            containers.append(self._collector(metrics))
+        containers.append(self._collector(metrics))
         return containers
 
     def _environment(self) -> Mapping[str, Input[str]]:

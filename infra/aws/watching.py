@@ -1,7 +1,7 @@
 """What an alarm is: one metric, or a sum over several, held against a limit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pulumi_aws as aws
@@ -16,6 +16,7 @@ APPLICATION = "CloudBill"
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 FIVE_MINUTES = 300
 BUSY_PERCENT = 80
+MORNING_SECONDS = 600
 Missing = Literal["breaching", "notBreaching", "ignore"]
 Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
 
@@ -48,6 +49,26 @@ class Alarm:
     period_seconds: int = 60
     periods: int = 5
     missing: Missing = "notBreaching"
+
+
+def while_wanted(config: StackConfig, alarm: Alarm, wanted: Metric, *, calm: int) -> Alarm:
+    """In a stack that sleeps at night, asked only while the service is told to run; `calm` is what is well.
+
+    Once instances are wanted again, silence of a metric that was told to alarm does alarm. Ten minutes at least: that
+    long a morning may take. To switch the actions off by schedule instead would be wrong: an alarm that stood through
+    the night tells nobody when they are on again, since its state does not change.
+    """
+    if not config.switches.off_hours:
+        return alarm
+    [*letters] = alarm.metrics
+    asked = alarm.expression or (f"FILL({letters[0]}, 0)" if alarm.missing == "breaching" else letters[0])
+    return replace(
+        alarm,
+        metrics={**alarm.metrics, "wanted": wanted},
+        expression=f"IF(FILL(wanted, 0) > 0, {asked}, {calm})",
+        periods=max(alarm.periods, MORNING_SECONDS // alarm.period_seconds),
+        missing="notBreaching",
+    )
 
 
 def application(config: StackConfig, metric: str, service: str, statistic: str, **labels: str) -> Metric:

@@ -186,12 +186,21 @@ def _off_hours(stack: Stack, usage: Usage, prices: PriceList) -> Iterator[Reshap
         )
 
 
+ASK_OF_INSTANCES = ("-worker-gone", "-failing", "-answers-5xx", "-answers-refused")
+
+
 def _watched(graph: Graph) -> Iterator[Resource]:
-    """Without what would call somebody each night: the alarms on a missing worker and on answers from outside."""
+    """Without checks from outside; what asks of instances asks besides how many are wanted (`while_wanted`)."""
     checks = {one.name for one in graph.of_type("aws:route53/healthCheck:HealthCheck")}
     for one in graph.resources:
         on_check = any(f"${{{name}." in str(one.inputs.get("dimensions")) for name in checks)
-        if one.name not in checks and not on_check and not one.name.endswith("-worker-gone"):
+        if one.name in checks or on_check:
+            continue
+        if one.type == "aws:cloudwatch/metricAlarm:MetricAlarm" and one.name.endswith(ASK_OF_INSTANCES):
+            asked = one.inputs.get("metricQueries") or [{"metric": {"metricName": one.inputs.get("metricName")}}]
+            wanted = {"metric": {"metricName": "DesiredTaskCount"}}
+            yield dataclasses.replace(one, inputs={**one.inputs, "metricQueries": [*asked, wanted]})
+        else:
             yield one
 
 

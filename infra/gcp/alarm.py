@@ -5,11 +5,14 @@ The application's metrics come through the collector under their own names; Goog
 """
 
 from dataclasses import dataclass
+from datetime import time
 
-from infra.config import Role
+from infra.config import Role, StackConfig
 from infra.contract import Severity
 
 MINUTE = 60
+AWAKE_FROM, AWAKE_UNTIL = time(6, 20), time(20, 0)
+"""Of working days, UTC: `off_hours.py` starts at 6 and stops at 20; a database takes minutes to start."""
 BACKUP_FAILURES = "cloudbill_backup_failures"
 SCHEDULE_FAILURES = "cloudbill_schedule_failures"
 """Counted from logs (`alerts.py`)."""
@@ -23,6 +26,7 @@ RUNBOOKS = {
     "cache-memory": "cache",
     "cache-unreachable": "cache",
     "certificate-expiry": "certificate",
+    "console-calls": "console-calls",
     "console-down": "instances-failing",
     "console-failed": "unreachable",
     "cpu": "service-busy",
@@ -47,6 +51,19 @@ RUNBOOKS = {
 """The same runbooks as on AWS, where an alarm has another name."""
 
 
+AWAKE = (
+    "day_of_week() > 0 and day_of_week() < 6 and "
+    f"hour() * 60 + minute() >= {AWAKE_FROM.hour * 60 + AWAKE_FROM.minute} and hour() < {AWAKE_UNTIL.hour}"
+)
+
+
+def while_awake(config: StackConfig, query: str) -> str:
+    """The same question, which has no answer at night where the stack sleeps. A snooze has fixed dates, and would
+    have to be made anew every day; PromQL knows the hour (UTC), as the schedule does.
+    """
+    return f"({query}) and on() ({AWAKE})" if config.switches.off_hours else query
+
+
 def runbook(name: str) -> str:
     """Where an alarm's runbook lies."""
     return f"docs/runbooks/{RUNBOOKS.get(name, name)}.md"
@@ -61,6 +78,8 @@ class Alarm:
     title: str
     query: str
     seconds: int = 5 * MINUTE
+    awake: bool = False
+    """Asks of what is stopped at night: in a stack with off-hours it is asked only while the stack is awake."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,22 @@
 """What is alarming about the application and what it runs on; all alarms of a stack."""
 
+from dataclasses import replace
+
 from infra.config import Role, StackConfig
 from infra.contract import Severity
-from infra.gcp.alarm import MINUTE, SCHEDULE_FAILURES, Alarm, Watched
+from infra.gcp.alarm import MINUTE, SCHEDULE_FAILURES, Alarm, Watched, while_awake
 from infra.gcp.store_alarms import cache_alarms, database_alarms
 
 
 def alarms(config: StackConfig, watched: Watched) -> list[Alarm]:
     """All of a stack."""
-    return [
+    every = [
         *_application(config),
         *database_alarms(config, watched),
         *cache_alarms(config, watched),
         *_platform(config, watched),
     ]
+    return [replace(alarm, query=while_awake(config, alarm.query)) if alarm.awake else alarm for alarm in every]
 
 
 def _application(config: StackConfig) -> list[Alarm]:
@@ -21,6 +24,10 @@ def _application(config: StackConfig) -> list[Alarm]:
     requests, failed = (
         f"cloudbill_http_requests_total{{{ours}}}",
         f'cloudbill_http_requests_total{{{ours},status=~"5.."}}',
+    )
+    calls, lost = (
+        f"cloudbill_console_api_calls_total{{{ours}}}",
+        f'cloudbill_console_api_calls_total{{{ours},outcome=~"failed|unreachable"}}',
     )
     unreconciled = f"cloudbill_reconciliation_errors_total{{{ours}}}"
     pool = f"cloudbill_database_pool_connections{{{ours},state="
@@ -35,6 +42,7 @@ def _application(config: StackConfig) -> list[Alarm]:
             severity=Severity.CRITICAL,
             title="The API answers over 5 % of requests with an error of its own",
             query=f"sum(rate({failed}[5m])) / sum(rate({requests}[5m])) > 0.05",
+            awake=True,
         ),
         Alarm(
             name="database-unreachable",
@@ -42,18 +50,21 @@ def _application(config: StackConfig) -> list[Alarm]:
             title="No instance of the API reaches the database",
             query=f"max(cloudbill_database_up{{{ours}}}) < 1",
             seconds=2 * MINUTE,
+            awake=True,
         ),
         Alarm(
             name="latency-p95",
             severity=Severity.WARNING,
             title="One request in 20 takes longer than a second",
             query=slower_than_a_second(0.95),
+            awake=True,
         ),
         Alarm(
             name="latency-p99",
             severity=Severity.WARNING,
             title="One request in 100 takes longer than a second",
             query=slower_than_a_second(0.99),
+            awake=True,
         ),
         Alarm(
             name="failed-sign-ins",
@@ -73,6 +84,7 @@ def _application(config: StackConfig) -> list[Alarm]:
             title="Usage could not be reconciled",
             query=f"sum(increase({unreconciled}[5m])) > 0",
             seconds=0,
+            awake=True,
         ),
         Alarm(
             name="pool-exhaustion",
@@ -92,6 +104,13 @@ def _application(config: StackConfig) -> list[Alarm]:
             title="A purchase was paid twice and one payment given back",
             query=f"sum(increase(cloudbill_double_payments_total{{{ours}}}[10m])) > 0",
             seconds=0,
+        ),
+        Alarm(
+            name="console-calls",
+            severity=Severity.WARNING,
+            title="Over 5 % of the console's calls to the API fail or are not answered",
+            query=f"sum(rate({lost}[5m])) / sum(rate({calls}[5m])) > 0.05 and sum(increase({calls}[5m])) >= 20",
+            awake=True,
         ),
         Alarm(
             name="cache-unreachable",
@@ -127,6 +146,7 @@ def _platform(config: StackConfig, watched: Watched) -> list[Alarm]:
             severity=Severity.CRITICAL,
             title="The load balancer answers over 1 % of requests with 5xx",
             query=f'sum(rate({answered},response_code_class="500"}}[5m])) / sum(rate({answered}}}[5m])) > 0.01',
+            awake=True,
         ),
         Alarm(name="cpu", severity=Severity.WARNING, title="A service's CPU is over 80 % busy", query=busy("cpu")),
         Alarm(

@@ -1,4 +1,4 @@
-"""The dashboard: application, database, cache, load balancer, payments; as Cloud Monitoring wants it, in JSON."""
+"""The dashboard, in parts from the application to payments; as Cloud Monitoring wants it, in JSON."""
 
 import json
 from typing import Any
@@ -43,6 +43,16 @@ def _sections(config: StackConfig, watched: Watched) -> dict[str, dict[str, str]
             f"(rate(cloudbill_sign_in_failures_total{{{ours}}}[5m])) * 60",
             "Refused by a limit, a minute": f"sum by (caller) (rate(cloudbill_rate_limited_total{{{ours}}}[5m])) * 60",
             "Jobs parked": f"max(cloudbill_jobs_parked{{{ours}}})",
+        },
+        "Console": {
+            "Calls to the API, a minute": "sum by (outcome) "
+            f"(rate(cloudbill_console_api_calls_total{{{ours}}}[5m])) * 60",
+            "Time of a call, p95, seconds": _quantile(0.95, f"cloudbill_console_api_call_seconds_bucket{{{ours}}}"),
+            "Sign-ins at the form, a minute": "sum by (outcome) "
+            f"(rate(cloudbill_console_sign_ins_total{{{ours}}}[5m])) * 60",
+            "Events of pages that failed, a minute": "sum by (reason) "
+            f"(rate(cloudbill_console_event_failures_total{{{ours}}}[5m])) * 60",
+            "Web sockets": f"sum(cloudbill_console_connections{{{ours}}})",
         },
         "Database": {
             "CPU, share": f"cloudsql_googleapis_com:database_cpu_utilization{database}",

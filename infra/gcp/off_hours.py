@@ -31,8 +31,8 @@ class OffHoursArgs:
 class OffHours(pulumi.ComponentResource):
     """Four calls a day of the services' own APIs; AWS has schedulers that know their databases and services.
 
-    While the database is stopped, API and worker have nothing to answer with: the alarms of a stack with off-hours
-    are no pager's (production is refused it).
+    While the database is stopped, API and worker have nothing to answer with: what asks of them is asked only while
+    the stack is awake (`alarm.py`). Production is refused off-hours.
     """
 
     def __init__(self, name: str, args: OffHoursArgs, opts: pulumi.ResourceOptions | None = None) -> None:

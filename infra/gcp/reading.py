@@ -14,7 +14,7 @@ def of_role(role: Role, own: Secrets, data: Database, memory: Cache) -> dict[str
     """What a service reads."""
     found = {**memory.by_setting, cache.CA_FILE: memory.ca}
     if role is Role.CONSOLE:
-        return found  # it asks the API
+        return found | {"METRICS_TOKEN": own.by_setting["METRICS_TOKEN"]}  # all else it asks the API
     found |= own.by_setting
     found |= {setting: data.by_setting[setting] for setting in SERVING}
     found[database.CA_FILE] = data.ca

@@ -62,8 +62,7 @@ class Service(pulumi.ComponentResource):
                 secrets=args.secrets,
                 files=self._files,
                 files_role=WRITES_FILES,
-                # The console has no collector beside it.
-                project_roles=() if args.role is Role.CONSOLE else WRITES_METRICS,
+                project_roles=WRITES_METRICS,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -167,9 +166,6 @@ class Service(pulumi.ComponentResource):
         }
         if ports:
             main["ports"] = {"container_port": PORTS[role]}
-        # The console has no /metrics: what is known of it is Cloud Run's own.
-        if role is Role.CONSOLE:
-            return [main]
         return [main, container.collector(args.collector, role, args.config.stack, args.secrets)]
 
     def _options(self, ignored: list[str]) -> pulumi.ResourceOptions:

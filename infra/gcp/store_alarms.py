@@ -20,6 +20,7 @@ def database_alarms(config: StackConfig, watched: Watched) -> list[Alarm]:
             title="The database is down",
             query=f"{of('up')} < 1",
             seconds=MINUTE,
+            awake=True,
         ),
         Alarm(
             name="storage-full",

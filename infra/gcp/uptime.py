@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_gcp import monitoring
 
 from infra.config import Role, StackConfig
 from infra.contract import HEALTH, Severity
-from infra.gcp.alarm import runbook
+from infra.gcp.alarm import runbook, while_awake
 from infra.gcp.domain import API_PORT_WITHOUT_DOMAIN
 from infra.gcp.edge import Edge
 
@@ -74,31 +75,7 @@ class Uptime(pulumi.ComponentResource):
             f"{self._name}-{role}-{what}",
             display_name=f"{title} ({self._args.config.stack})",
             combiner="OR",
-            conditions=[
-                {
-                    "display_name": title,
-                    "condition_threshold": {
-                        "filter": pulumi.Output.concat(
-                            'metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND '
-                            'resource.type="uptime_url" AND metric.label.check_id="',
-                            check,
-                            '"',
-                        ),
-                        "comparison": "COMPARISON_GT",
-                        "threshold_value": places,
-                        "duration": "120s",
-                        "trigger": {"count": 1},
-                        "aggregations": [
-                            {
-                                "alignment_period": "120s",
-                                "per_series_aligner": "ALIGN_NEXT_OLDER",
-                                "cross_series_reducer": "REDUCE_COUNT_FALSE",
-                                "group_by_fields": ["resource.label.host"],
-                            }
-                        ],
-                    },
-                }
-            ],
+            conditions=[{"display_name": title, **self._condition(check, places)}],  # pyright: ignore[reportArgumentType]  # a dictionary is taken as well
             severity=severity.value.upper(),
             notification_channels=list(self._args.groups[severity]),
             documentation={
@@ -110,3 +87,47 @@ class Uptime(pulumi.ComponentResource):
             user_labels={"class": severity.value},
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _condition(self, check: pulumi.Output[str], places: int) -> dict[str, Any]:
+        if self._args.config.switches.off_hours:
+            return {"condition_prometheus_query_language": self._failing_by_day(check, places)}
+        return {"condition_threshold": _failing(check, places)}
+
+    def _failing_by_day(self, check: pulumi.Output[str], places: int) -> dict[str, Any]:
+        """The same as PromQL, which knows the hour: `max_over_time` is 0 where every check of two minutes failed."""
+        config = self._args.config
+        return {
+            "query": check.apply(
+                lambda found: while_awake(
+                    config,
+                    "count(max_over_time(monitoring_googleapis_com:uptime_check_check_passed"
+                    f'{{monitored_resource="uptime_url",check_id="{found}"}}[2m]) == 0) > {places}',
+                )
+            ),
+            "duration": "120s",
+            "evaluation_interval": "60s",
+            "disable_metric_validation": True,
+        }
+
+
+def _failing(check: pulumi.Output[str], places: int) -> dict[str, Any]:
+    return {
+        "filter": pulumi.Output.concat(
+            'metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND '
+            'resource.type="uptime_url" AND metric.label.check_id="',
+            check,
+            '"',
+        ),
+        "comparison": "COMPARISON_GT",
+        "threshold_value": places,
+        "duration": "120s",
+        "trigger": {"count": 1},
+        "aggregations": [
+            {
+                "alignment_period": "120s",
+                "per_series_aligner": "ALIGN_NEXT_OLDER",
+                "cross_series_reducer": "REDUCE_COUNT_FALSE",
+                "group_by_fields": ["resource.label.host"],
+            }
+        ],
+    }

@@ -14,7 +14,7 @@ class Call:
     made_by: str
 
 
-_WITH_COLLECTOR = frozenset({"api", "worker"})
+_WITH_COLLECTOR = frozenset({"api", "worker", "console"})
 _EVERYONE = frozenset({"api", "worker", "console", "job"})
 _COLLECTOR = "collector/aws/exporters.yaml:awsemf"
 _SESSIONS = "infra/aws/cluster.py:execute_command_configuration"

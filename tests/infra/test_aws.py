@@ -12,6 +12,7 @@ from infra.graph import Graph, Resource
 
 Graphs = Callable[[str], Graph]
 STACKS = ("dev", "prod", "staging")
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 PRIMARY = "cloudbill-database-primary"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 TASKS = "aws:ecs/taskDefinition:TaskDefinition"
@@ -124,10 +125,21 @@ def test_only_worker_and_job_can_read_the_owners_secret(graphs: Graphs, stack: s
     assert given == {("job", "job"), ("worker", "migrate")}
 
 
-def test_the_console_is_given_the_cache_and_nothing_else(graphs: Graphs, stack: str) -> None:
+def test_the_console_is_given_the_cache_and_what_its_metrics_ask_for(graphs: Graphs, stack: str) -> None:
     console = containers(graphs(stack), "console")
-    assert list(console) == ["console"]
-    assert [secret["name"] for secret in console["console"]["secrets"]] == ["REDIS_URL"]
+    assert [secret["name"] for secret in console["console"]["secrets"]] == ["METRICS_TOKEN", "REDIS_URL"]
+
+
+def test_a_collector_stands_beside_each_service_and_reads_it_with_its_token(graphs: Graphs, stack: str) -> None:
+    graph = graphs(stack)
+    for role, port in (("api", "8080"), ("worker", "9100"), ("console", "3000")):
+        collector = containers(graph, role)["collector"]
+        told = {setting["name"]: setting["value"] for setting in collector["environment"]}
+        assert (told["CLOUD"], told["ROLE"], told["METRICS_PORT"]) == ("aws", role, port)
+        assert told["METRICS_LOG_GROUP"] == f"${{cloudbill-{role}-metrics.name}}"
+        assert [secret["name"] for secret in collector["secrets"]] == ["METRICS_TOKEN"]
+        assert collector["essential"] is False
+    assert "collector" not in containers(graph, "job")
 
 
 def test_a_container_may_write_nowhere_and_is_nobody_special(graphs: Graphs, stack: str) -> None:
@@ -187,6 +199,11 @@ def test_the_edge_speaks_https_only_and_hides_the_metrics(graphs: Graphs, stack:
     assert metrics["priority"] == 1
     assert metrics["conditions"] == [{"pathPattern": {"values": ["/metrics", "/metrics/*"]}}]
     assert metrics["actions"][0]["fixedResponse"]["statusCode"] == "404"
+    # Of whatever host: it names none, and comes before the rules that lead to API and console.
+    leading = {of.name: of.inputs for of in graph.of_type("aws:lb/listenerRule:ListenerRule") if of.inputs != metrics}
+    assert all(of["priority"] > 1 and of["listenerArn"] == metrics["listenerArn"] for of in leading.values())
+    for role in ("api", "console"):
+        assert any(f"${{edge-{role}-main.arn}}" in str(of["actions"]) for of in leading.values())
 
 
 def test_a_service_goes_back_by_itself(graphs: Graphs, stack: str) -> None:
@@ -218,3 +235,44 @@ def test_staging_sleeps_at_night(graphs: Graphs, stack: str) -> None:
     actions = list(graphs(stack).of_type("aws:appautoscaling/scheduledAction:ScheduledAction"))
     schedules = list(graphs(stack).of_type("aws:scheduler/schedule:Schedule"))
     assert (len(actions), len(schedules)) == ((6, 2) if stack == "staging" else (0, 0))
+
+
+ASKED_OF_INSTANCES = ("worker-gone", "api-failing", "console-failing", "answers-5xx", "answers-refused")
+
+
+def test_what_asks_of_instances_is_silent_while_none_is_wanted(graphs: Graphs, stack: str) -> None:
+    graph = graphs(stack)
+    alarms = {of.name.removeprefix("cloudbill-alerts-"): of.inputs for of in graph.of_type(ALARM)}
+    asleep = {name for name, alarm in alarms.items() if "DesiredTaskCount" in str(alarm.get("metricQueries"))}
+    assert asleep == (set(ASKED_OF_INSTANCES) if stack == "staging" else set())
+    if stack != "staging":
+        assert {name for name, alarm in alarms.items() if alarm["treatMissingData"] == "breaching"} >= {
+            "worker-gone",
+            "api-failing",
+            "console-failing",
+        }
+        return
+    assert {alarm["treatMissingData"] for alarm in alarms.values()} == {"notBreaching"}
+    for name in ASKED_OF_INSTANCES:
+        alarm = alarms[name]
+        queries = {query["id"]: query for query in alarm["metricQueries"]}
+        wanted = queries["wanted"]["metric"]
+        assert (wanted["metricName"], wanted["stat"]) == ("DesiredTaskCount", "Minimum")
+        service = {"worker-gone": "worker", "console-failing": "console"}.get(name, "api")
+        assert wanted["dimensions"]["ServiceName"] == f"${{cloudbill-{service}-service.name}}"
+        expression = queries["result"]["expression"]
+        assert expression.startswith("IF(FILL(wanted, 0) > 0, ")
+        # What stands for the night is well: not under 1 where that is alarming, nothing where too many are.
+        assert expression.endswith(", 1)" if alarm["comparisonOperator"] == "LessThanThreshold" else ", 0)")
+        # By day silence is as bad as before, and a morning takes ten minutes.
+        if name in ("worker-gone", "api-failing", "console-failing"):
+            assert expression == "IF(FILL(wanted, 0) > 0, FILL(m, 0), 1)"
+        assert alarm["evaluationPeriods"] * wanted["period"] >= 600
+
+
+def test_the_backup_of_a_database_that_sleeps_is_taken_by_day(graphs: Graphs, stack: str) -> None:
+    [plan] = graphs(stack).of_type("aws:backup/plan:Plan")
+    by_day = ["cron(0 7 ? * MON-FRI *)", "cron(0 8 ? * 2#1 *)"]
+    assert [rule["schedule"] for rule in plan.inputs["rules"]] == (
+        by_day if stack == "staging" else ["cron(0 5 * * ? *)", "cron(0 6 1 * ? *)"]
+    )

@@ -12,6 +12,7 @@ from infra.graph import Graph, Resource
 
 Graphs = Callable[[str], Graph]
 STACKS = ("dev-gcp", "prod-gcp", "staging-gcp")
+ROLES = ("api", "console")
 BUCKETS = "gcp:storage/bucket:Bucket"
 DATABASES = "gcp:sql/databaseInstance:DatabaseInstance"
 POLICIES = "gcp:monitoring/alertPolicy:AlertPolicy"
@@ -106,10 +107,36 @@ def test_each_account_reads_its_own_secrets_only(graphs: Graphs, stack: str) -> 
     serving = {"database-app-url", "database-operator-url", "cache-url", "app-encryption-key", "app-metrics-token"}
     assert read["api-id"] == trusted | serving
     assert read["worker-id"] == trusted | serving | {"app-ledger-key"}
-    assert read["console-id"] == {"cache-ca", "cache-url"} | ({"edge-ca"} if stack == "dev-gcp" else set[str]())
+    assert read["console-id"] == {"app-metrics-token", "cache-ca", "cache-url"} | (
+        {"edge-ca"} if stack == "dev-gcp" else set[str]()
+    )
     assert read["migrate-id"] >= {"database-owner-url", "database-mover-url"}
     for account in ("api-id", "worker-id", "console-id"):
         assert not read[account] & {"database-owner-url", "database-mover-url"}
+
+
+def test_a_collector_stands_beside_each_service_and_reads_it_with_its_token(graphs: Graphs, stack: str) -> None:
+    for name, role, port in (
+        ("api-service", "api", "8080"),
+        ("worker-pool", "worker", "9100"),
+        ("console-service", "console", "3000"),
+    ):
+        collector = _containers(graphs(stack).get(f"cloudbill-{name}"))[1]
+        told = {setting["name"]: setting.get("value") for setting in collector["envs"]}
+        assert (collector["name"], told["CLOUD"], told["ROLE"], told["METRICS_PORT"]) == (
+            "collector",
+            "gcp",
+            role,
+            port,
+        )
+        assert "METRICS_TOKEN" in told
+        assert collector["dependsOns"] == [role]
+    writers = {
+        grant.inputs["member"]
+        for grant in _of(graphs(stack), "IAMMember")
+        if grant.inputs["role"] == "roles/monitoring.metricWriter"
+    }
+    assert writers == {"${api-id.member}", "${worker-id.member}", "${console-id.member}"}
 
 
 def test_secrets_are_pinned_and_stand_in_no_environment(graphs: Graphs, stack: str) -> None:
@@ -194,8 +221,10 @@ def test_the_edge_speaks_modern_tls_and_refuses_metrics(graphs: Graphs, stack: s
         "protocolattack",
     ]
     assert rules[3000]["rateLimitOptions"]["rateLimitThreshold"] == {"count": 600, "intervalSec": 60}
-    for backend in _of(graph, "BackendService"):
-        assert backend.inputs["securityPolicy"] == "${cloudbill-edge-armor-policy.selfLink}"
+    backends = {backend.name: backend.inputs for backend in _of(graph, "BackendService")}
+    assert set(backends) == {"cloudbill-edge-api-backend", "cloudbill-edge-console-backend"}
+    for backend in backends.values():
+        assert backend["securityPolicy"] == "${cloudbill-edge-armor-policy.selfLink}"
 
 
 def test_alarms_have_a_class_a_runbook_and_someone_who_is_told(graphs: Graphs, stack: str) -> None:
@@ -285,3 +314,38 @@ def _containers(resource: Resource) -> list[dict[str, Any]]:
 
 def _container(resource: Resource) -> dict[str, Any]:
     return _containers(resource)[0]
+
+
+def test_what_asks_of_what_sleeps_has_no_answer_at_night(graphs: Graphs, stack: str) -> None:
+    asked = {
+        re.sub(r"cloudbill-alerts-(uptime-)?", "", policy.name): policy.inputs["conditions"][0]
+        for policy in graphs(stack).of_type(POLICIES)
+    }
+    by_day = {
+        name: found["conditionPrometheusQueryLanguage"]["query"]
+        for name, found in asked.items()
+        if "hour()" in str(found)
+    }
+    if stack != "staging-gcp":
+        assert by_day == {}
+        assert all("conditionThreshold" in asked[f"{role}-{what}"] for role in ROLES for what in ("failed", "down"))
+        return
+    assert set(by_day) == {
+        *(f"{role}-{what}" for role in ROLES for what in ("failed", "down")),
+        "console-calls",
+        "database-down",
+        "database-unreachable",
+        "error-rate",
+        "errors-5xx",
+        "latency-p95",
+        "latency-p99",
+        "reconciliation-errors",
+    }
+    awake = "day_of_week() > 0 and day_of_week() < 6 and hour() * 60 + minute() >= 380 and hour() < 20"
+    for name, query in by_day.items():
+        assert re.fullmatch(rf"\(.+\) and on\(\) \({re.escape(awake)}\)", query), name
+    down = by_day["api-down"].removesuffix(f" and on() ({awake})")
+    assert down == (
+        "(count(max_over_time(monitoring_googleapis_com:uptime_check_check_passed"
+        '{monitored_resource="uptime_url",check_id="${cloudbill-alerts-uptime-api.uptimeCheckId}"}[2m]) == 0) > 3)'
+    )

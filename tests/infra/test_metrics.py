@@ -1,5 +1,6 @@
-"""What an alarm or a chart asks of us is really there: asked of the running API and worker, as the collector asks."""
+"""What an alarm or a chart asks of us is really there: asked of API, worker and console, as the collector asks."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from starlette.applications import Starlette
 
+from console import door
 from core.foundation.embedded.ports import free_port
 from core.foundation.settings import Settings
 from infra.graph import Graph
@@ -75,6 +78,12 @@ def scraped(text: str) -> dict[str, set[str]]:
     return found
 
 
+async def consoles() -> str:
+    transport = httpx.ASGITransport(app=Starlette(routes=door.routes))
+    async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as client:
+        return (await client.get("/metrics")).text
+
+
 @pytest.fixture
 def live(settings: Settings, start_process: Callable[..., Process], api_server: Process) -> dict[str, set[str]]:
     port = free_port()
@@ -84,8 +93,11 @@ def live(settings: Settings, start_process: Callable[..., Process], api_server: 
     httpx.post(f"{api_server.url}/auth/login", json={"email": "nobody@example.com", "password": "not the word"})
     httpx.post(f"{api_server.url}/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1,v1=00"})
     found: dict[str, set[str]] = {}
-    for url in (f"{api_server.url}/metrics", f"http://127.0.0.1:{port}/metrics"):
-        for name, labels in scraped(httpx.get(url).text).items():
+    texts = [httpx.get(url).text for url in (f"{api_server.url}/metrics", f"http://127.0.0.1:{port}/metrics")]
+    # The console without its pages, which take minutes to build; a story in a browser asks the whole one.
+    texts.append("\n".join(line for line in asyncio.run(consoles()).splitlines() if "cloudbill_console_" in line))
+    for text in texts:
+        for name, labels in scraped(text).items():
             found.setdefault(name, set()).update(labels)
     return found
 

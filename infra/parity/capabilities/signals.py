@@ -29,7 +29,7 @@ def _asks(text: str) -> Detector:
 
 ALARMS: tuple[tuple[str, Detector, Detector], ...] = (
     ("database down", _metric("cloudbill_database_up"), _asks("cloudsql_googleapis_com:database_up")),
-    ("all instances failing", _metric("HealthyHostCount"), _asks("uptime_check/check_passed")),
+    ("all instances failing", _metric("HealthyHostCount"), _asks("check_passed")),
     ("storage over 90 %", _metric("FreeStorageSpace"), _asks("database_disk_utilization")),
     ("5xx over 1 %", _metric("HTTPCode_Target_5XX_Count"), _asks('response_code_class="500"')),
     ("error rate over 5 %", _metric("HTTPCode_ELB_5XX_Count"), _asks('status=~"5.."')),

@@ -57,6 +57,7 @@ WATCHED = (
     ("payments made twice", r"double_payments", 1, 1),
     ("jobs that failed for good", r"jobs_parked", 1, 1),
     ("usage that is not reconciled", r"reconciliation_errors", 1, 1),
+    ("the console's calls to the API", r"console_api_calls", 1, 1),
     ("a way out without ports", r"ErrorPortAllocation|nat_dropped", 0, 1),
     ("certificates that end", r"DaysToExpiry|ssl_cert_expires", 0, 1),
 )

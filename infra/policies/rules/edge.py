@@ -40,6 +40,9 @@ def _http_only_redirects(stack: Stack) -> Found:
 
 
 def _is_metrics_refused(listener_rule: Resource) -> bool:
+    conditions = rows(listener_rule.inputs.get("conditions"))
+    if len(conditions) != 1:  # another one, of a host say, would leave the other hosts' open
+        return False
     paths = value(listener_rule.inputs, "conditions[].pathPattern.values")
     answers = [action.get("type") for action in rows(listener_rule.inputs.get("actions"))]
     codes = [value(action, "fixedResponse.statusCode") for action in rows(listener_rule.inputs.get("actions"))]
@@ -55,7 +58,7 @@ def _metrics_refused(stack: Stack) -> Found:
             own = [found for found in refusing if stack.target(found.inputs.get("listenerArn")) is listener]
             least = min((found.inputs.get("priority") or 0 for found in own), default=None)
             if least is None:
-                yield Finding(listener.name, "add a ListenerRule that answers /metrics with 404")
+                yield Finding(listener.name, "add a ListenerRule that answers /metrics of all hosts with 404")
             elif any((found.inputs.get("priority") or 0) <= least for found in forwarding):
                 yield Finding(own[0].name, "give it the lowest priority number, or another rule forwards /metrics")
     for policy in stack.of(ARMOR):
