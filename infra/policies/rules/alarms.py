@@ -73,6 +73,8 @@ MOST = {
     r"^(UnHealthyHostCount|NumberOf\w+JobsFailed)$": 0,
     r"^cloudbill_(sign_in_failures_total)$": 50,
     r"^cloudbill_(webhook_events_total|jobs_parked|double_payments_total|http_requests_total)$": 0,
+    r"^cloudbill_reconciliation_errors_total$": 0,
+    r"console_api_calls": 5,
     r"^HTTPCode_Target_5XX_Count$": 10,
     r"RequestCount": 5,
     r"pool_connections": 90,
