@@ -198,6 +198,8 @@ class AlertsArgs(Generic[KeysT, DatabaseT, CacheT, EdgeT, ServiceT]):
     cache: CacheT
     edge: EdgeT
     services: Mapping[Role, ServiceT]
+    notices: Input[str] | None = None
+    """What proves a notice to the API where the cloud does not sign it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,6 +362,10 @@ OUTPUTS = (
     "certificate",
 )
 """What every stack exports. `services` maps role to name, `secretNames` setting to name, `dashboards` title to link."""
+
+
+NOTICES_PATH = "/operations/alerts"
+"""Where the API takes the clouds' notices of alarms; the console's Alerts page shows them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from infra.aws.names import named
 from infra.aws.news import News
 from infra.aws.service import Service
 from infra.aws.watching import make
+from infra.config import Role
 from infra.contract import Severity
 
 AlertsArgs = contract.AlertsArgs[Keys, Database, Cache, Edge, Service]
@@ -36,7 +37,14 @@ class Alerts(ComponentResource):
         super().__init__("cloudbill:aws:Alerts", name, None, opts)
         self._name, self._args = name, args
         config = args.config
-        channels = Channels(f"{name}-channels", config=config, keys=args.keys, opts=ResourceOptions(parent=self))
+        channels = Channels(
+            f"{name}-channels",
+            config=config,
+            keys=args.keys,
+            edge=args.edge,
+            api=args.services[Role.API],
+            opts=ResourceOptions(parent=self),
+        )
         self.channels = channels.topics
         for alarm in (
             *alarms_of_stores.database(config, args.database),

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pulumi import ComponentResource, Input, ResourceOptions
+from pulumi import ComponentResource, Input, Output, ResourceOptions
 
+from infra.aws.account import Account
 from infra.aws.alerts import Alerts, AlertsArgs
 from infra.aws.backup import Backup, BackupArgs
 from infra.aws.bridge import Bridge, BridgeArgs
 from infra.aws.cache import Cache, CacheArgs
+from infra.aws.channels import TOLD, topic_name
 from infra.aws.database import AUTHORITIES_FILE, MIGRATION_SETTINGS, NAME, OWNER, Database, DatabaseArgs
 from infra.aws.domain import Domain
 from infra.aws.edge import Edge, EdgeArgs
@@ -124,6 +126,10 @@ class Platform(ComponentResource):
 
     def _environment(self, role: Role) -> dict[str, Input[str]]:
         environment = self._settings.of(role)
+        if role is Role.API and self._config.domain is not None:
+            account = Account.of(self, self._config.region)
+            topics = [account.arn("sns", topic_name(self._config, severity)) for severity in TOLD]
+            environment["ALERT_SNS_TOPICS"] = Output.all(*topics).apply(",".join)
         if role is Role.CONSOLE:
             # Inside the network; and the pages lie where the image was built.
             environment["API_URL"] = f"http://{Role.API}.{self.network.cluster.domain}:{PORTS[Role.API]}"

@@ -65,7 +65,11 @@ class Alerts(pulumi.ComponentResource):
         super().__init__("cloudbill:gcp:Alerts", name, None, opts)
         self._name, self._args = name, args
         config, self._under = args.config, pulumi.ResourceOptions(parent=self)
-        groups = Channels(f"{name}-channels", ChannelsArgs(config=config, keys=args.keys), self._under)
+        groups = Channels(
+            f"{name}-channels",
+            ChannelsArgs(config=config, keys=args.keys, edge=args.edge, notices=args.notices),
+            self._under,
+        )
         self._groups = groups.by_severity
         self.channels = {severity: names[0] for severity, names in groups.by_severity.items()}
         for metric, lines in FAILURES.items():

@@ -7,7 +7,8 @@ import pulumi
 from pulumi_gcp import monitoring, pubsub
 
 from infra.config import StackConfig
-from infra.contract import Severity
+from infra.contract import NOTICES_PATH, Severity
+from infra.gcp.edge import Edge
 from infra.gcp.keys import Keys
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -19,10 +20,12 @@ class ChannelsArgs:
 
     config: StackConfig
     keys: Keys
+    edge: Edge
+    notices: pulumi.Input[str] | None
 
 
 class Channels(pulumi.ComponentResource):
-    """Critical: pager and e-mail. Warning: e-mail. Info: a Pub/Sub topic with a subscription that keeps a week.
+    """Critical: pager, e-mail, console. Warning: e-mail, console. Info: a Pub/Sub topic, kept for a week.
 
     A class of which nobody is told by the configuration goes to the topic, so that no alarm is lost. AWS has a topic
     for each class (SNS); here a policy names its channels itself.
@@ -58,13 +61,25 @@ class Channels(pulumi.ComponentResource):
                     opts=under,
                 ).name
             )
+        console = [] if args.notices is None else [self._console(args.notices)]
         log = self._log()
         self.by_severity = {
-            Severity.CRITICAL: [*pager, *self.emails] or [log],
-            Severity.WARNING: [*self.emails] or [log],
+            Severity.CRITICAL: [*pager, *self.emails, *console] or [log],
+            Severity.WARNING: [*self.emails, *console] or [log],
             Severity.INFO: [log],
         }
         self.register_outputs({})
+
+    def _console(self, password: pulumi.Input[str]) -> pulumi.Output[str]:
+        """What the console's Alerts page shows."""
+        return monitoring.NotificationChannel(
+            f"{self._name}-console",
+            type="webhook_basicauth",
+            display_name=f"CloudBill {self._args.config.stack}: console",
+            labels={"url": pulumi.Output.concat(self._args.edge.api_url, NOTICES_PATH), "username": "cloudbill"},
+            sensitive_labels={"password": pulumi.Output.secret(password)},
+            opts=pulumi.ResourceOptions(parent=self),
+        ).name
 
     def _log(self) -> pulumi.Output[str]:
         name, config = self._name, self._args.config

@@ -111,6 +111,7 @@ class Platform(pulumi.ComponentResource):
                 cache=self.cache,
                 edge=self.edge,
                 services=self.services,
+                notices=self.secrets.notices,
             ),
             self._under,
         )

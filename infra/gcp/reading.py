@@ -20,6 +20,8 @@ def of_role(role: Role, own: Secrets, data: Database, memory: Cache) -> dict[str
     found[database.CA_FILE] = data.ca
     if role is Role.API:
         del found["LEDGER_SIGNING_KEY"]  # the worker signs
+    else:
+        found.pop("ALERT_WEBHOOK_SECRET", None)
     return found
 
 

@@ -97,6 +97,8 @@ class Secrets(pulumi.ComponentResource):
     """The application's own: what nobody else issues is made here, once; Stripe's keys come from the configuration."""
 
     by_setting: Mapping[str, Secret]
+    notices: pulumi.Output[str] | None = None
+    """The password of Cloud Monitoring's webhook; None without a domain, since it trusts no self-signed certificate."""
 
     def __init__(self, name: str, args: SecretsArgs[Keys], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:gcp:Secrets", name, None, opts)
@@ -115,6 +117,11 @@ class Secrets(pulumi.ComponentResource):
             if given is not None:
                 value = pulumi.Output.secret(given.get_secret_value())
                 made[setting] = self._secret(purpose, f"Stripe's: {setting}", value)
+        if config.domain is not None:
+            self.notices = self._token("notices")
+            made["ALERT_WEBHOOK_SECRET"] = self._secret(
+                "notices-password", "Proves Cloud Monitoring's notices", self.notices
+            )
         self.by_setting = made
         self.register_outputs({})
 
