@@ -76,7 +76,7 @@ def estimate(
 def savings(
     stack: Stack,
     usage: UsageName = "base",
-    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+    output: Annotated[TableFormat, typer.Option("--format", help="A table, JSON or Markdown.")] = TableFormat.TABLE,
 ) -> None:
     """Say what could be saved a month, how, and what it costs otherwise.
 
@@ -89,7 +89,7 @@ def savings(
 @app.command()
 def scenarios(
     name: Annotated[str | None, typer.Argument(help="One of them, line by line; without it all.")] = None,
-    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+    output: Annotated[TableFormat, typer.Option("--format", help="A table, JSON or Markdown.")] = TableFormat.TABLE,
 ) -> None:
     """Set other estimates of the same installation beside ours, with the lines that explain the gap."""
     answer = scenarios_report(name, today=wall_now().date())
@@ -128,7 +128,7 @@ def actual(
     threshold: Annotated[
         Decimal, typer.Option(parser=_amount, metavar="PERCENT", help=f"Beyond it the exit code is {OFF}.")
     ] = Decimal(15),
-    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+    output: Annotated[TableFormat, typer.Option("--format", help="A table, JSON or Markdown.")] = TableFormat.TABLE,
     store: Annotated[
         bool, typer.Option("--store", help="Keep the bill with an installation, for its console.")
     ] = False,

@@ -36,7 +36,7 @@ def refresh(
     write: Annotated[
         bool, typer.Option("--write", help="Write the dated snapshot; without it only what changed is shown.")
     ] = False,
-    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
+    output: Annotated[TableFormat, typer.Option("--format", help="A table, JSON or Markdown.")] = TableFormat.TABLE,
     folder: Annotated[Path, typer.Option(help="Where the snapshots are.", show_default=False)] = SNAPSHOTS,
     aws_url: Annotated[str, typer.Option(envvar="CLOUDBILL_AWS_PRICES_URL", help="Of the AWS Price List.")] = AWS_URL,
     google_url: Annotated[

@@ -1,6 +1,6 @@
 """All that is watched: alarms in three classes, checks from outside, the dashboard, the budget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_gcp import billing, logging, monitoring
@@ -153,11 +153,11 @@ class Alerts(pulumi.ComponentResource):
             opts=self._under,
         )
 
-    def _budget(self, emails: object) -> None:
+    def _budget(self, emails: Sequence[pulumi.Output[str]]) -> None:
         config = self._args.config
         if config.billing_account is None:
             return
-        told = list(self._groups[Severity.WARNING])[:MOST_EMAILS_OF_A_BUDGET] if emails else []
+        told = list(emails)[:MOST_EMAILS_OF_A_BUDGET]  # a budget tells no other kind of channel
         billing.Budget(
             f"{self._name}-budget",
             billing_account=config.billing_account,

@@ -164,7 +164,7 @@ class _Engine:
 
     def __init__(self, address: str) -> None:
         self._channel = grpc.insecure_channel(address)
-        self._stub = engine_pb2_grpc.EngineStub(self._channel)
+        self._stub: Any = engine_pb2_grpc.EngineStub(self._channel)
 
     def Log(self, request: engine_pb2.LogRequest) -> object:
         return None if request.severity == engine_pb2.DEBUG else self._stub.Log(request)

@@ -1,5 +1,6 @@
 """Who is told: channels, classes, events, budgets."""
 
+from infra.graph import Resource
 from infra.policies.demand import NOT_TRUE, TRUE, at_least, matching, number, one_of
 from infra.policies.kinds import ALARM, ALERT, LOGS, TOPIC
 from infra.policies.reading import Stack, items, opened, rows, texts, value
@@ -28,6 +29,13 @@ GCP_BUDGET = "gcp:billing/budget:Budget"
 
 
 PUSHED = "gcp:pubsub/subscription:Subscription"
+
+
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
+
+
+NOTICES = "/operations/alerts"
+"""Where the API takes the clouds' notices."""
 
 
 CLASSES = {"critical": "CRITICAL", "warning": "WARNING", "info": None}
@@ -62,13 +70,26 @@ def _three_classes(stack: Stack) -> Found:
         for topic in topics:
             rings = stack.referring(topic, ALARM, "alarmActions[]")
             alone = stack.environment == "development"  # whoever works on it looks for themselves
-            if rings and not alone and not stack.referring(topic, SUBSCRIPTION, "topic"):
-                yield Finding(topic.name, "subscribe somebody to it")
+            if rings and not alone:
+                yield from _subscribed(stack, topic)
     else:
         classes = {str(value(alert.inputs, "userLabels.class")) for alert in stack.of(ALERT)}
         for name in CLASSES:
             if name not in classes:
                 yield Finding(stack.graph.stack, f"add alert policies of the class {name}")
+
+
+def _subscribed(stack: Stack, topic: Resource) -> Found:
+    subscriptions = stack.referring(topic, SUBSCRIPTION, "topic")
+    ours = [found for found in subscriptions if str(found.inputs.get("endpoint")).endswith(NOTICES)]
+    if len(ours) == len(subscriptions):
+        yield Finding(topic.name, "subscribe somebody to it")
+    takes = any("ALERT_SNS_TOPICS" in text for found in stack.of(TASK) for text in texts(found.inputs))
+    if takes and not ours:
+        yield Finding(topic.name, f"subscribe the API's {NOTICES} to it, which takes its notices")
+    for found in subscriptions:
+        if found.inputs.get("protocol") == "https" and found.inputs.get("endpointAutoConfirms") is not True:
+            yield Finding(found.name, "set endpointAutoConfirms to true: an endpoint confirms by itself")
 
 
 def _named_class(stack: Stack) -> Found:
@@ -176,7 +197,7 @@ RULES = (
     rule(
         "alarms.spending",
         "Somebody is told when 80 % of the month's budget is spent, and when all is.",
-        some(BUDGET, why="nobody is told what it costs"),
+        some(BUDGET, GCP_BUDGET, why="nobody is told what it costs"),
         judged(_spending, BUDGET, GCP_BUDGET),
         source="COST-6; AWS-6",
         severity=Severity.MEDIUM,

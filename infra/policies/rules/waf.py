@@ -119,6 +119,10 @@ def _sign_ins(stack: Stack) -> Found:
         ]
         if not any("/auth" in text for text in texts(scoped)):
             yield Finding(acl.name, "add a rate rule of its own for what begins with /auth")
+    for policy in stack.of(ARMOR):
+        scoped = [found.get("match") for found in rows(policy.inputs.get("rules")) if found.get("rateLimitOptions")]
+        if not any("auth" in text for text in texts(scoped)):
+            yield Finding(policy.name, "add a rule of action throttle of its own for what begins with /auth")
 
 
 RULES = (
@@ -138,7 +142,7 @@ RULES = (
     rule(
         "waf.guessing-refused",
         "Sign-ins of one address are limited apart, well below all its requests.",
-        judged(_sign_ins, WAF),
+        judged(_sign_ins, WAF, ARMOR),
         source="AUTH-6; INF-6",
         severity=Severity.MEDIUM,
     ),

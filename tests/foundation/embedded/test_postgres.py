@@ -86,7 +86,11 @@ def test_ctrl_c_while_its_data_is_made_does_not_damage_it(postgres: EmbeddedPost
 def test_secrets_are_readable_by_their_owner_alone(postgres: EmbeddedPostgres) -> None:
     with postgres.start():
         files = sorted(postgres.secrets.folder.iterdir())
-        assert [file.name for file in files] == ["postgres-cloudbill_owner", "postgres-postgres"]
+        assert [file.name for file in files] == [
+            "postgres-cloudbill_backup",
+            "postgres-cloudbill_owner",
+            "postgres-postgres",
+        ]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert stat.S_IMODE(postgres.secrets.folder.stat().st_mode) == 0o700
 
