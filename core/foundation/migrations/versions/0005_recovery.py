@@ -1,4 +1,4 @@
-"""What was proven of recovery, in a chain that nobody can edit, and the hold that a restored copy puts on its worker."""
+"""What was proven of recovery, in a chain that nobody can edit, and the hold on the worker of a restored copy."""
 
 from pathlib import Path
 
