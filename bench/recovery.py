@@ -27,7 +27,7 @@ from core.foundation.embedded.postgres import BACKUP
 from core.foundation.settings import Settings
 from core.operations.backups.taking import take
 from core.operations.backups.watching import Watch
-from core.operations.recovery.drilling import RPO_TARGET, RTO_TARGET, SCENARIOS, run_drill
+from core.operations.recovery.drilling import RPO_TARGET, RTO_TARGET, SCENARIOS, Scenario, run_drill
 
 _BATCH, _TENANTS, _WALLETS = 1000, 2, 1000
 
@@ -105,8 +105,8 @@ def _copy(cluster: Path) -> float:
     return size / 2**20 / took
 
 
-def _drill(settings: Settings, scenario: str, copied: float) -> Result:
-    drill = run_drill(settings, scenario)  # type: ignore[arg-type]
+def _drill(settings: Settings, scenario: Scenario, copied: float) -> Result:
+    drill = run_drill(settings, scenario)
     for finding in [*drill.checked.findings[:5], *([drill.error] if drill.error else [])]:
         print(finding)
     megabytes = drill.database_bytes / 2**20

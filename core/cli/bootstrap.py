@@ -1,7 +1,6 @@
 """`cloudbill bootstrap`: what Pulumi itself needs before it can build a stack."""
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from core.operations.clouds.groundwork.open import groundwork
 from core.operations.clouds.groundwork.parts import Outcome, Repository, lay
+from core.operations.deployments.sources import ask_git
 from core.operations.rollouts.errors import InvalidRollout
 from core.operations.rollouts.project import Project
 
@@ -75,16 +75,7 @@ def _repository(given: str | None, root: Path) -> str:
 
 
 def _origin(root: Path) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "remote", "get-url", "origin"],  # noqa: S607  # whichever git the operator has
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-    except OSError:
-        return None
-    found = re.search(r"github\.com[:/](?P<name>[^/]+/[^/]+?)(?:\.git)?/?$", done.stdout.strip())
+    found = re.search(
+        r"github\.com[:/](?P<name>[^/]+/[^/]+?)(?:\.git)?/?$", ask_git(root, "remote", "get-url", "origin") or ""
+    )
     return found["name"] if found else None

@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from core.cli.tables import draw
+from core.foundation.addresses import is_local
 from core.foundation.clock import wall_now
 from core.foundation.settings import load_settings
 from core.operations.rollouts.deploying import Surroundings, Wanted
@@ -22,7 +23,7 @@ from core.operations.rollouts.program import image_given
 from core.operations.rollouts.project import Project
 from core.operations.rollouts.telling import secret_given
 from core.operations.smoke.steps import take
-from core.operations.smoke.story import THIS_MACHINE, Story
+from core.operations.smoke.story import Story
 
 app = typer.Typer()
 SOURCES = Path(__file__).parents[2]
@@ -117,8 +118,7 @@ def _show(checked: Checked) -> None:
 
 def _smoke(url: str) -> list[str]:
     async def story() -> list[str]:
-        trusted = httpx.URL(url).host not in THIS_MACHINE
-        async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=trusted) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=not is_local(url)) as client:
             results = await take(
                 Story(client=client, address=url, settings=load_settings()).steps(),
                 lambda result: typer.echo(f"  {result.outcome:<8}{result.step:<26}{result.detail}"),

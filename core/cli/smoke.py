@@ -9,9 +9,10 @@ import httpx
 import orjson
 import typer
 
+from core.foundation.addresses import is_local
 from core.foundation.settings import load_settings
 from core.operations.smoke.steps import Result, take
-from core.operations.smoke.story import THIS_MACHINE, Story
+from core.operations.smoke.story import Story
 
 app = typer.Typer()
 
@@ -54,6 +55,5 @@ async def _run(url: str, output: Format) -> list[Result]:
             typer.echo(f"{_MARKS[result.outcome]}  {result.step:<24} {result.milliseconds:>6} ms  {result.detail}")
 
     # A proxy of the environment's leads away from this machine.
-    proxied = httpx.URL(url).host not in THIS_MACHINE
-    async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=proxied) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=not is_local(url)) as client:
         return await take(Story(client=client, address=url, settings=load_settings()).steps(), tell)

@@ -294,11 +294,12 @@ class Catalogue:
 
     def _signed_so_far(self) -> int:
         with suppress(OSError, ValueError):
-            return int(self._newest.read_text(encoding="ascii"))
+            return int(self.signed_path.read_text(encoding="ascii"))
         return 0
 
     @property
-    def _newest(self) -> Path:
+    def signed_path(self) -> Path:
+        """Says how many lines were signed; apart from the folder, so that an old copy of it is seen to be old."""
         mark = hashlib.sha256(str(self.folder.absolute()).encode()).hexdigest()[:12]
         return self.keys.folder / f"signed-{mark}"
 
@@ -321,7 +322,7 @@ class Pen:
             file.flush()
             os.fsync(file.fileno())
         self.contents.entries.append(entry)
-        self._note_newest()
+        self._note_signed()
 
     def keep(self, kept: Callable[[Entry], bool]) -> None:
         """Only those entries stay. The numbers go on, so that an old catalogue is still seen to be one."""
@@ -329,7 +330,7 @@ class Pen:
         lines = [self._line(None), *(self._line(entry) for entry in entries)]
         _replace(self._catalogue.lines_path, b"".join(lines))
         self.contents.entries = entries
-        self._note_newest()
+        self._note_signed()
 
     def cover(self, coverage: Coverage) -> None:
         """How far the log of a system is archived now."""
@@ -361,8 +362,8 @@ class Pen:
             b'{"body":' + content + b',"signature":"' + signature.encode() + b'","signer":"' + self._public.encode()
         ) + b'"}\n'
 
-    def _note_newest(self) -> None:
-        _replace(self._catalogue._newest, f"{self.contents.number}\n".encode())  # pyright: ignore[reportPrivateUsage]
+    def _note_signed(self) -> None:
+        _replace(self._catalogue.signed_path, f"{self.contents.number}\n".encode())
 
 
 def _content(body: dict[str, Any]) -> bytes:

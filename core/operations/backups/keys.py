@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, cast
 
-import pyrage  # pyright: ignore[reportMissingTypeStubs]
+import pyrage  # pyright: ignore[reportMissingTypeStubs]  # it carries no types
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -17,8 +17,7 @@ from core.foundation.crypto import read_or_create_secret
 from core.foundation.settings import Settings, SettingsInvalid
 from core.operations.backups.errors import KeyMissing
 
-_X25519 = cast("Any", pyrage).x25519
-"""pyrage carries no types."""
+AGE = cast("Any", pyrage)
 
 
 def name_of(public_key: str) -> str:
@@ -51,7 +50,7 @@ class Keys:
         """The public keys that backups are sealed to; our own is made at first use. Raises SettingsInvalid."""
         for given in self._given:
             try:
-                _X25519.Recipient.from_str(given)
+                AGE.x25519.Recipient.from_str(given)
             except Exception:
                 raise SettingsInvalid(
                     f"BACKUP_RECIPIENTS: {given[:16]}… is no age public key: it must look like age1…, as "
@@ -78,7 +77,7 @@ class Keys:
             if not line.strip() or line.startswith("#"):
                 continue
             try:
-                identity = _X25519.Identity.from_str(line.strip())
+                identity = AGE.x25519.Identity.from_str(line.strip())
             except Exception:
                 raise SettingsInvalid(
                     f"{self.identity_path} holds no age private key: its lines must be AGE-SECRET-KEY-1…"
@@ -103,7 +102,7 @@ class Keys:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
         def fresh() -> str:
-            identity = _X25519.Identity.generate()
+            identity = AGE.x25519.Identity.generate()
             return f"# public key: {identity.to_public()}\n{identity}\n"
 
         read_or_create_secret(self.identity_path, fresh)
@@ -111,7 +110,7 @@ class Keys:
 
 def recipient(public_key: str) -> Any:
     """As pyrage wants it."""
-    return _X25519.Recipient.from_str(public_key)
+    return AGE.x25519.Recipient.from_str(public_key)
 
 
 def signed_by(public_key: bytes, signature: bytes, content: bytes) -> bool:

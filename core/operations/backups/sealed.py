@@ -11,14 +11,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import pyrage  # pyright: ignore[reportMissingTypeStubs]
+from typing import BinaryIO
 
 from core.operations.backups.errors import BackupFailed, Damaged, NoRoom, WrongKey
-from core.operations.backups.keys import Opening, recipient
+from core.operations.backups.keys import AGE, Opening, recipient
 
-_AGE = cast("Any", pyrage)
 CHUNK = 1 << 18
 _GZIP = 31  # zlib's word for its own format with gzip's head
 
@@ -46,7 +43,7 @@ def seal(
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             target = _Target(file)
             try:
-                _AGE.encrypt_io(source, target, [recipient(key) for key in to])
+                AGE.encrypt_io(source, target, [recipient(key) for key in to])
             except Exception as error:
                 raise source.failure or target.failure or error from None  # pyrage says ours in its own words
             file.flush()
@@ -72,7 +69,7 @@ def unseal(path: Path, write: Callable[[bytes], object], *, by: Sequence[Opening
     sink = _Sink(write)
     try:
         with path.open("rb") as file:
-            _AGE.decrypt_io(file, sink, [opening.identity for opening in by])
+            AGE.decrypt_io(file, sink, [opening.identity for opening in by])
         sink.finish()
     except FileNotFoundError:
         raise Damaged(f"{path.name} is missing") from None
@@ -107,7 +104,7 @@ def _explained(path: Path, error: BaseException, by: Sequence[Opening]) -> BaseE
     """What pyrage or zlib said, in our words; an error of whoever was written to stays what it is."""
     if isinstance(error, zlib.error):
         return Damaged(f"{path.name} opens, but what is inside does not unpack")
-    if isinstance(error, _AGE.DecryptError):
+    if isinstance(error, AGE.DecryptError):
         if "No matching keys" in str(error):
             names = ", ".join(opening.name for opening in by)
             return WrongKey(f"{path.name} is sealed to another key than {names}")

@@ -63,7 +63,7 @@ LEFT JOIN cost_estimates h ON h.deployment_id = d.id AND h.usage = 'large'
 _ALL = text(
     f"WITH d AS ({_NEWEST}) SELECT {_COLUMNS} FROM d {_JOINED} ORDER BY d.stack"  # noqa: S608 - our own texts
 ).bindparams(stack=None)
-_LINES = text(f"WITH d AS ({_NEWEST}) SELECT {_COLUMNS}, e.lines FROM d {_JOINED}")  # noqa: S608
+_LINES = text(f"WITH d AS ({_NEWEST}) SELECT {_COLUMNS}, e.lines FROM d {_JOINED}")  # noqa: S608 - likewise
 _GRAPHS = text("""
 SELECT DISTINCT ON (stack) id, stack, cloud, environment, recorded_at, graph FROM deployments
 WHERE outcome IN ('succeeded', 'recorded') AND (CAST(:stacks AS text[]) IS NULL OR stack = ANY(:stacks))

@@ -17,10 +17,12 @@ from typing import Any, Self
 
 import httpx
 
+from core.foundation.addresses import is_local
 from core.foundation.clock import wall_now
 from core.foundation.errors import CloudBillError
 from core.operations.costs.actuals import merged
 from core.operations.costs.graphs import ROOT, find_graph
+from core.operations.deployments.sources import revision
 from infra.costs.exports import ActualLine
 
 SECONDS = 60
@@ -66,7 +68,7 @@ def deployment_of(name: str) -> dict[str, Any]:
         "stack": graph["stack"],
         "cloud": graph["cloud"],
         "kind": "recorded",
-        "revision": None if is_file else _revision(),
+        "revision": None if is_file else revision(ROOT),
         "sourceDigest": None if is_file else source_digest(name),
         "outcome": "recorded",
         "startedAt": started.isoformat(),
@@ -100,14 +102,22 @@ def judge(graph: str) -> tuple[list[dict[str, Any]] | None, int | None]:
         judged = json.loads(done.stdout)
     except ValueError:
         return None, None
-    findings = [
+    return [*findings_in(judged, "violations"), *findings_in(judged, "waived")], rules_applied(judged)
+
+
+def findings_in(judged: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The `violations`, or the `waived` ones, of what the rules answered."""
+    return [
         {"rule": rule["name"], "resource": found["resource"], "message": found["change"], "waived": kind == "waived"}
         for rule in judged["rules"]
-        for kind in ("violations", "waived")
         for found in rule[kind]
     ]
+
+
+def rules_applied(judged: dict[str, Any]) -> int:
+    """How many rules had something to judge."""
     counts: dict[str, int] = judged["counts"]
-    return findings, sum(counts.values()) - counts.get("not applicable", 0)
+    return sum(counts.values()) - counts.get("not applicable", 0)
 
 
 @dataclass(frozen=True)
@@ -119,9 +129,7 @@ class Keeper:
     @classmethod
     def sign_in(cls, api: str, *, email: str, password: str) -> Self:
         """Raises NotRecorded."""
-        # Nothing on this machine is reached through a proxy.
-        local = httpx.URL(api).host in ("127.0.0.1", "localhost", "::1")
-        client = httpx.Client(base_url=api.rstrip("/"), timeout=SECONDS, trust_env=not local)
+        client = httpx.Client(base_url=api.rstrip("/"), timeout=SECONDS, trust_env=not is_local(api))
         keeper = cls(client)
         try:
             issued = keeper._ask("POST", "/auth/login", json={"email": email, "password": password})
@@ -189,20 +197,6 @@ def _program() -> Iterable[Path]:
 def _rank(stack: str) -> int:
     environment = stack.removesuffix("-gcp")
     return ORDER.index(environment) if environment in ORDER else len(ORDER)
-
-
-def _revision() -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever Git is there; without one nothing is said
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _step(name: str, started: datetime, finished: datetime, state: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`cloudbill deploy`: preflight, snapshot, update, smoke test, record, notice; each once, and resumable."""
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from typing import Any
 from core.foundation.errors import CloudBillError
 from core.operations.clouds.base import databases
 from core.operations.deployments.recording import Keeper
+from core.operations.deployments.sources import revision
 from core.operations.rollouts.errors import InvalidRollout, NothingToResume, SmokeFailed
 from core.operations.rollouts.journal import Entry, Journal, Journals, written
 from core.operations.rollouts.preflight import Checked, check, tools
@@ -125,7 +125,7 @@ class _Deployment:
                 )
         elif wanted.resume:
             raise NothingToResume(f"no deployment of {self._stack} stopped on the way: leave out --resume")
-        arguments = {"revision": _revision(around.project.root)}
+        arguments = {"revision": revision(around.project.root)}
         return Journal.begin(KIND, self._stack, digest=digest, steps=list(STEPS), arguments=arguments, now=around.now())
 
     # The steps
@@ -135,9 +135,9 @@ class _Deployment:
         found = tools(checked.graph)
         self._around.show(checked)
         self._around.confirm(f"Deploy {self._stack}?")
-        entry.found = {"monthly": str(checked.monthly), "policies": checked.policies, "rules": checked.rules}
+        entry.found = {"monthly": str(checked.monthly), "policies": checked.policies, "rules": checked.rules_applied}
         return (
-            f"{len(checked.graph['resources'])} resources, {checked.counts['pass']} rules hold, "
+            f"{len(checked.graph['resources'])} resources, {checked.rules_held} rules hold, "
             f"{checked.monthly:,.2f} USD a month; found {', '.join(found)}"
         )
 
@@ -294,14 +294,3 @@ def _json(path: Path) -> Any:
 
 def _age(entry: Entry, now: datetime) -> timedelta:
     return now - datetime.fromisoformat(entry.finished_at) if entry.finished_at else timedelta()
-
-
-def _revision(root: Path) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607  # whichever git the operator has
-            cwd=root, capture_output=True, text=True, check=False, timeout=30,
-        )  # fmt: skip
-    except OSError:
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.operations.deployments.recording import findings_in, rules_applied
 from core.operations.rollouts.errors import PoliciesBroken, ProgramRefused, ToolMissing
 from core.operations.rollouts.project import Project
 from infra.costs import StackGraph, read_graph
@@ -29,15 +30,11 @@ class Checked:
     graph: dict[str, Any]
     policies: list[dict[str, Any]]
     """Violations that are waived: there are no others."""
-    counts: dict[str, int]
+    rules_held: int
+    rules_applied: int
     monthly: Decimal
     costs: Grid
     """What the change costs where an earlier graph is known, else what the stack costs."""
-
-    @property
-    def rules(self) -> int:
-        """How many applied."""
-        return sum(self.counts.values()) - self.counts.get("not applicable", 0)
 
 
 def record(project: Project, stack: str) -> str:
@@ -57,7 +54,7 @@ def check(project: Project, stack: str, *, before: Path, work: Path, today: date
     if done.returncode not in (0, 1):
         raise ProgramRefused(f"the rules could not be held to {stack}: {_said(done, 'infra.policies')}")
     judged = json.loads(done.stdout)
-    broken = _violations(judged, "violations", waived=False)
+    broken = findings_in(judged, "violations")
     if broken:
         shown = "; ".join(f"{one['rule']} at {one['resource']}: {one['message']}" for one in broken[:_SHOWN])
         raise PoliciesBroken(
@@ -72,8 +69,9 @@ def check(project: Project, stack: str, *, before: Path, work: Path, today: date
         costs = changes_grid(priced, changed, "what is deployed")
     return Checked(
         graph=graph,
-        policies=_violations(judged, "waived", waived=True),
-        counts=judged["counts"],
+        policies=findings_in(judged, "waived"),
+        rules_held=judged["counts"]["pass"],
+        rules_applied=rules_applied(judged),
         monthly=priced.monthly,
         costs=costs,
     )
@@ -95,14 +93,6 @@ def tools(graph: dict[str, Any]) -> list[str]:
 
 def _earlier(path: Path) -> StackGraph | None:
     return read_graph(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _violations(judged: dict[str, Any], key: str, *, waived: bool) -> list[dict[str, Any]]:
-    return [
-        {"rule": rule["name"], "resource": found["resource"], "message": found["change"], "waived": waived}
-        for rule in judged["rules"]
-        for found in rule[key]
-    ]
 
 
 def _module(root: Path, name: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -10,8 +10,8 @@ import httpx
 import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
+from core.foundation.addresses import is_local
 from core.operations.rollouts.errors import InvalidRollout, NotTold
-from core.operations.smoke.story import THIS_MACHINE
 
 ATTEMPTS = 4
 
@@ -49,7 +49,7 @@ def tell(
 
     def post() -> None:
         # A proxy of the environment's leads away from this machine.
-        with httpx.Client(timeout=10, trust_env=httpx.URL(url).host not in THIS_MACHINE) as client:
+        with httpx.Client(timeout=10, trust_env=not is_local(url)) as client:
             answer = client.post(url, content=body, headers=headers)
         if answer.status_code == 429 or answer.status_code >= 500:
             raise _TryAgain(f"it answered {answer.status_code}")

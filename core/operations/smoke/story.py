@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from core.billing.payments.providers.paying import Card, NoTestKey, Payer
+from core.foundation.addresses import is_local
 from core.foundation.settings import Settings
 from core.operations.smoke.steps import Skip, Step, Wrong, agree, expect
 
 HEALTH = ("/health", "/auth/health", "/billing/health", "/payment/health", "/notification/health")
 ACTUATOR = tuple(f"/api/v1/actuator/health{tail}" for tail in ("", "/liveness", "/readiness"))
-THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _WEBHOOK_SECONDS = 15
 _RATE_LIMIT = 5
 _CHARGE = Decimal("0.0075")
@@ -77,7 +77,7 @@ class Story:
         if parts.scheme == "https":
             # The certificate was verified with every request before this one.
             return "certificate verified"
-        if parts.hostname in THIS_MACHINE:
+        if is_local(self.address):
             raise Skip("plain HTTP on this machine")
         raise Wrong("the address is plain HTTP: passwords and keys would travel in clear")
 
