@@ -70,6 +70,66 @@ class RestoredDatabase:
     """When the last transaction in it was committed, where that is told."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replica:
+    """A copy that follows its primary and could take its place."""
+
+    name: str
+    region: str
+    """Where it stands; local: the machine."""
+    state: str
+    """In the cloud's own word: available, RUNNABLE, streaming, …"""
+    is_healthy: bool
+    """Whether it could be promoted now."""
+    lag_seconds: float | None
+    """Behind its primary; None where nobody can say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a database stands, as its place tells it."""
+
+    name: str
+    engine_version: str
+    state: str
+    is_serving: bool
+    has_standby: bool
+    """A synchronous standby in another zone, which takes over by itself."""
+    standby_is_healthy: bool | None
+    """None where there is none, or the cloud does not say."""
+    replicas: tuple[Replica, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """A replica that has become a primary of its own."""
+
+    name: str
+    endpoint: str
+    """host:port"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningVersion:
+    """What a service runs."""
+
+    service: str
+    version: str
+    """The image, by digest where the cloud tells it."""
+    wanted: int
+    running: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One figure of a database, as the cloud's monitoring has it."""
+
+    name: str
+    """cpu_percent, connections, storage_free_bytes, replica_lag_seconds"""
+    value: float
+    at: datetime
+
+
 class Backups(Protocol):
     """The backups of one database."""
 
@@ -79,6 +139,14 @@ class Backups(Protocol):
 
     def list_backups(self) -> list[StoredBackup]:
         """Oldest first."""
+        ...
+
+    def describe(self, name: str) -> StoredBackup:
+        """One of them. Raises BackupNotFound."""
+        ...
+
+    def copy(self, name: str, *, region: str) -> StoredBackup:
+        """A copy in another region (local: another folder), finished when this returns; asked twice it is made once."""
         ...
 
     def restorable(self) -> list[Span]:
@@ -91,6 +159,38 @@ class Backups(Protocol):
 
     def restore(self, to: str | datetime, *, into: str) -> RestoredDatabase:
         """Into a new database of that name, at an instant, a backup's end, or `latest`. Never over an old one."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """A database that `restore` made, and no other. Raises CloudRefused for any other."""
+        ...
+
+
+class Standbys(Protocol):
+    """Who could take a primary's place."""
+
+    def standing(self) -> Standing:
+        """Of the primary and all that follows it."""
+        ...
+
+    def promote(self, replica: str) -> Promoted:
+        """Makes it a primary of its own; writable when this returns. Asked twice it is done once."""
+        ...
+
+    def fence(self) -> None:
+        """Cuts the old primary off, so that nobody writes there, whether or not PostgreSQL answers there."""
+        ...
+
+
+class Watched(Protocol):
+    """What a place tells of what runs there."""
+
+    def versions(self) -> list[RunningVersion]:
+        """Of the installation's services."""
+        ...
+
+    def measures(self) -> list[Measure]:
+        """The newest of each."""
         ...
 
 

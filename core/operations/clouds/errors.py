@@ -3,7 +3,8 @@
 CloudError
 ├── CloudUnreachable    cloud_unreachable      no credentials, no answer, or the client is not installed
 ├── CloudRefused        cloud_refused          it answered, and said no
-└── DatabaseNotFound    cloud_database_missing it knows no database of that address
+├── DatabaseNotFound    cloud_database_missing it knows no database of that address
+└── BackupNotFound      cloud_backup_missing   it knows no backup of that name
 """
 
 from core.foundation.errors import CloudBillError
@@ -31,3 +32,9 @@ class DatabaseNotFound(CloudError):
     """No database there has the address that the stack gives out."""
 
     code = "cloud_database_missing"
+
+
+class BackupNotFound(CloudError):
+    """No backup there has that name."""
+
+    code = "cloud_backup_missing"
