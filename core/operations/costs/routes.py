@@ -1,6 +1,5 @@
 """/operations/costs: what the stacks cost a month, from the graphs and estimates stored with the installation."""
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -66,7 +65,7 @@ async def estimate_costs(scope: Installation, body: UsageBody) -> Costs:
     unpriced: list[Unpriced] = []
     for stored in graphs:
         try:
-            priced.append(StackCost(**_repriced(service.price(stored, usage, today=wall_now().date()), "custom")))
+            priced.append(StackCost(**_repriced(await service.price(stored, usage, today=wall_now().date()), "custom")))
         except NotPriceable as error:
             unpriced.append(Unpriced(stack=stored.graph.stack, reason=error.detail))
     return Costs(data=priced, unpriced=unpriced)
@@ -129,7 +128,7 @@ async def estimate_stack(scope: Installation, stack: Stack, body: UsageBody) -> 
     """By the prices of today; nothing is kept."""
     async with scope.reading() as session:
         (stored,) = await service.find_graphs(session, [stack])
-    priced = service.price(stored, service.usage_of(body.model_dump()), today=wall_now().date())
+    priced = await service.price(stored, service.usage_of(body.model_dump()), today=wall_now().date())
     lines = [CostLine.model_validate(line) for line in priced.estimate.to_dict()["lines"]]
     return StackCostLines(**_repriced(priced, "custom"), lines=lines)
 
@@ -146,7 +145,7 @@ async def list_savings(scope: Installation, stack: Stack, usage: Profile = "base
         (stored,) = await service.find_graphs(session, [stack])
     # Each idea is an estimate of its own: too long to keep the other requests waiting.
     profile, today = service.PROFILES[usage], wall_now().date()
-    found = await asyncio.to_thread(service.save, stored, profile, today=today)
+    found = await service.save(stored, profile, today=today)
     return StackSavings.model_validate(found.to_dict())
 
 
