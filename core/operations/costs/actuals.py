@@ -94,7 +94,7 @@ async def store(
     """Keeps a bill that can be compared, and the comparison. Raises StackNotStored, NotPriceable, UnusableBill."""
     async with database.reading() as session:
         (stored,) = await service.find_graphs(session, [stack])
-    compared = _compare(stored, lines, month=month, today=now.date())
+    compared = await _compare(stored, lines, month=month, today=now.date())
     actual_id = new_id()
     async with database.nobody() as session:
         await repository.store_actual(
@@ -125,12 +125,12 @@ async def find(database: Database, stack: str, month: date | None, *, now: datet
         row = await repository.find_actual(session, stack, wanted)
     if row is None:
         raise MonthNotImported(stack, f"{wanted:%Y-%m}")
-    compared = _compare(stored, row.lines, month=wanted, today=now.date())
+    compared = await _compare(stored, row.lines, month=wanted, today=now.date())
     return Imported(months, row.source, row.imported_at, compared)
 
 
-def _compare(stored: Stored, lines: Sequence[Mapping[str, Any]], *, month: date, today: date) -> Actual:
-    priced = service.price(stored, PROFILES["base"], today=today)
+async def _compare(stored: Stored, lines: Sequence[Mapping[str, Any]], *, month: date, today: date) -> Actual:
+    priced = await service.price(stored, PROFILES["base"], today=today)
     try:
         return compare_month(
             priced.estimate,
