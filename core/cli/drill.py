@@ -13,6 +13,7 @@ from core.foundation.database import Database
 from core.foundation.settings import load_settings
 from core.operations.recovery import evidence
 from core.operations.recovery.drilling import RPO_TARGET, RTO_TARGET, Drill, run_drill
+from core.operations.recovery.progress import Progress
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -47,7 +48,7 @@ def run(
         if output is Format.TEXT:
             typer.echo(words)
 
-    drill = run_drill(settings_with(identity), scenario.value, say=say)
+    drill = run_drill(settings_with(identity), scenario.value, say=Progress(say))
     if output is Format.JSON:
         document = {**drill.document(), "evidence": drill.evidence}
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())

@@ -7,8 +7,8 @@ took: from then until the application answered from a verified copy. The origina
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -23,12 +23,13 @@ from core.operations.backups.taking import catalogue_of
 from core.operations.recovery import evidence
 from core.operations.recovery.application import serving, settings_of_copy
 from core.operations.recovery.checking import Checked, check
-from core.operations.recovery.errors import DrillError, NothingToDrill
+from core.operations.recovery.errors import DrillError, NothingToDrill, RunStopped
+from core.operations.recovery.progress import Progress
 
 Scenario = Literal["pitr", "snapshot", "dropped-table"]
 SCENARIOS: tuple[Scenario, ...] = ("pitr", "snapshot", "dropped-table")
 RPO_TARGET, RTO_TARGET = timedelta(minutes=5), timedelta(minutes=60)
-Say = Callable[[str], None]
+Say = Progress
 
 
 @dataclass
@@ -74,8 +75,11 @@ class Drill:
         }
 
 
-def run_drill(settings: Settings, scenario: Scenario, *, say: Say = lambda words: None) -> Drill:
-    """Runs one, and keeps its evidence, passed or failed. Raises NothingToDrill, and what keeping it leads to."""
+def run_drill(settings: Settings, scenario: Scenario, *, say: Say | None = None) -> Drill:
+    """Runs one, and keeps its evidence, passed or failed. Raises NothingToDrill, RunStopped, and what keeping it leads
+    to.
+    """
+    say = say or Progress()
     catalogue = catalogue_of(settings)
     if not catalogue.exists or not windows(catalogue.read()):
         raise NothingToDrill("there is no base backup to restore: `cloudbill backup create` makes one")
@@ -87,6 +91,8 @@ def run_drill(settings: Settings, scenario: Scenario, *, say: Say = lambda words
             drill_dropped_table(settings, drill, say)
         else:
             _drill_restore(settings, drill, say)
+    except RunStopped:
+        raise  # it showed nothing
     except (BackupError, DrillError) as error:
         drill.error = f"{error.code}: {error.detail}"
     drill.finished_at = wall_now()
@@ -113,7 +119,9 @@ def scratch(settings: Settings, to: str | datetime, drill: Drill, say: Say) -> G
     """A restored server that is gone afterwards."""
     restores = Restores(settings)
     name = f"drill-{drill.started_at:%Y%m%d-%H%M%S}-{len(drill.steps)}"
-    restored = restores.restore(to, into=name, say=say)
+    say.copies.append(name)
+    with say.step("restored", "restoring a copy"):
+        restored = restores.restore(to, into=name, say=say)
     try:
         drill.backup = restored.target.backup.id
         drill.target = restored.target.at.isoformat() if restored.target.at else restored.target.goal
@@ -131,14 +139,15 @@ def prove(
     """The application on the copy, and the money in it; RTO ends when both are done."""
     place = restored.server.data_dir.parent / "application"
     place.mkdir(mode=0o711)
-    say("starting the application on it, read-only")
     started = time.monotonic()
     try:
-        with serving(settings, restored.server, folder=place):
+        with ExitStack() as served:
+            with say.step("served", "starting the application on it, read-only"):
+                served.enter_context(serving(settings, restored.server, folder=place))
             drill.steps["served"] = round(time.monotonic() - started, 3)
-            say("verifying ledgers, chains, balances and counts")
             started = time.monotonic()
-            drill.checked = asyncio.run(_check(settings, restored, against_original=against_original))
+            with say.step("verified", "verifying ledgers, chains, balances and counts"):
+                drill.checked = asyncio.run(_check(settings, restored, against_original=against_original))
             drill.steps["verified"] = round(time.monotonic() - started, 3)
             drill.rto_seconds = round(time.monotonic() - began, 3)
     finally:

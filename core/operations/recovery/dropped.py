@@ -38,9 +38,10 @@ def drill_dropped_table(settings: Settings, drill: Drill, say: Say) -> None:
             }
         )
         with _watched(own):
+            say("waiting for a base backup of the copy")
             _await("a base backup of the copy", lambda: windows(catalogue_of(own).read()))
-            say(f"dropping {TABLE} in the copy")
-            before, at = _drop(victim.server)
+            with say.step("dropped", f"dropping {TABLE} in the copy"):
+                before, at = _drop(victim.server)
             disaster = time.monotonic()
             _await("the log of the disaster", lambda: windows(catalogue_of(own).read())[-1].end > at)
         with scratch(own, at, drill, say) as restored:

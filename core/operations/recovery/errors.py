@@ -3,6 +3,7 @@
 DrillError
 ├── CopyDoesNotServe    copy_does_not_serve    the application does not start against the copy
 ├── CopyContradicts     copy_contradicts       its ledger is not a beginning of the one that was signed
+├── RunStopped          run_stopped            whoever ran it was told to stop
 └── NothingToDrill      nothing_to_drill       there is no backup, or the log is not streamed
 """
 
@@ -25,6 +26,12 @@ class CopyContradicts(DrillError):
     """Putting it in place would contradict the signed heads."""
 
     code = "copy_contradicts"
+
+
+class RunStopped(DrillError):
+    """It ended before it was done; nothing of it is left."""
+
+    code = "run_stopped"
 
 
 class NothingToDrill(DrillError):
