@@ -2,10 +2,14 @@
 
 Credits are micro-units (10⁻⁶ of the currency's unit), cards and invoices minor units (cents; none for JPY, three
 digits for KWD). Minor to micro is exact; micro to minor rounds down, so that nobody is paid a fraction they did not
-have; a charge is an exact Decimal, rounded half up to a micro once.
+have; a charge is an exact Decimal, rounded half up to a micro once. A line of an invoice is an exact Decimal or
+fraction, rounded once to a minor unit by a mode of its price.
 """
 
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, localcontext
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, Overflow, localcontext
+from enum import StrEnum
+from fractions import Fraction
 
 from core.foundation.errors import InvalidInput
 
@@ -16,31 +20,63 @@ MAX_MICRO = 2**63 - 1
 MAX_WALLET_MICRO = 10**15
 """A billion units: no single amount may be larger, so that sums stay far inside bigint."""
 
+MAX_MINOR = 10**15
+"""No line and no sum of an invoice is larger, so that sums stay far inside bigint."""
+
 _EXACT = Context(prec=60)
+_STRICT = Context(prec=200, traps=[Inexact, InvalidOperation, Overflow])
+"""What would not be exact is an error, and never a digit lost."""
 
 # ISO 4217 currencies that this installation knows, with their number of decimal digits.
 MINOR_DIGITS = {
     "AUD": 2,
+    "BHD": 3,
     "BRL": 2,
     "CAD": 2,
     "CHF": 2,
+    "CLP": 0,
     "CZK": 2,
     "DKK": 2,
     "EUR": 2,
     "GBP": 2,
+    "HKD": 2,
     "INR": 2,
+    "JOD": 3,
     "JPY": 0,
     "KRW": 0,
     "KWD": 3,
     "MXN": 2,
     "NOK": 2,
     "NZD": 2,
+    "OMR": 3,
     "PLN": 2,
     "SEK": 2,
     "SGD": 2,
+    "TND": 3,
     "USD": 2,
+    "VND": 0,
     "ZAR": 2,
 }
+
+
+class Rounding(StrEnum):
+    """How an exact amount becomes minor units. A half is halfway between two minor units."""
+
+    HALF_UP = "half_up"  # to the nearest, a half away from zero: unless the price says otherwise
+    HALF_EVEN = "half_even"  # to the nearest, a half to the even one
+    HALF_DOWN = "half_down"  # to the nearest, a half towards zero
+    UP = "up"  # away from zero
+    DOWN = "down"  # towards zero
+
+
+class AmountOutOfRange(InvalidInput):
+    """An amount that no invoice may hold."""
+
+    code = "amount_out_of_range"
+    title = "The amount is too large"
+
+    def __init__(self, field: str = "amount") -> None:
+        super().__init__(field, f"comes to more than {MAX_MINOR} minor units; check quantity and price")
 
 
 def minor_digits(currency: str) -> int:
@@ -80,6 +116,79 @@ def round_down_to_micro(amount: Decimal) -> int:
         return int((amount * MICRO_PER_UNIT).to_integral_value(rounding=ROUND_DOWN))
 
 
+def multiply(left: Decimal, right: Decimal) -> Decimal:
+    """The exact product; decimal.Inexact where 200 digits do not hold it."""
+    return _STRICT.multiply(left, right)
+
+
+def add(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    total = Decimal(0)
+    for amount in amounts:
+        total = _STRICT.add(total, amount)
+    return total
+
+
+def subtract(left: Decimal, right: Decimal) -> Decimal:
+    """The exact difference."""
+    return _STRICT.subtract(left, right)
+
+
+def percent(rate: Decimal) -> Decimal:
+    """A rate in percent as a plain factor: 2.9 is 0.029."""
+    return rate.scaleb(-2, _STRICT)
+
+
+def minor_to_units(amount_minor: int, currency: str) -> Decimal:
+    """Exact: 1999 in USD is 19.99, 1999 in JPY is 1999, 1999 in KWD is 1.999."""
+    return Decimal(amount_minor).scaleb(-minor_digits(currency), _STRICT)
+
+
+def fits_minor(amount: Decimal, currency: str) -> bool:
+    """Whether an amount in units of the currency is a whole number of its minor units."""
+    return (Fraction(amount) * 10 ** minor_digits(currency)).denominator == 1
+
+
+def round_to_whole(amount: Fraction, mode: Rounding = Rounding.HALF_UP) -> int:
+    """An exact amount in minor units as whole ones, by the named mode."""
+    whole, rest = divmod(abs(amount.numerator), amount.denominator)
+    doubled = 2 * rest - amount.denominator
+    is_more = rest > 0 and (
+        mode is Rounding.UP
+        or (mode is not Rounding.DOWN and doubled > 0)
+        or (doubled == 0 and (mode is Rounding.HALF_UP or (mode is Rounding.HALF_EVEN and whole % 2 == 1)))
+    )
+    magnitude = whole + is_more
+    if magnitude > MAX_MINOR:
+        raise AmountOutOfRange
+    return magnitude if amount >= 0 else -magnitude
+
+
+def round_to_minor(amount: Decimal, currency: str, mode: Rounding = Rounding.HALF_UP) -> int:
+    """An exact amount in units of the currency as whole minor units. Raises AmountOutOfRange beyond MAX_MINOR."""
+    return round_to_whole(Fraction(amount) * 10 ** minor_digits(currency), mode)
+
+
+def round_up_to_steps(quantity: Decimal, step: Decimal) -> int:
+    """How many whole steps cover the quantity: 101 in packages of 100 are 2. Not negative; step above zero."""
+    return -(-Fraction(quantity) // Fraction(step))
+
+
+def share_out(total: int, weights: Sequence[int]) -> list[int]:
+    """A whole split by weight so that the parts are whole and sum to it: remainders go to the largest, then the first.
+
+    Weights are not negative; where all are zero, so is every part but the first, which takes the total.
+    """
+    whole = sum(weights)
+    if not weights or whole == 0:
+        return [total] + [0] * (len(weights) - 1) if weights else []
+    sign = 1 if total >= 0 else -1
+    parts = [divmod(abs(total) * weight, whole) for weight in weights]
+    left = abs(total) - sum(part for part, _ in parts)
+    favoured = set(sorted(range(len(parts)), key=lambda place: (-parts[place][1], place))[:left])
+    return [sign * (part + (place in favoured)) for place, (part, _) in enumerate(parts)]
+
+
 def parse_amount(text: str, field: str) -> int:
     """A decimal string such as "0.0075" in micro-units. At most six decimals, no exponent, positive, bounded."""
     head, _, tail = text.partition(".")
@@ -105,3 +214,8 @@ def format_micro(amount_micro: int) -> str:
     if not tail:
         return f"{sign}{head}"
     return f"{sign}{head}.{tail:06d}".rstrip("0")
+
+
+def format_decimal(amount: Decimal) -> str:
+    """An exact decimal as a plain string without exponent and trailing zeros: 1.50 is "1.5", 1E+2 is "100"."""
+    return f"{amount.normalize(_STRICT):f}" if amount else "0"

@@ -1,6 +1,7 @@
 """Money: exact conversions, one rounding, one form as text."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,19 @@ from core.foundation.errors import InvalidInput
 from core.foundation.money import (
     MAX_WALLET_MICRO,
     MINOR_DIGITS,
+    AmountOutOfRange,
+    Rounding,
+    fits_minor,
     format_micro,
     micro_to_minor,
     minor_to_micro,
+    minor_to_units,
     parse_amount,
     round_down_to_micro,
     round_to_micro,
+    round_to_minor,
+    round_up_to_steps,
+    share_out,
 )
 
 CURRENCIES = st.sampled_from(sorted(MINOR_DIGITS))
@@ -112,5 +120,79 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 
 def test_an_unknown_currency_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="must be one of AUD, BRL"):
+    with pytest.raises(InvalidInput, match="must be one of AUD, BHD, BRL"):
         minor_to_micro(1, "XXX")
+
+
+@pytest.mark.parametrize(
+    ("amount", "half_up", "half_even", "half_down", "up", "down"),
+    [
+        ("0.005", 1, 0, 0, 1, 0),
+        ("0.015", 2, 2, 1, 2, 1),
+        ("0.014", 1, 1, 1, 2, 1),
+        ("0.016", 2, 2, 2, 2, 1),
+        ("-0.005", -1, 0, 0, -1, 0),
+        ("-0.015", -2, -2, -1, -2, -1),
+        ("0.01", 1, 1, 1, 1, 1),
+    ],
+)
+def test_the_modes_of_rounding(amount: str, half_up: int, half_even: int, half_down: int, up: int, down: int) -> None:
+    modes = (Rounding.HALF_UP, Rounding.HALF_EVEN, Rounding.HALF_DOWN, Rounding.UP, Rounding.DOWN)
+    found = tuple(round_to_minor(Decimal(amount), "USD", mode) for mode in modes)
+    assert found == (half_up, half_even, half_down, up, down)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "amount_minor"),
+    [
+        ("19.99", "USD", 1999),
+        ("1980.5", "JPY", 1981),
+        ("4.9955", "KWD", 4996),
+        ("4.9954", "BHD", 4995),
+        ("0", "KRW", 0),
+    ],
+)
+def test_units_become_the_currencys_minor_units(amount: str, currency: str, amount_minor: int) -> None:
+    assert round_to_minor(Decimal(amount), currency) == amount_minor
+
+
+@given(st.integers(-(10**12), 10**12), CURRENCIES)
+def test_minor_units_are_exact_in_units(amount_minor: int, currency: str) -> None:
+    assert round_to_minor(minor_to_units(amount_minor, currency), currency, Rounding.DOWN) == amount_minor
+    assert fits_minor(minor_to_units(amount_minor, currency), currency)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "step", "steps"), [("0", "100", 0), ("1", "100", 1), ("100", "100", 1), ("100.01", "100", 2)]
+)
+def test_a_package_begun_is_a_package(quantity: str, step: str, steps: int) -> None:
+    assert round_up_to_steps(Decimal(quantity), Decimal(step)) == steps
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "parts"),
+    [
+        (100, [1, 1, 1], [34, 33, 33]),
+        (-100, [1, 1, 1], [-34, -33, -33]),
+        (10, [0, 5, 5], [0, 5, 5]),
+        (1, [1, 2], [0, 1]),
+        (7, [0, 0], [7, 0]),
+        (5, [], []),
+    ],
+)
+def test_what_is_shared_out(total: int, weights: list[int], parts: list[int]) -> None:
+    assert share_out(total, weights) == parts
+
+
+@given(st.integers(-(10**9), 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=30))
+def test_shares_sum_to_the_whole_and_none_is_off_by_a_unit(total: int, weights: list[int]) -> None:
+    parts = share_out(total, weights)
+    assert sum(parts) == total
+    if whole := sum(weights):
+        assert all(abs(Fraction(total * weight, whole) - part) < 1 for weight, part in zip(weights, parts, strict=True))
+
+
+def test_an_amount_that_no_invoice_holds_is_refused() -> None:
+    assert round_to_minor(Decimal(10**13), "USD") == 10**15
+    with pytest.raises(AmountOutOfRange):
+        round_to_minor(Decimal("10000000000000.01"), "USD")
