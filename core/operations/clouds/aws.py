@@ -1,46 +1,112 @@
 """AWS by boto3. AWS_PROFILE, AWS_ENDPOINT_URL and the rest of its own environment are boto3's to read."""
 
 import importlib
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from core.operations.clouds.aws_actions import action_of
 from core.operations.clouds.base import Place, Snapshot, client_installed
-from core.operations.clouds.errors import CloudRefused, CloudUnreachable, DatabaseNotFound
+from core.operations.clouds.errors import CloudError, CloudRefused, CloudUnreachable, DatabaseNotFound
 
 LONGEST_SECONDS = 3600
 POLL_SECONDS = 15
+ATTEMPTS = 5
+"""Of one call, in botocore's standard mode."""
 
 
-def client(service: str, region: str) -> Any:
-    """A client of one service. Raises CloudUnreachable where boto3 is not installed."""
+def client(service: str, region: str | None) -> Any:
+    """A client of one service; throttling, time-outs and broken answers are asked again, with growing pauses.
+
+    Raises CloudUnreachable where boto3 is not installed.
+    """
     with client_installed("boto3"):
         boto3: Any = importlib.import_module("boto3")
         config: Any = importlib.import_module("botocore.config")
     kwargs: dict[str, Any] = {
         "region_name": region,
         "config": config.Config(
-            retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60
         ),
     }
-    return boto3.client(service, **kwargs)
+    try:
+        made = boto3.client(service, **kwargs)
+    except exceptions().NoRegionError:
+        raise CloudUnreachable("AWS is asked by region, and none is named: set AWS_REGION") from None
+    except (exceptions().BotoCoreError, ValueError) as error:
+        raise CloudUnreachable(f"AWS cannot be asked here: {error}") from None
+    made.meta.events.register("after-call", _name_the_action)
+    return made
 
 
 @contextmanager
 def asked(what: str) -> Generator[None]:
-    """Whatever AWS or the way to it answers becomes a CloudError that says what was asked."""
+    """Whatever AWS or the way to it answers becomes a CloudError that says what was asked, and what to do."""
     failures = exceptions()
+    parsers: Any = importlib.import_module("botocore.parsers")
     try:
         yield
     except failures.ClientError as error:
-        said = error.response.get("Error", {})
-        raise CloudRefused(f"AWS refused {what}: {said.get('Code', '?')}: {said.get('Message', error)}") from None
+        raise _explained(what, error) from None
     except failures.NoCredentialsError:
         raise CloudUnreachable(
             f"no credentials for AWS, so {what} was not asked: sign in (`aws sso login`) or set AWS_PROFILE"
         ) from None
-    except failures.BotoCoreError as error:
-        raise CloudUnreachable(f"AWS did not answer {what}: {error}") from None
+    except failures.EndpointConnectionError as error:
+        raise CloudUnreachable(
+            f"AWS did not answer {what}: {error} Is the region one that exists (cloudbill:region, CLOUD_REGION), and "
+            "is there a way to it?"
+        ) from None
+    except (failures.BotoCoreError, failures.HTTPClientError, parsers.ResponseParserError) as error:
+        raise CloudUnreachable(f"AWS did not answer {what}, asked {ATTEMPTS} times: {error}") from None
+
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "Forbidden", "403")
+_THROTTLED = (
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+    "503",
+)
+_ELSEWHERE = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "301")
+_UNKNOWN_HERE = ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired")
+_WHO = re.compile(r"(?:User: )?(arn:\S+) is not authorized to perform: ([\w-]+:\w+)")
+
+
+def _explained(what: str, error: Exception) -> CloudError:
+    found: Any = error
+    said: dict[str, Any] = found.response.get("Error", {})
+    code, message = str(said.get("Code", "?")), str(said.get("Message") or found)
+    if code in _DENIED:
+        told = _WHO.search(message)
+        who = told[1] if told else "whoever asks"
+        action = told[2] if told else said.get("Action", found.operation_name)
+        return CloudRefused(
+            f"AWS refused {what}: {who} may not {action} ({code}). Grant that action to it, or ask with another role"
+        )
+    if code in _THROTTLED:
+        return CloudUnreachable(
+            f"AWS throttles, so {what} was asked {ATTEMPTS} times in vain ({code}): try again in some minutes"
+        )
+    if code in _ELSEWHERE:
+        return CloudRefused(f"AWS refused {what}: it is in another region ({message}); set AWS_REGION to that one")
+    if code in _UNKNOWN_HERE:
+        return CloudRefused(
+            f"AWS refused {what}: these credentials are not known in this region ({code}). Are they still valid, and "
+            "is the region (cloudbill:region, CLOUD_REGION) one that this account has enabled?"
+        )
+    return CloudRefused(f"AWS refused {what}: {code}: {message}")
+
+
+def _name_the_action(parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    if "Error" in parsed:
+        signing: str = model.service_model.signing_name
+        parsed["Error"]["Action"] = action_of(signing, model.name)
 
 
 def exceptions() -> Any:
@@ -58,13 +124,13 @@ class Rds:
     """RDS."""
 
     def __init__(self, place: Place, *, poll_seconds: float = POLL_SECONDS) -> None:
-        self._rds = client("rds", place.region)
+        self._rds, self._region = client("rds", place.region), place.region
         self._poll_seconds = poll_seconds
 
     def snapshot(self, endpoint: str, name: str) -> Snapshot:
         """A manual snapshot, which outlives the database."""
         with asked("for a database snapshot"):
-            database = self._find(endpoint)
+            database = self.name_of(endpoint)
             is_new = True
             try:
                 self._rds.create_db_snapshot(
@@ -86,13 +152,14 @@ class Rds:
             made = self._rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]
         return Snapshot(name=name, database=database, reference=made["DBSnapshotArn"], is_new=is_new)
 
-    def _find(self, endpoint: str) -> str:
+    def name_of(self, endpoint: str) -> str:
+        """The identifier of the database that answers there. Raises DatabaseNotFound."""
         host = endpoint.partition(":")[0]
         for page in self._rds.get_paginator("describe_db_instances").paginate():
             for instance in page["DBInstances"]:
                 if instance.get("Endpoint", {}).get("Address") == host:
                     return str(instance["DBInstanceIdentifier"])
         raise DatabaseNotFound(
-            f"no database of this account and region answers at {host}: are these the credentials of the stack's "
-            "account, and does the stack's file name its region?"
+            f"no database of this account in {self._region} answers at {host}: are these the credentials of the "
+            "stack's account, and does the stack's file name its region?"
         )

@@ -33,6 +33,10 @@ class Snapshot:
 class Databases(Protocol):
     """The databases of a place."""
 
+    def name_of(self, endpoint: str) -> str:
+        """What the cloud calls the database at `endpoint` (host:port). Raises DatabaseNotFound."""
+        ...
+
     def snapshot(self, endpoint: str, name: str) -> Snapshot:
         """A snapshot of the database at `endpoint` (host:port), finished when this returns.
 
@@ -194,6 +198,18 @@ class Watched(Protocol):
         ...
 
 
+class Dns(Protocol):
+    """The names that lead callers to an installation."""
+
+    def point(self, record: str, endpoint: str) -> None:
+        """Makes the record lead to `endpoint` (a host name or an address); asked twice it is done once."""
+        ...
+
+    def health(self, record: str) -> bool | None:
+        """Whether what it leads to is healthy, as its health check says; None where it has none."""
+        ...
+
+
 def databases(place: Place) -> Databases:
     """Those of the place; its client is imported only now. Raises CloudUnreachable."""
     if place.cloud == "gcp":
@@ -203,6 +219,65 @@ def databases(place: Place) -> Databases:
     from core.operations.clouds.aws import Rds
 
     return Rds(place)
+
+
+def backups_of(place: Place, database: str) -> Backups:
+    """Of the database that the place calls `database`; on this machine there is only one. Raises CloudUnreachable."""
+    if place.cloud == "gcp":
+        from core.operations.clouds.gcp_backups import GcpBackups
+
+        return GcpBackups(place, database)
+    if place.cloud == "aws":
+        from core.operations.clouds.aws_backups import AwsBackups
+
+        return AwsBackups(place, database)
+    from core.foundation.settings import load_settings
+    from core.operations.clouds.local import LocalBackups
+
+    return LocalBackups(load_settings())
+
+
+def standbys_of(place: Place, database: str) -> Standbys:
+    """Who could take the place of that database. Raises CloudUnreachable."""
+    if place.cloud == "gcp":
+        from core.operations.clouds.gcp_standbys import GcpStandbys
+
+        return GcpStandbys(place, database)
+    if place.cloud == "aws":
+        from core.operations.clouds.aws_standbys import AwsStandbys
+
+        return AwsStandbys(place, database)
+    from core.foundation.settings import load_settings
+    from core.operations.clouds.local_standbys import LocalStandbys
+
+    return LocalStandbys(load_settings())
+
+
+def watched_of(place: Place, database: str) -> Watched:
+    """What the place tells of that database and of the services before it. Raises CloudUnreachable."""
+    if place.cloud == "gcp":
+        from core.operations.clouds.gcp_watched import GcpWatched
+
+        return GcpWatched(place, database)
+    if place.cloud == "aws":
+        from core.operations.clouds.aws_watched import AwsWatched
+
+        return AwsWatched(place, database)
+    from core.foundation.settings import load_settings
+    from core.operations.clouds.local_standbys import LocalWatched
+
+    return LocalWatched(load_settings())
+
+
+def dns_of(place: Place) -> Dns:
+    """The names of a place. Raises CloudUnreachable."""
+    if place.cloud == "gcp":
+        from core.operations.clouds.dns_gcp import GcpDns
+
+        return GcpDns(place)
+    from core.operations.clouds.dns_aws import AwsDns
+
+    return AwsDns(place)
 
 
 @contextmanager

@@ -4,7 +4,8 @@ CloudError
 ├── CloudUnreachable    cloud_unreachable      no credentials, no answer, or the client is not installed
 ├── CloudRefused        cloud_refused          it answered, and said no
 ├── DatabaseNotFound    cloud_database_missing it knows no database of that address
-└── BackupNotFound      cloud_backup_missing   it knows no backup of that name
+├── BackupNotFound      cloud_backup_missing   it knows no backup of that name
+└── ObjectNotFound      cloud_object_missing   its store holds no object of that name
 """
 
 from core.foundation.errors import CloudBillError
@@ -38,3 +39,9 @@ class BackupNotFound(CloudError):
     """No backup there has that name."""
 
     code = "cloud_backup_missing"
+
+
+class ObjectNotFound(CloudError):
+    """No object there has that name."""
+
+    code = "cloud_object_missing"

@@ -19,7 +19,7 @@ class CloudSql:
     def snapshot(self, endpoint: str, name: str) -> Snapshot:
         """A backup on demand, known by its description: Google gives it a number of its own."""
         with asked("for a database backup"):
-            instance = self._find(endpoint)
+            instance = self.name_of(endpoint)
             found = self._named(instance, name)
             is_new = found is None
             if found is None:
@@ -64,7 +64,8 @@ class CloudSql:
         if errors := ended.get("error", {}).get("errors"):
             raise CloudRefused(f"Cloud SQL could not do it: {errors[0].get('message') or errors[0].get('code')}")
 
-    def _find(self, endpoint: str) -> str:
+    def name_of(self, endpoint: str) -> str:
+        """The instance that has this address. Raises DatabaseNotFound."""
         host = endpoint.partition(":")[0]
         request = self._sql.instances().list(project=self._project)
         while request is not None:

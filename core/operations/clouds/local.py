@@ -1,15 +1,19 @@
 """This machine: the embedded PostgreSQL, or any that gives a login which may replicate."""
 
 from datetime import datetime
+from pathlib import Path
 
 from core.foundation.clock import wall_now
 from core.foundation.settings import Settings
 from core.operations.backups.catalogue import Backup
+from core.operations.backups.copying import copy_all
+from core.operations.backups.errors import UnknownBackup
 from core.operations.backups.positions import windows
 from core.operations.backups.pruning import prune
 from core.operations.backups.restoring import Restores
 from core.operations.backups.taking import catalogue_of, take
 from core.operations.clouds.base import RestoredDatabase, Span, StoredBackup
+from core.operations.clouds.errors import BackupNotFound, CloudRefused
 
 
 class LocalBackups:
@@ -25,6 +29,19 @@ class LocalBackups:
     def list_backups(self) -> list[StoredBackup]:
         """Oldest first. Raises CatalogueUnusable."""
         return [_stored(backup) for backup in catalogue_of(self._settings).believed().backups("database")]
+
+    def describe(self, name: str) -> StoredBackup:
+        """One base backup."""
+        for backup in self.list_backups():
+            if backup.name == name:
+                return backup
+        raise BackupNotFound(f"there is no base backup {name}: `cloudbill backup list` names them")
+
+    def copy(self, name: str, *, region: str) -> StoredBackup:
+        """Into another folder (`region`), with the log and all other backups, as one alone leads to one instant."""
+        found = self.describe(name)
+        copy_all(catalogue_of(self._settings), Path(region))
+        return found
 
     def restorable(self) -> list[Span]:
         """One for each base backup."""
@@ -43,6 +60,15 @@ class LocalBackups:
             endpoint=f"{restored.server.host}:{restored.server.port}",
             reached_at=restored.reached_at,
         )
+
+    def drop(self, name: str) -> None:
+        """Stops it and deletes it."""
+        restores = Restores(self._settings)
+        try:
+            restores.server(name)
+        except UnknownBackup as error:
+            raise CloudRefused(f"nothing was dropped: {error.detail}") from None
+        restores.drop(name)
 
 
 def _stored(backup: Backup) -> StoredBackup:
