@@ -16,7 +16,7 @@ from psycopg import sql
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.embedded.valkey import EmbeddedValkey
 from core.foundation.migrations.upgrade import upgrade_schema
-from tests.support.servers import APP, OPERATOR, OWNER, PREFIX, ROOT, WORDS, Kind, Servers, debian_programs
+from tests.support.servers import APP, MOVER, OPERATOR, OWNER, PREFIX, ROOT, WORDS, Kind, Servers, debian_programs
 
 # Nothing here has to survive a power cut; `durable` runs keep what the embedded servers do by themselves.
 _FAST = {
@@ -84,7 +84,7 @@ class _Kept:
             )
         upgrade_schema(self.postgres.url(OWNER, template))
         with psycopg.connect(self.postgres.admin_url(), autocommit=True) as connection:
-            for login, group in ((APP, "cloudbill_app"), (OPERATOR, "cloudbill_operator")):
+            for login, group in ((APP, "cloudbill_app"), (OPERATOR, "cloudbill_operator"), (MOVER, "cloudbill_mover")):
                 connection.execute(
                     sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
                         sql.Identifier(login), WORDS[login], sql.Identifier(group)
@@ -95,6 +95,7 @@ class _Kept:
             "admin": self.postgres.admin_url("{database}"),
             "app": self.postgres.url(APP, "{database}", password=WORDS[APP]),
             "operator": self.postgres.url(OPERATOR, "{database}", password=WORDS[OPERATOR]),
+            "mover": self.postgres.url(MOVER, "{database}", password=WORDS[MOVER]),
         }
         return Servers(
             kind=self.kind,

@@ -63,7 +63,7 @@ class Shape:
 
 
 async def read_shapes(admin: Connection) -> dict[str, Shape]:
-    """All tables of the product, parents first. Partitions and the job library's own tables are left out."""
+    """All tables of the product, parents first; left out are partitions, the job library's own and the write fence."""
     shapes: dict[str, Shape] = {}
     async with admin.cursor(row_factory=dict_row) as cursor:
         tables = await (await cursor.execute(_TABLES)).fetchall()
@@ -189,7 +189,7 @@ def _choices(definitions: Iterable[str]) -> dict[str, list[str]]:
 _TABLES = """
 SELECT c.relname AS name FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND c.relname NOT LIKE 'procrastinate%' AND c.relname <> 'alembic_version'
+  AND c.relname NOT LIKE 'procrastinate%' AND c.relname NOT IN ('alembic_version', 'write_fence')
 ORDER BY 1
 """
 _COLUMNS = """

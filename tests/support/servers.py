@@ -29,10 +29,11 @@ PREFIX = "cloudbill_test_"
 """Every database of the tests begins with it, and nothing else is touched."""
 
 OWNER, APP, OPERATOR = "cloudbill_owner", "cloudbill_test_app", "cloudbill_test_operator"
-WORDS = {APP: "test-app-word", OPERATOR: "test-operator-word"}
+MOVER = "cloudbill_test_mover"
+WORDS = {APP: "test-app-word", OPERATOR: "test-operator-word", MOVER: "test-mover-word"}
 
 Kind = Literal["embedded", "debian"]
-Role = Literal["owner", "app", "operator", "admin"]
+Role = Literal["owner", "app", "operator", "mover", "admin"]
 
 
 class ServersMissing(Exception):

@@ -21,6 +21,8 @@ ABOUT_JOBS = {"job_errors"}
 # What the installation remembers of itself: no tenant's, and reached through narrow functions too.
 ITS_OWN = {"deployments", "cost_estimates", "actual_costs", "alerts", "recovery_evidence", "worker_holds"}
 VERSION = {"alembic_version"}
+# Whether this server may be written: about the server, not its data.
+FENCE = {"write_fence"}
 # A foreign key that carries a tenant of its own: the installation's plans are everybody's.
 OF_THE_INSTALLATION = {"subscriptions_plan_tenant_id_plan_id_fkey", "subscriptions_plan_tenant_id_price_id_fkey"}
 
@@ -52,7 +54,7 @@ async def test_row_security_is_on_and_forced_for_every_table_with_a_policy_for_e
         if name not in open_tables and not is_partition
         for policy in (
             ("operator_reads", "mover_moves", "owner_functions")
-            if name in BEFORE_A_TENANT | ABOUT_JOBS | ITS_OWN
+            if name in BEFORE_A_TENANT | ABOUT_JOBS | ITS_OWN | FENCE
             else ("tenant_writes", "tenant_reads", "owner_reads", "operator_reads", "mover_moves")
         )
         if (name, policy) not in policies
@@ -79,6 +81,19 @@ async def test_no_policy_lets_the_application_past_its_tenant(admin: Connection)
 async def test_the_only_tables_without_a_tenant_are_those_named_here(admin: Connection) -> None:
     shapes = await read_shapes(admin)
     assert {name for name, shape in shapes.items() if not shape.tenant_column} == BEFORE_A_TENANT | ABOUT_JOBS | ITS_OWN
+
+
+async def test_every_table_asks_the_write_fence_before_a_statement_writes(admin: Connection) -> None:
+    unfenced = await rows(
+        admin,
+        "SELECT c.relname FROM pg_class c "
+        "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT EXISTS ("
+        "  SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
+        "  WHERE t.tgrelid = c.oid AND t.tgname = 'fenced' AND p.proname = 'refuse_when_fenced' AND t.tgenabled = 'O' "
+        # BEFORE, once a statement, at INSERT, UPDATE, DELETE and TRUNCATE: 2 + 4 + 16 + 8 + 32 of pg_trigger.h.
+        "  AND t.tgtype = 62 AND t.tgqual IS NULL AND t.tgattr = '')",
+    )
+    assert {name for (name,) in unfenced} == VERSION | FENCE
 
 
 async def test_keys_lead_with_the_tenant(admin: Connection) -> None:
@@ -183,6 +198,7 @@ async def test_the_application_and_the_readers_own_nothing_and_are_nobody_specia
     assert set(members) == {
         ("cloudbill_test_app", "cloudbill_app"),
         ("cloudbill_test_operator", "cloudbill_operator"),
+        ("cloudbill_test_mover", "cloudbill_mover"),
     }
 
 

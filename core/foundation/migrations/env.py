@@ -35,8 +35,8 @@ for module in MODELS:
 
 
 def _is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _compare_to: object) -> bool:
-    # The jobs' tables are procrastinate's own, and partitions follow from their parent.
-    return not (kind == "table" and name and name.startswith(("procrastinate_", "usage_events_")))
+    # The jobs' tables are procrastinate's own, partitions follow from their parent, and the fence is the server's.
+    return not (kind == "table" and name and name.startswith(("procrastinate_", "usage_events_", "write_fence")))
 
 
 def _migrate(connection: Connection) -> None:

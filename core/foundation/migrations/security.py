@@ -40,6 +40,7 @@ def isolate(table: str, *, app: str, tenant_column: str = "tenant_id", installat
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO cloudbill_mover",
     ):
         op.execute(statement)
+    fence(table)
 
 
 def enclose(table: str, *, operator: str | None = None) -> None:
@@ -58,6 +59,24 @@ def enclose(table: str, *, operator: str | None = None) -> None:
         op.execute(statement)
     if operator:
         op.execute(f"GRANT {operator} ON {table} TO cloudbill_operator")
+    fence(table)
+
+
+def fence(table: str) -> None:
+    """The write fence before every statement that writes: each new table of state has it, partitions too.
+
+    Tables from before the fence get it with the fence itself.
+    """
+    op.execute(
+        f"""
+        DO $$ BEGIN
+            IF to_regprocedure('refuse_when_fenced()') IS NOT NULL THEN
+                CREATE TRIGGER fenced BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
+                    FOR EACH STATEMENT EXECUTE FUNCTION refuse_when_fenced();
+            END IF;
+        END $$
+        """
+    )
 
 
 def never_changed(table: str) -> None:
