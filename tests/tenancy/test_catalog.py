@@ -19,7 +19,16 @@ JOBS = {"procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_de
 # What is kept of jobs beside the library's tables.
 ABOUT_JOBS = {"job_errors"}
 # What the installation remembers of itself: no tenant's, and reached through narrow functions too.
-ITS_OWN = {"deployments", "cost_estimates", "actual_costs", "alerts", "recovery_evidence", "worker_holds"}
+ITS_OWN = {
+    "deployments",
+    "cost_estimates",
+    "actual_costs",
+    "alerts",
+    "recovery_evidence",
+    "recovery_runs",
+    "recovery_standing",
+    "worker_holds",
+}
 VERSION = {"alembic_version"}
 # Whether this server may be written: about the server, not its data.
 FENCE = {"write_fence"}

@@ -1,9 +1,11 @@
-"""Evidence of recovery and holds on the worker: no tenant's, written through narrow functions."""
+"""Evidence of recovery, holds on the worker, how it stands, what runs: no tenant's, written by narrow functions."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.foundation.tables import Table, one_of
@@ -42,3 +44,51 @@ class WorkerHold(Table):
     held_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
     release: Mapped[str | None]
+
+
+RUN_KINDS = ("drill", "backup")
+RUN_STATES = ("waiting", "running", "passed", "failed", "lost")
+
+
+class RecoveryStanding(Table):
+    """How one part of recovery stands, as the worker saw it last. An `error` says why it could not look since."""
+
+    __tablename__ = "recovery_standing"
+    __table_args__ = (CheckConstraint("(document IS NULL) = (seen_at IS NULL)", name="seen"),)
+
+    part: Mapped[str] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    seen_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+    asked_at: Mapped[datetime]
+
+
+class RecoveryRun(Table):
+    """A drill or a backup that somebody started; without `requested_by`, the schedule did. One of a kind at a time."""
+
+    __tablename__ = "recovery_runs"
+    __table_args__ = (
+        CheckConstraint(one_of("kind", RUN_KINDS), name="kind"),
+        CheckConstraint(one_of("state", RUN_STATES), name="state"),
+        CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="finished"),
+        Index("recovery_runs_under_way", "kind", unique=True, postgresql_where=text("state IN ('waiting', 'running')")),
+        Index("recovery_runs_kind_idx", "kind", "requested_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    what: Mapped[str]
+    """A drill's scenario; what a backup is of."""
+    state: Mapped[str]
+    requested_at: Mapped[datetime]
+    requested_by: Mapped[UUID | None]
+    reason: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    beat_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    steps: Mapped[list[Any]] = mapped_column(JSONB)
+    said: Mapped[str | None]
+    """What it does at the moment."""
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    error: Mapped[str | None]
+    evidence: Mapped[int | None]
