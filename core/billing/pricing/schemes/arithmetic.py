@@ -1,15 +1,21 @@
-"""How an amount was found: rows of quantity times unit price, their exact sum, and one rounding. Kept with the line."""
+"""How an amount was found: rows of quantity times unit price, their exact sum, and one rounding. Kept with the line.
+
+A line for a part of a period takes that part of the sum before it is rounded; a credit is a negative part.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 from core.billing.pricing.schemes.errors import PriceInvalid
-from core.foundation.money import Rounding, add, format_decimal, multiply, round_to_minor
+from core.foundation.money import Rounding, add, format_decimal, minor_digits, multiply, round_to_whole
+
+WHOLE = Fraction(1)
 
 Arithmetic = dict[str, Any]
-"""JSON: `schema`, `model`, `currency`, `rows`, the exact `sum`, `rounding` and `amountMinor`."""
+"""JSON: `schema`, `model`, `currency`, `rows`, the exact `sum`, `part`, `rounding` and `amountMinor`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """An amount and its arithmetic."""
+    """An amount and its arithmetic: `exact` is the sum of the rows, `amount_minor` the `part` of it, rounded once."""
 
     model: str
     currency: str
@@ -50,6 +56,7 @@ class Rated:
     rounding: Rounding
     exact: Decimal
     amount_minor: int
+    part: Fraction = WHOLE
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -60,16 +67,22 @@ class Rated:
             "currency": self.currency,
             "rows": [row.as_json() for row in self.rows],
             "sum": format_decimal(self.exact),
+            "part": str(self.part),
             "rounding": self.rounding.value,
             "amountMinor": self.amount_minor,
         }
 
 
-def settle(model: str, rows: Iterable[Row], *, currency: str, rounding: Rounding) -> Rated:
-    """The rows summed exactly and rounded once. Raises AmountOutOfRange."""
+def settle(model: str, rows: Iterable[Row], *, currency: str, rounding: Rounding, part: Fraction = WHOLE) -> Rated:
+    """The rows summed exactly, and the part of it rounded once. Raises AmountOutOfRange."""
     kept = tuple(rows)
     exact = add(row.amount for row in kept)
-    return Rated(model, currency, kept, rounding, exact, round_to_minor(exact, currency, rounding))
+    return Rated(model, currency, kept, rounding, exact, _rounded(exact, part, currency, rounding), part)
+
+
+def part_of(rated: Rated, part: Fraction) -> Rated:
+    """The same line for a part of its period, rounded anew from the exact sum; a negative part is a credit."""
+    return settle(rated.model, rated.rows, currency=rated.currency, rounding=rated.rounding, part=part)
 
 
 def recompute(arithmetic: Arithmetic) -> int:
@@ -89,6 +102,11 @@ def recompute(arithmetic: Arithmetic) -> int:
         exact = add(amounts)
         if exact != Decimal(arithmetic["sum"]):
             raise PriceInvalid("sum", f"is {arithmetic['sum']}, but comes to {exact}")
-        return round_to_minor(exact, arithmetic["currency"], Rounding(arithmetic["rounding"]))
-    except (KeyError, TypeError, ValueError, InvalidOperation) as broken:
+        part = Fraction(arithmetic["part"])
+        return _rounded(exact, part, arithmetic["currency"], Rounding(arithmetic["rounding"]))
+    except (KeyError, TypeError, ValueError, InvalidOperation, ZeroDivisionError) as broken:
         raise PriceInvalid("arithmetic", f"cannot be read: {broken!r}") from None
+
+
+def _rounded(exact: Decimal, part: Fraction, currency: str, rounding: Rounding) -> int:
+    return round_to_whole(Fraction(exact) * 10 ** minor_digits(currency) * part, rounding)

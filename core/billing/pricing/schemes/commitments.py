@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from core.billing.pricing.schemes.arithmetic import Rated, Row, settle
+from core.billing.pricing.schemes.arithmetic import WHOLE, Rated, Row, settle
 from core.billing.pricing.schemes.definitions import Amount, Definition
 from core.billing.pricing.schemes.errors import PriceInvalid
 from core.foundation.money import (
@@ -24,8 +24,6 @@ from core.foundation.money import (
     round_to_whole,
 )
 from core.foundation.schemas import StrictInteger
-
-WHOLE = Fraction(1)
 
 
 class Minimum(Definition):
