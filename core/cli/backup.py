@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from core.cli import cloud_backups
+from core.cli.cloud_backups import Stack, only_here
 from core.cli.formats import Format
 from core.foundation.clock import wall_now
 from core.foundation.settings import Settings, load_settings
@@ -36,9 +38,14 @@ def create(
     application: Annotated[
         bool, typer.Option("--application", help="Configuration, stacks, secrets and signed heads; not the database.")
     ] = False,
+    stack: Stack = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Take a backup now. Until it is in the catalogue, nothing that was there before is touched."""
+    only_here(stack, application=application)
+    if stack:
+        cloud_backups.create(stack, output)
+        return
     from core.operations.backups.application import take_application
     from core.operations.backups.taking import take
 
@@ -68,8 +75,11 @@ def open_backup(
 
 
 @app.command(name="list")
-def list_backups(output: Output = Format.TEXT) -> None:
+def list_backups(stack: Stack = None, output: Output = Format.TEXT) -> None:
     """List backups and the instants that can be reached. Exit code 1 when the catalogue cannot be believed."""
+    if stack:
+        cloud_backups.list_all(stack, output)
+        return
     from core.operations.backups.taking import catalogue_of
 
     catalogue = catalogue_of(load_settings())
@@ -94,9 +104,21 @@ def list_backups(output: Output = Format.TEXT) -> None:
 def verify_command(
     backup: Annotated[str | None, typer.Argument(help="Only this one, and the log it needs.")] = None,
     identity: Identity = None,
+    stack: Stack = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Check every file, what is inside and the log, without restoring. Exit code 1 when anything is wrong."""
+    """Check every file, what is inside and the log, without restoring. Exit code 1 when anything is wrong.
+
+    Of a stack: what its cloud tells of state, encryption, key, copies and window; a cloud opens no backup.
+    """
+    only_here(stack, identity=identity)
+    if stack:
+        if backup:
+            raise typer.BadParameter(
+                f"cannot be chosen: all that {stack} has is looked at together", param_hint="BACKUP"
+            )
+        cloud_backups.verify(stack, output)
+        return
     from core.operations.backups.verification import Looked, verify
 
     looked = Looked()
@@ -117,9 +139,16 @@ def verify_command(
 @app.command()
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    stack: Stack = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Drop what no instant of BACKUP_RETENTION needs; the newest base backup always stays."""
+    """Drop what no instant of BACKUP_RETENTION needs; the newest base backup always stays.
+
+    Of a stack: our own snapshots past its database's retention, never an automated, a foreign or a last one.
+    """
+    if stack:
+        cloud_backups.prune(stack, output, dry_run=dry_run)
+        return
     from core.operations.backups.pruning import prune as drop
     from core.operations.backups.retention import freed, to_drop
     from core.operations.backups.taking import catalogue_of

@@ -7,13 +7,16 @@ from typing import Annotated
 import orjson
 import typer
 
+from core.cli import cloud_backups
 from core.cli.backup import Identity, Output, settings_with
+from core.cli.cloud_backups import Stack, only_here
 from core.cli.formats import Format
 from core.foundation.embedded.postgres import OWNER
 from core.operations.backups.restoring import Restored, Restores
 
 app = typer.Typer()
 
+_DATE = re.compile(r"^\d{4}-\d{2}")
 _BACKUP = re.compile(r"^\d{8}T\d{9}Z$")
 
 
@@ -25,9 +28,14 @@ def restore(
     ],
     into: Annotated[str, typer.Option(metavar="NAME", help="What the new server is called; it must not exist yet.")],
     identity: Identity = None,
+    stack: Stack = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Restore into a new server beside the one that runs, start it, and say how far it came."""
+    only_here(stack, identity=identity)
+    if stack:
+        cloud_backups.restore(stack, parse_target(to, of_cloud=True), into, output)
+        return
     target = parse_target(to)
 
     def say(words: str) -> None:
@@ -47,9 +55,12 @@ def restore(
     typer.echo(f"Throw it away:      cloudbill restored drop {into}")
 
 
-def parse_target(text: str) -> str | datetime:
-    """A backup's name, `latest`, or an aware instant. Raises typer.BadParameter."""
-    if text == "latest" or _BACKUP.match(text):
+def parse_target(text: str, *, of_cloud: bool = False) -> str | datetime:
+    """A backup's name, `latest`, or an aware instant. Raises typer.BadParameter.
+
+    A cloud gives its backups names of its own: whatever does not begin as a date does is one.
+    """
+    if text == "latest" or _BACKUP.match(text) or (of_cloud and not _DATE.match(text.strip())):
         return text
     try:
         at = datetime.fromisoformat(text.strip())

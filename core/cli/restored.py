@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from core.cli import cloud_backups
+from core.cli.cloud_backups import Stack
 from core.cli.supervisor.environment import runs_outside
 from core.cli.supervisor.errors import StartRefused
 from core.cli.supervisor.home import Home
@@ -79,8 +81,15 @@ def use(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do no
 
 
 @app.command()
-def drop(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+def drop(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    stack: Stack = None,
+) -> None:
     """Stop one and delete all of it."""
+    if stack:
+        cloud_backups.drop(stack, name, yes=yes)
+        return
     restores = Restores(load_settings())
     server = restores.server(name)
     if not yes and not typer.confirm(f"Delete the restored server {name} in {server.data_dir.parent}?"):

@@ -1,10 +1,17 @@
 """What is asked of a cloud, whichever it is."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+Say = Callable[[str], None]
+"""Is told how a long operation goes on."""
+
+
+def silently(words: str) -> None:
+    """Says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +63,17 @@ class StoredBackup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that is wrong with the backups."""
+
+    check: str
+    """A word that stays: backup_state, backup_not_encrypted, backup_key, copy_missing, window, …"""
+    subject: str
+    """The backup or database."""
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Span:
     """Every instant from start to end can be restored; where both are one, that instant alone."""
 
@@ -72,6 +90,8 @@ class RestoredDatabase:
     """host:port"""
     reached_at: datetime | None
     """When the last transaction in it was committed, where that is told."""
+    ca: str | None = None
+    """PEM of who certifies its server, where that is another one than the original's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +177,12 @@ class Backups(Protocol):
         """What `restore` takes as an instant."""
         ...
 
-    def prune(self) -> list[str]:
-        """Drops what the retention does not need; the names of what went."""
+    def verify(self) -> list[Fault]:
+        """What is wrong, as far as it is told without restoring; in a cloud nobody sees inside before a drill does."""
+        ...
+
+    def prune(self, *, dry_run: bool = False) -> list[str]:
+        """Drops what the retention does not need; the names of what went, or would go."""
         ...
 
     def restore(self, to: str | datetime, *, into: str) -> RestoredDatabase:
@@ -221,32 +245,32 @@ def databases(place: Place) -> Databases:
     return Rds(place)
 
 
-def backups_of(place: Place, database: str) -> Backups:
+def backups_of(place: Place, database: str, *, say: Say = silently) -> Backups:
     """Of the database that the place calls `database`; on this machine there is only one. Raises CloudUnreachable."""
     if place.cloud == "gcp":
         from core.operations.clouds.gcp_backups import GcpBackups
 
-        return GcpBackups(place, database)
+        return GcpBackups(place, database, say=say)
     if place.cloud == "aws":
         from core.operations.clouds.aws_backups import AwsBackups
 
-        return AwsBackups(place, database)
+        return AwsBackups(place, database, say=say)
     from core.foundation.settings import load_settings
     from core.operations.clouds.local import LocalBackups
 
-    return LocalBackups(load_settings())
+    return LocalBackups(load_settings(), say=say)
 
 
-def standbys_of(place: Place, database: str) -> Standbys:
+def standbys_of(place: Place, database: str, *, say: Say = silently) -> Standbys:
     """Who could take the place of that database. Raises CloudUnreachable."""
     if place.cloud == "gcp":
         from core.operations.clouds.gcp_standbys import GcpStandbys
 
-        return GcpStandbys(place, database)
+        return GcpStandbys(place, database, say=say)
     if place.cloud == "aws":
         from core.operations.clouds.aws_standbys import AwsStandbys
 
-        return AwsStandbys(place, database)
+        return AwsStandbys(place, database, say=say)
     from core.foundation.settings import load_settings
     from core.operations.clouds.local_standbys import LocalStandbys
 

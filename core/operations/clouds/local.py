@@ -11,16 +11,18 @@ from core.operations.backups.errors import UnknownBackup
 from core.operations.backups.positions import windows
 from core.operations.backups.pruning import prune
 from core.operations.backups.restoring import Restores
+from core.operations.backups.retention import to_drop
 from core.operations.backups.taking import catalogue_of, take
-from core.operations.clouds.base import RestoredDatabase, Span, StoredBackup
+from core.operations.backups.verification import Looked, verify
+from core.operations.clouds.base import Fault, RestoredDatabase, Say, Span, StoredBackup, silently
 from core.operations.clouds.errors import BackupNotFound, CloudRefused
 
 
 class LocalBackups:
     """The backups of this machine."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, *, say: Say = silently) -> None:
+        self._settings, self._say = settings, say
 
     def create(self, reason: str) -> StoredBackup:
         """A base backup."""
@@ -48,13 +50,25 @@ class LocalBackups:
         found = windows(catalogue_of(self._settings).believed())
         return [Span(start=window.start, end=window.end) for window in found]
 
-    def prune(self) -> list[str]:
+    def verify(self) -> list[Fault]:
+        """All that `cloudbill backup verify` finds."""
+        return [
+            Fault(check=found.check, subject=found.name, detail=found.detail)
+            for found in verify(self._settings, looked=Looked())
+        ]
+
+    def prune(self, *, dry_run: bool = False) -> list[str]:
         """By BACKUP_RETENTION."""
-        return [entry.id for entry in prune(self._settings, now=wall_now()) if isinstance(entry, Backup)]
+        if dry_run:
+            contents = catalogue_of(self._settings).believed()
+            dropped = to_drop(contents, now=wall_now(), retention=self._settings.backup_retention)
+        else:
+            dropped = prune(self._settings, now=wall_now())
+        return [entry.id for entry in dropped if isinstance(entry, Backup)]
 
     def restore(self, to: str | datetime, *, into: str) -> RestoredDatabase:
         """A new server beside, running."""
-        restored = Restores(self._settings).restore(to, into=into)
+        restored = Restores(self._settings).restore(to, into=into, say=self._say)
         return RestoredDatabase(
             name=into,
             endpoint=f"{restored.server.host}:{restored.server.port}",
