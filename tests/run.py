@@ -27,6 +27,7 @@ WITHOUT_SERVERS = (
     "tests/console",
     "tests/foundation/embedded",
     "tests/infra",
+    "tests/operations/transfer",
     "tests/provider",
     "tests/proofs/test_contract.py",
 )

@@ -111,6 +111,13 @@ PROOFS = (
         unit="run",
     ),
     Proof(
+        name="transfer-corruptions",
+        promise="Whatever single row is changed, lost, added or given to another tenant in a copy is named by its key.",
+        tests=("tests/operations/transfer/test_digests.py",),
+        count=1000,
+        unit="corruptions",
+    ),
+    Proof(
         name="mutations",
         promise="A careless edit of either production graph breaks a rule; what survives is reviewed.",
         tests=("tests/infra/policies/test_mutations.py",),
