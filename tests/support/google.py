@@ -3,12 +3,15 @@
 A call that no method of the document answers, a parameter or field that it does not know, a value of another type or
 outside of an enum, a field that only Google writes: each is refused with 400, and named. What the fake itself answers
 is held to the same schema. It keeps what it is given and knows nothing of rights.
+
+`fail` breaks the next calls of a method: a refusal as Google words it, a stall, a cut connection, half an answer;
+before or after the call has done its work.
 """
 
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +22,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import googleapiclient
 
+from tests.support.google_answers import Broken, Call, Fault, Refused
+from tests.support.google_objects import Objects
+
+__all__ = ["Broken", "Call", "Google", "Refused", "fake"]
 DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 APIS = {
     "sqladmin": ("v1", "SQL"),
@@ -29,30 +36,14 @@ APIS = {
     "cloudresourcemanager": ("v3", "CLOUDRESOURCEMANAGER"),
     "run": ("v2", "RUN"),
     "secretmanager": ("v1", "SECRETMANAGER"),
+    "monitoring": ("v3", "MONITORING"),
+    "dns": ("v1", "DNS"),
+    "compute": ("v1", "COMPUTE"),
 }
 """Their versions, and gcloud's names for their addresses."""
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "string": str, "boolean": bool, "integer": int, "number": (int, float), "array": list, "object": dict,
 }  # fmt: skip
-
-
-class Refused(Exception):
-    """An answer that is an error."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call, understood."""
-
-    method: str
-    path: dict[str, str]
-    """Its parameters by the document's names, `name` and `parent` whole."""
-    query: dict[str, str]
-    body: dict[str, Any]
 
 
 @dataclass
@@ -64,8 +55,25 @@ class Google:
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
-    answers: dict[str, Callable[[Call], dict[str, Any]]] = field(default_factory=dict)
+    answers: dict[str, Callable[[Call], Any]] = field(default_factory=dict)
     """Of a test's own, by the method's id."""
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    objects: Objects = field(default_factory=Objects)
+    stall: threading.Event = field(default_factory=threading.Event)
+    """Set at the end: what stalls until then goes on."""
+
+    def fail(self, method: str, error: Refused | Broken, *, times: int = 1, is_done: bool = False) -> None:
+        """The next calls of that method meet this, after what was said before."""
+        self.faults.setdefault(method, []).append(Fault(error, times, is_done))
+
+    def _fault(self, method: str) -> Fault | None:
+        waiting = self.faults.get(method, [])
+        while waiting and waiting[0].times == 0:
+            waiting.pop(0)
+        if not waiting:
+            return None
+        waiting[0].times -= 1
+        return waiting[0]
 
     def environment(self) -> dict[str, str]:
         """What leads clients here."""
@@ -75,12 +83,13 @@ class Google:
         }
         return {**found, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", "NO_PROXY": "127.0.0.1"}
 
-    def answer(self, api: str, verb: str, target: str, text: bytes) -> dict[str, Any]:
-        """The whole of a call."""
+    def answer(self, api: str, verb: str, target: str, text: bytes) -> Any:
+        """The whole of a call; bytes where a file is asked for."""
         document = _document(api)
         parts = urlsplit(target)
         method, path = _method(document, verb, parts.path.lstrip("/"))
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items() if name != "alt"}
+        given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        query = {name: value for name, value in given.items() if name != "alt"}
         for name in query:
             if method["parameters"].get(name, {}).get("location") != "query":
                 raise Refused(400, f"{method['id']} has no parameter {name}")
@@ -94,11 +103,51 @@ class Google:
             _check(document, document["schemas"][method["request"]["$ref"]], body, method["id"], writes=True)
         call = Call(method["id"], path, query, body)
         self.calls.append(call.method)
+        fault = self._fault(call.method)
+        if fault and not fault.is_done:
+            raise fault.error
         if verb != "GET" and not call.method.endswith("getIamPolicy"):
             self.changes.append(call.method)
-        given = self.answers.get(call.method, self._usual)(call)
-        _check(document, document["schemas"][method["response"]["$ref"]], given, f"the answer to {call.method}")
-        return given
+        if call.method.startswith("storage.objects."):
+            answer = self.objects.answer(call, media=given.get("alt") == "media")
+        else:
+            answer = self.answers.get(call.method, self._usual)(call)
+        if "response" in method and not isinstance(answer, bytes):
+            _check(document, document["schemas"][method["response"]["$ref"]], answer, f"the answer to {call.method}")
+        if fault:
+            raise fault.error
+        return answer
+
+    def upload(
+        self, verb: str, target: str, headers: Mapping[str, str], text: bytes
+    ) -> tuple[int, dict[str, str], Any]:
+        """A step of a resumable upload: status, headers, answer."""
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        if verb == "POST":
+            method, path = _method(_document("storage"), "POST", parts.path.removeprefix("/upload/"))
+            unknown = set(query) - {"alt", "uploadType"} - set(method["parameters"])
+            if unknown or query.get("uploadType") != "resumable":
+                raise Refused(400, f"{method['id']} knows no {sorted(unknown) or 'upload but the resumable'}")
+            self.calls.append(method["id"])
+            if fault := self._fault(method["id"]):
+                raise fault.error
+            body: dict[str, Any] = json.loads(text) if text else {}
+            _check(_document("storage"), _document("storage")["schemas"]["Object"], body, method["id"], writes=True)
+            session = self.objects.begin(Call(method["id"], path, query, body))
+            return 200, {"location": f"{self.url}/upload/session/{session}"}, {}
+        fault = self._fault("storage.objects.insert#chunk")
+        if fault and not fault.is_done:
+            raise fault.error
+        status, more, answer = self.objects.receive(
+            parts.path.rpartition("/")[2], headers.get("content-range", ""), text
+        )
+        if status == 200:
+            self.changes.append("storage.objects.insert")
+            _check(_document("storage"), _document("storage")["schemas"]["Object"], answer, "the answer to insert")
+        if fault:
+            raise fault.error
+        return status, more, answer
 
     def _usual(self, call: Call) -> dict[str, Any]:
         """Create, get, patch and the policies, in the one form that these APIs share."""
@@ -222,13 +271,31 @@ def fake() -> Iterator[Google]:
             api, _, target = self.path.lstrip("/").partition("/")
             text = self.rfile.read(int(self.headers.get("content-length") or 0))
             try:
-                status, answer = 200, google.answer(api, self.command, target, text)
+                headers: dict[str, str] = {}
+                if api == "upload":
+                    lowered = {name.lower(): value for name, value in self.headers.items()}
+                    status, headers, answer = google.upload(self.command, self.path, lowered, text)
+                else:
+                    status, answer = 200, google.answer(api, self.command, target, text)
             except Refused as reason:
-                status, answer = reason.status, {"error": {"code": reason.status, "message": str(reason)}}
-            body = json.dumps(answer).encode()
+                status, answer, headers = reason.status, reason.document, reason.headers
+            except (AssertionError, LookupError, TypeError, ValueError) as error:
+                # The fake's own fault, or a test's answer's: not to be asked again.
+                status, answer, headers = 418, {"error": {"code": 418, "message": f"the fake failed: {error!r}"}}, {}
+            except Broken as broken:
+                self.close_connection = True
+                if broken.how == "stalled":
+                    google.stall.wait(60)
+                if broken.how != "garbled":
+                    return
+                status, answer, headers = 200, b'{"name": "half an ans', {}
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            status = 204 if status == 200 and not body else status
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -244,6 +311,7 @@ def fake() -> Iterator[Google]:
     try:
         yield google
     finally:
+        google.stall.set()
         server.shutdown()
         thread.join()
         server.server_close()
