@@ -175,6 +175,15 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/operations/costs/{stack}/savings"): INSTALLATION,
     ("GET", "/operations/costs/{stack}/actual"): INSTALLATION,
     ("POST", "/operations/costs/{stack}/actual"): OPERATORS,
+    # Finance reads whether what it answers for could be had again; what takes room or lets money move, it does not
+    # start.
+    ("GET", "/operations/backups"): INSTALLATION,
+    ("POST", "/operations/backups"): OPERATORS,
+    ("GET", "/operations/recovery"): INSTALLATION,
+    ("POST", "/operations/recovery/release"): OPERATORS,
+    ("GET", "/operations/drills"): INSTALLATION,
+    ("POST", "/operations/drills"): OPERATORS,
+    ("GET", "/operations/drills/{drill_id}"): INSTALLATION,
     # Signed, or with a secret of its own
     ("POST", "/operations/alerts"): ANYONE,
     ("GET", "/operations/alerts"): INSTALLATION,

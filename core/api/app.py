@@ -43,6 +43,7 @@ from core.operations.costs import routes as costs
 from core.operations.deployments import routes as deployments
 from core.operations.jobs import routes as jobs
 from core.operations.overview import routes as overview
+from core.operations.recovery import routes as recovery
 
 _LOG = log("api")
 _WAIT_FOR_DATABASE_SECONDS = 20
@@ -68,6 +69,7 @@ ROUTERS = (
     deployments.router,
     costs.router,
     alerts.router,
+    recovery.router,
 )
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from prometheus_client import Gauge
 
 from core.foundation.runtime import Runtime
 from core.foundation.telemetry import log
 from core.operations.recovery import holding
-from core.worker.tending import BEAT_EVERY, show_life
+from core.worker.tending import BEAT_EVERY, see_recovery, show_life
 
 HELD = Gauge("cloudbill_worker_held", "Whether this worker waits (1) until a restored copy is released.")
 
@@ -16,17 +18,28 @@ _LOG = log("worker")
 
 
 async def wait_while_held(runtime: Runtime) -> None:
-    """Returns when nothing holds it; meanwhile it shows that it lives."""
-    told = False
-    while holds := await holding.list_open(runtime.database):
-        HELD.set(1)
-        if not told:
-            reasons = "; ".join(hold.reason for hold in holds)
-            _LOG.warning("worker_held", reasons=reasons, release="cloudbill recovery release")
-            told = True
-        with contextlib.suppress(Exception):  # the cache is never the truth, and says so elsewhere
-            await show_life(runtime)
-        await asyncio.sleep(BEAT_EVERY.total_seconds())
+    """Returns when nothing holds it; meanwhile it shows that it lives, and how recovery stands."""
+    if not (holds := await holding.list_open(runtime.database)):
+        HELD.set(0)
+        return
+    reasons = "; ".join(hold.reason for hold in holds)
+    _LOG.warning("worker_held", reasons=reasons, release="cloudbill recovery release")
+    HELD.set(1)
+    async with _seeing(runtime):
+        while await holding.list_open(runtime.database):
+            with contextlib.suppress(Exception):  # the cache is never the truth, and says so elsewhere
+                await show_life(runtime)
+            await asyncio.sleep(BEAT_EVERY.total_seconds())
     HELD.set(0)
-    if told:
-        _LOG.info("worker_released")
+    _LOG.info("worker_released")
+
+
+@asynccontextmanager
+async def _seeing(runtime: Runtime) -> AsyncGenerator[None]:
+    seeing = asyncio.create_task(see_recovery(runtime))
+    try:
+        yield
+    finally:
+        seeing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await seeing

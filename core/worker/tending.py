@@ -17,6 +17,7 @@ from core.foundation.runtime import Runtime
 from core.foundation.telemetry import log
 from core.operations.backups import measuring as backups
 from core.operations.jobs.measuring import measure
+from core.operations.recovery.looking import look, look_every
 
 HEARTBEAT_KEY = "worker:heartbeat"
 HEARTBEAT_LIVES = timedelta(seconds=15)
@@ -34,6 +35,7 @@ async def tend(runtime: Runtime) -> None:
         _keep_doing(BEAT_EVERY, lambda: show_life(runtime)),
         _keep_doing(BEAT_EVERY, lambda: tend_queue(runtime)),
         _keep_doing(LOOK_EVERY, lambda: look_at_backups(runtime)),
+        see_recovery(runtime),
     )
 
 
@@ -58,6 +60,11 @@ async def look_at_backups(runtime: Runtime) -> None:
     """Measures the backups of this machine; what is wrong with them stands in the log, too."""
     for trouble in await asyncio.to_thread(backups.look, runtime.settings, now=wall_now()) or ():
         _LOG.error("backups", trouble=trouble.key, summary=trouble.summary)
+
+
+async def see_recovery(runtime: Runtime) -> NoReturn:
+    """Stores how recovery stands, for the API to show; a held worker does so, too."""
+    await _keep_doing(look_every(runtime.settings), lambda: look(runtime))
 
 
 async def _keep_doing(every: timedelta, work: Callable[[], Awaitable[None]]) -> NoReturn:

@@ -32,7 +32,7 @@ def look(settings: Settings, *, now: datetime) -> list[Trouble] | None:
 
 
 def _look(settings: Settings, now: datetime) -> list[Trouble] | None:
-    catalogue = _catalogue(settings.backups_folder, settings)
+    catalogue = catalogue_here(settings)
     stands = standing.find(catalogue.folder)
     if stands is None and not catalogue.exists:
         return None
@@ -51,5 +51,6 @@ def _look(settings: Settings, now: datetime) -> list[Trouble] | None:
 _known: dict[Path, Catalogue] = {}
 
 
-def _catalogue(folder: Path, settings: Settings) -> Catalogue:
-    return _known.setdefault(folder, catalogue_of(settings))  # kept: it reads only what is new since it was read last
+def catalogue_here(settings: Settings) -> Catalogue:
+    """This machine's, kept: it reads only what is new since it was read last."""
+    return _known.setdefault(settings.backups_folder, catalogue_of(settings))

@@ -15,6 +15,7 @@ import psycopg
 from core.foundation.clock import wall_now
 from core.foundation.settings import Settings
 from core.foundation.telemetry import log
+from core.operations.backups import asking
 from core.operations.backups import standing as standings
 from core.operations.backups.application import take_application
 from core.operations.backups.archiving import Archive
@@ -179,17 +180,30 @@ class Watch:
         newest = max(made, default=None)
         tried = self._standing.attempted_at
         due = newest is None or now - newest >= self._settings.backup_interval or self._due.is_set()
-        if due and (self._standing.failures == 0 or tried is None or now - tried >= RETRY):
-            self._taking = threading.Thread(target=self._take, name="base backup", daemon=True)
-            self._taking.start()
+        asked = asking.find_asked(self._catalogue.folder)
+        if asked and asking.take_back(self._catalogue.folder, asked.id):
+            self._begin_taking(asked.id)
+        elif due and (self._standing.failures == 0 or tried is None or now - tried >= RETRY):
+            self._begin_taking(None)
 
-    def _take(self) -> None:
+    def _begin_taking(self, asked: str | None) -> None:
+        self._taking = threading.Thread(target=self._take, args=(asked,), name="base backup", daemon=True)
+        self._taking.start()
+
+    def _answer(self, asked: str | None, *, backup: str | None = None, error: str | None = None) -> None:
+        if asked is not None:
+            with suppress(OSError):
+                asking.answer(self._catalogue.folder, asking.Answered(id=asked, backup=backup, error=error))
+
+    def _take(self, asked: str | None = None) -> None:
+        reason = "scheduled" if asked is None else "asked for"
         self._note(attempted_at=wall_now())
         try:
-            backup = take(self._settings, reason="scheduled")
+            backup = take(self._settings, reason=reason)
         except Exception as error:
             self._note(failures=self._standing.failures + 1, last_error=_said(error))
             _LOG.error("backup_failed", error=_said(error))
+            self._answer(asked, error=_said(error))
             return
         self._due.clear()
         self._note(failures=0, last_error=None, succeeded_at=backup.finished_at)
@@ -197,11 +211,12 @@ class Watch:
         # The database alone is not the installation: its secrets and signed heads go with it.
         failure: str | None = None
         try:
-            take_application(self._settings, reason="scheduled", with_states=False)
+            take_application(self._settings, reason=reason, with_states=False)
         except Exception as error:
             failure = _said(error)
             _LOG.error("application_backup_failed", error=failure)
         self._note(application_error=failure)
+        self._answer(asked, backup=backup.id, error=failure and f"the application's part failed: {failure}")
 
     def _prune_when_due(self) -> None:
         now = wall_now()

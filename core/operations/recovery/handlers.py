@@ -1,7 +1,10 @@
-"""The drill that comes by itself: asked for every night, run when DRILL_INTERVAL has passed since the last one."""
+"""Runs that somebody started, and the drill that comes by itself: asked for every night, run when DRILL_INTERVAL has
+passed since the last one.
+"""
 
-import asyncio
+import contextlib
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from procrastinate import Blueprint, JobContext
 
@@ -11,7 +14,8 @@ from core.foundation.telemetry import log
 from core.operations.backups.keys import Keys
 from core.operations.backups.taking import catalogue_of
 from core.operations.recovery import evidence
-from core.operations.recovery.drilling import run_drill
+from core.operations.recovery.looking import look
+from core.operations.recovery.running import AlreadyRunning, carry_out, start
 
 jobs = Blueprint()
 
@@ -36,11 +40,19 @@ async def drill_when_due(context: JobContext, timestamp: int) -> None:
     last = await evidence.list_pieces(runtime.database, kind="drill", limit=1)
     if not is_due(last[0].recorded_at if last else None, min(made), now=wall_now(), interval=settings.drill_interval):
         return
-    drill = await asyncio.to_thread(run_drill, settings, "pitr")
-    if drill.passed:
-        _LOG.info("drill_passed", evidence=drill.evidence, rpo=drill.rpo_seconds, rto=drill.rto_seconds)
-    else:
-        _LOG.error("drill_failed", evidence=drill.evidence, error=drill.error, findings=len(drill.checked.findings))
+    with contextlib.suppress(AlreadyRunning):  # somebody's own: the next night looks again
+        await start(runtime.database, kind="drill", what="pitr", by=None)
+
+
+@jobs.task(name="run", pass_context=True)
+async def carry_out_run(context: JobContext, *, run_id: str) -> None:
+    """A drill or a backup that somebody started, once."""
+    runtime = runtime_of(context)
+    outcome = await carry_out(runtime.database, runtime.settings, UUID(run_id))
+    if outcome is not None:
+        await look(runtime)  # what it changed is seen at once
+        if outcome.state != "passed":
+            _LOG.error("run_failed", run=run_id, error=outcome.error)
 
 
 def is_due(last: datetime | None, first_backup: datetime, *, now: datetime, interval: timedelta) -> bool:

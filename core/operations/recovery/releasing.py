@@ -29,20 +29,20 @@ class Released:
     evidence: int
 
 
-async def release_all(database: Database, settings: Settings, *, by: str) -> Released | None:
+async def release_all(database: Database, settings: Settings, *, by: str, reason: str | None = None) -> Released | None:
     """Fetches and lets go; None where nothing is held. Raises what asking the provider leads to: then it stays held."""
     holds = await holding.list_open(database)
     if not holds:
         return None
     events = await _catch_up(database, settings, holds)
-    how = f"by {by}: {events} events of the payment provider fetched"
+    how = f"by {by}{f' ({reason})' if reason else ''}: {events} events of the payment provider fetched"
     for hold in holds:
         await holding.release(database, hold, how=how)
     number = await evidence.record(
         database,
         settings,
         "release",
-        {"at": wall_now(), "by": by, "events": events, "holds": [asdict(hold) for hold in holds]},
+        {"at": wall_now(), "by": by, "reason": reason, "events": events, "holds": [asdict(hold) for hold in holds]},
     )
     return Released(holds=len(holds), events=events, evidence=number)
 
