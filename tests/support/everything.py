@@ -57,10 +57,14 @@ async def _fill(admin_url: str, tenants: list[UUID], rows: int) -> None:
         await admin.execute("SET session_replication_role = replica")
         for tenant in tenants:
             world: dict[str, dict[str, Any]] = {}
+            without: set[str] = set()
             for name, shape in shapes.items():
                 own = {column for reference in shape.references for column in reference.columns}
                 once = name == "tenants" or set(shape.key) <= own | {shape.tenant_column}
                 world[name] = fill(shape, tenant, world)
+                if {reference.parent for reference in shape.references} & without:
+                    without.add(name)
+                    continue
                 for number in range(1 if once else rows):
                     row = world[name] if number == 0 else fresh_key(shape, fill(shape, tenant, world))
                     # What a check or a unique index wants beyond what the catalog tells: no such row then.
@@ -68,6 +72,8 @@ async def _fill(admin_url: str, tenants: list[UUID], rows: int) -> None:
                         async with admin.transaction():
                             made = await insert(admin, name, row)
                         world[name] = made if number == 0 else world[name]
+                        continue
+                    without |= {name} if number == 0 else set()
             if exotic:
                 await admin.execute(_EXOTIC_ROWS, {"tenant": tenant})
                 await admin.execute("INSERT INTO exotic (tenant_id, id) VALUES (%s, 3)", [tenant])

@@ -4,15 +4,20 @@ Bounds are in the order of the server that planned them: a text key sorts by its
 the same rows on that server only. They are kept as text, which JSON and a bound parameter both take.
 """
 
+import select
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from core.operations.transfer.tables import Connection, Table
 
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 16 * 2**20
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ def plan(connection: Connection, table: Table, *, chunk_bytes: int = CHUNK_BYTES
     if rows == 0:
         return []
     size = connection.execute(_SIZE, [table.name]).fetchone()
-    each = max(500, rows * chunk_bytes // max(1, int(size[0]) if size else 1))
+    each = max(20, rows * chunk_bytes // max(1, int(size[0]) if size else 1))
     ends: list[tuple[str, ...]] = []
     if rows > each:
         query = sql.SQL(
@@ -75,25 +80,78 @@ def plan(connection: Connection, table: Table, *, chunk_bytes: int = CHUNK_BYTES
     ]
 
 
-def copy_out(connection: Connection, chunk: KeyRange) -> Iterator[bytes]:
-    """The chunk's rows in COPY's text form, in the key's order."""
+def copy_out(connection: Connection, chunk: KeyRange, *, binary: bool = False) -> Iterator[bytes]:
+    """The chunk's rows as COPY writes them, in the key's order, in pieces of a quarter of a megabyte.
+
+    `binary` is twice as fast and for a server at the other end; text can be read in twenty years. libpq is asked
+    itself: row by row through psycopg costs a third more. A caller that stops early loses the connection.
+    """
     condition, given = chunk.where
-    statement = sql.SQL("COPY (SELECT {} FROM {} WHERE {} ORDER BY {}) TO STDOUT").format(
-        chunk.table.column_list, chunk.table.identifier, bound(condition, given), chunk.table.key_list
+    statement = sql.SQL("COPY (SELECT {} FROM {} WHERE {} ORDER BY {}) TO STDOUT{}").format(
+        chunk.table.column_list,
+        chunk.table.identifier,
+        bound(condition, given),
+        chunk.table.key_list,
+        sql.SQL(" (FORMAT binary)" if binary else ""),
     )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for piece in copy:
-            yield bytes(piece)
+    if not connection.autocommit:
+        connection.execute("SELECT")  # psycopg begins the transaction, of which libpq knows nothing
+    libpq, done = connection.pgconn, False
+    try:
+        libpq.send_query(statement.as_bytes(connection))
+        _expect(libpq, _result(libpq), ExecStatus.COPY_OUT)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            count, piece = libpq.get_copy_data(1)
+            if count > 0:
+                pieces.append(bytes(piece))
+                size += count
+                if size >= _PIECE:
+                    yield b"".join(pieces)
+                    pieces, size = [], 0
+            elif count == 0:
+                select.select([libpq.socket], [], [])
+                libpq.consume_input()
+            else:
+                break
+        _expect(libpq, _result(libpq), ExecStatus.COMMAND_OK)
+        if libpq.get_result() is not None:
+            raise psycopg.InternalError("COPY answered more than once")
+        done = True
+        if pieces:
+            yield b"".join(pieces)
+    finally:
+        if not done and libpq.status == ConnStatus.OK and libpq.transaction_status == TransactionStatus.ACTIVE:
+            connection.close()  # in the middle of COPY nothing else can be asked
 
 
-def copy_in(connection: Connection, table: Table, pieces: Iterator[bytes]) -> int:
+def copy_in(connection: Connection, table: Table, pieces: Iterator[bytes], *, binary: bool = False) -> int:
     """Writes what `copy_out` gave; how many rows. The table must be stripped: COPY is refused under row security."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(table.identifier, table.column_list)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN{}").format(
+        table.identifier, table.column_list, sql.SQL(" (FORMAT binary)" if binary else "")
+    )
     with connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             for piece in pieces:
                 copy.write(piece)
         return cursor.rowcount
+
+
+def _result(libpq: PGconn) -> PGresult | None:
+    while libpq.is_busy():
+        select.select([libpq.socket], [], [])
+        libpq.consume_input()
+    return libpq.get_result()
+
+
+def _expect(libpq: PGconn, result: PGresult | None, status: ExecStatus) -> None:
+    if result is None or result.status != status:
+        while libpq.get_result() is not None:
+            pass
+        if result is None or libpq.status != ConnStatus.OK:
+            raise psycopg.OperationalError(libpq.get_error_message())
+        raise psycopg.errors.error_from_result(result)
 
 
 def bound(condition: sql.Composed, given: list[str]) -> sql.Composable:

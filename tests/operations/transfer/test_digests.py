@@ -53,7 +53,7 @@ def copy(older: Place, newer: Place) -> list[Table]:
             schema.strip(owner, tables, source="a test")
         with settle(newer.connect("mover")) as target:
             for table in tables:
-                for chunk in chunks.plan(source, table, chunk_bytes=1000):
+                for chunk in chunks.plan(source, table, chunk_bytes=700):
                     assert chunks.copy_in(target, table, chunks.copy_out(source, chunk)) == chunk.rows
     schema.rebuild(newer.url("owner"))
     with settle(newer.connect("owner")) as owner:
