@@ -16,6 +16,7 @@ from core.api.exact import ExactRoutes
 from core.api.guard import guarded
 from core.api.limits import Limits
 from core.api.openapi import describe
+from core.api.patience import Patience
 from core.billing.catalog import routes as catalog
 from core.billing.clocks import routes as clocks
 from core.billing.credits import routes as credits
@@ -100,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.traces = traces
     errors.install(app)
+    app.add_middleware(Patience, owner=app)
     app.add_middleware(Edge, owner=app, settings=chosen)
     app.router.routes.extend(guarded(ROUTERS))
     describe(app, chosen)
@@ -125,7 +127,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.identity = identity
             app.state.directory = identity.directory
             app.state.limits = Limits(runtime.cache, window_ms=settings.rate_limit_window_ms)
-            app.state.charges = charges = Charges(runtime.database, settings)
+            app.state.charges = charges = Charges(runtime.database)
             charges.start()
             watching = asyncio.create_task(Watch(runtime).run())
             # What the start made lives as long as the process: collections need not look through it, which would stop
@@ -150,7 +152,11 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 
 async def _refuse_unsafe_role(database: Database) -> None:
-    """Nothing is served before it is known that row security binds us; a database that is starting is waited for."""
+    """Nothing is served before it is known that row security binds us; a database that is starting is waited for.
+
+    One that is closed with a successor is not the one to ask.
+    """
+    await database.following.settled(seconds=0)
     for waited in range(_WAIT_FOR_DATABASE_SECONDS):
         try:
             await database.refuse_unsafe_role()

@@ -19,10 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from core.foundation.errors import CloudBillError, Unavailable
+from core.foundation.fence import is_fenced
+from core.foundation.following import WritesPaused
 from core.foundation.settings import SettingsInvalid
 from core.foundation.telemetry import REQUEST_ID, log
 
 PROBLEM = "application/problem+json"
+FENCED = "cloudbill.fenced"
+"""Left in the ASGI scope of a request that the write fence refused (patience.py)."""
 
 _HTTP_CODES = {
     400: "bad_request",
@@ -118,6 +122,8 @@ def translate(error: Exception) -> CloudBillError | None:
         return error
     if isinstance(error, sql.TimeoutError | psycopg_pool.PoolTimeout):
         return Unavailable("All database connections are in use. Try again in a moment.")
+    if is_fenced(error):
+        return WritesPaused()
     if isinstance(error, sql.DBAPIError):
         if error.connection_invalidated:
             return Unavailable("The database does not answer. Try again in a moment.")
@@ -148,7 +154,9 @@ async def _ours(_request: Request, error: Exception) -> Response:
     return of_error(cast("CloudBillError", error))
 
 
-async def _library(_request: Request, error: Exception) -> Response:
+async def _library(request: Request, error: Exception) -> Response:
+    if is_fenced(error):
+        request.scope[FENCED] = True
     return answer_to(error)
 
 

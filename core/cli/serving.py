@@ -50,13 +50,15 @@ def api() -> None:
     from granian.server import Server
 
     from core.foundation.crypto import Sealer
+    from core.foundation.following import where
     from core.foundation.roles import refuse_unsafe_url
     from core.identity.tokens.foreign import foreign_issuer
 
     settings = load_settings()
     _check_port("PORT", settings.host, settings.port)
     # Asked here: a worker process that cannot start would be started again and again, with a traceback each time.
-    refuse_unsafe_url(settings.app_url)
+    serves = where(settings)
+    refuse_unsafe_url(serves.app if serves else settings.app_url)
     _ = (settings.operator_url, settings.cache_url, Sealer(settings), foreign_issuer(settings))
     Server(
         "core.api.app:create_app",

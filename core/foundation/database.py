@@ -4,18 +4,22 @@
 compare it through the STABLE function `app_tenant()`.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import event, text
+from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
+from core.foundation.fence import is_fenced
+from core.foundation.following import Following, WritesPaused
 from core.foundation.roles import ROLE_CHECK, refuse_unsafe
 from core.foundation.roles import UnsafeRole as UnsafeRole  # raised by `refuse_unsafe_role`
 from core.foundation.settings import Settings
@@ -29,16 +33,32 @@ def sqlalchemy_url(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))
 
 
-def create_engine(url: str, settings: Settings) -> AsyncEngine:
-    """An engine with the configured pool; connections are tested before use, since a failover leaves dead ones."""
-    return create_async_engine(
-        sqlalchemy_url(url),
+_CONNECT = {"connect_timeout": 5, "application_name": "cloudbill"}
+COMMITTED: ContextVar[list[UUID] | None] = ContextVar("committed", default=None)
+"""Where somebody asks: the tenants whose transactions this task has committed."""
+
+
+def create_engine(where: Callable[[], str], settings: Settings) -> AsyncEngine:
+    """An engine with the configured pool; connections are tested before use, since a failover leaves dead ones.
+
+    New connections go to `where()` of that moment.
+    """
+    engine = create_async_engine(
+        sqlalchemy_url(where()),
         pool_size=settings.db_pool_max,
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "cloudbill"},
+        connect_args=_CONNECT,
     )
+
+    def go_there(dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        _, there = dialect.create_connect_args(make_url(sqlalchemy_url(where())))
+        parameters.clear()
+        parameters.update({**there, **_CONNECT})
+
+    event.listen(engine.sync_engine, "do_connect", go_there)
+    return engine
 
 
 class TenantSession(Session):
@@ -66,25 +86,49 @@ class Database:
     """The installation's database as this process reaches it: as the application and as the reading operator."""
 
     def __init__(self, settings: Settings) -> None:
-        self.app = create_engine(settings.app_url, settings)
-        self.operator = create_engine(settings.operator_url, settings)
+        self.following = Following(settings)
+        self.following.moved.append(self.dispose)
+        self.app = create_engine(lambda: self.following.app_url, settings)
+        self.operator = create_engine(lambda: self.following.operator_url, settings)
         self._pool_min = settings.db_pool_min
         self._app_sessions = async_sessionmaker(self.app, expire_on_commit=False, sync_session_class=TenantSession)
         self._operator_sessions = async_sessionmaker(self.operator, expire_on_commit=False)
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID) -> AsyncGenerator[AsyncSession]:
-        """A transaction of one tenant; committed at the end, rolled back on any error."""
-        with _counting("app"):
-            async with self._app_sessions(info={_TENANT: tenant_id}) as session, session.begin():
-                yield session
+    async def tenant(self, tenant_id: UUID, *, writes: bool = True) -> AsyncGenerator[AsyncSession]:
+        """A transaction of one tenant; committed at the end, rolled back on any error.
+
+        Raises WritesPaused; one that only reads does not wait for the write fence.
+        """
+        async with (
+            self._written(waits=writes),
+            self._app_sessions(info={_TENANT: tenant_id}) as session,
+            session.begin(),
+        ):
+            yield session
+        if writes and (committed := COMMITTED.get()) is not None:
+            committed.append(tenant_id)
 
     @asynccontextmanager
     async def nobody(self) -> AsyncGenerator[AsyncSession]:
         """A transaction without a tenant: only the narrow functions and the jobs are in reach."""
-        with _counting("app"):
-            async with self._app_sessions() as session, session.begin():
-                yield session
+        async with self._written(waits=False), self._app_sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def _written(self, *, waits: bool = True) -> AsyncGenerator[None]:
+        """Waits while writing is paused, and notices when it is."""
+        if waits and self.following.paused and not await self.following.settled():
+            raise WritesPaused
+        try:
+            with _counting("app"):
+                yield
+        except DBAPIError as error:
+            if is_fenced(error):
+                self.following.met()
+            elif isinstance(error.orig, psycopg.OperationalError) and error.orig.sqlstate is None:
+                await self.following.lost()
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:

@@ -8,7 +8,7 @@ connections are in autocommit, so that each change is there when the call return
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg
@@ -19,6 +19,8 @@ EPOCH_TOO_OLD = "CB002"
 """The SQLSTATE of an opening by somebody who has missed a later closing or opening."""
 FENCE_KEY = 439804650341
 """The advisory lock that every writer shares until its commit; whoever holds it alone makes the others wait."""
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Connection = psycopg.Connection[Any]
 
@@ -74,6 +76,12 @@ def is_fenced(error: BaseException | None) -> bool:
     """Whether an error of psycopg, or of SQLAlchemy around one, is the fence's refusal."""
     origin = getattr(error, "orig", error)
     return isinstance(origin, psycopg.Error) and origin.diag.sqlstate == FENCED
+
+
+def is_held(error: BaseException | None) -> bool:
+    """Whether a writer gave up waiting for somebody who holds the fence."""
+    origin = getattr(error, "orig", error)
+    return isinstance(origin, psycopg.Error) and "refuse_when_fenced" in (origin.diag.context or "")
 
 
 def standing(connection: Connection) -> Fence:

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     database_operator_url: DatabaseUrl | None = None
     database_mover_url: DatabaseUrl | None = None
     database_backup_url: DatabaseUrl | None = None
+    # Where the database is moved or failed over to with other logins than before; and how long a request waits for it
+    database_app_url_after_move: DatabaseUrl | None = None
+    database_operator_url_after_move: DatabaseUrl | None = None
+    writes_paused_wait: Duration = timedelta(seconds=20)
     db_host: str | None = None
     db_port: Port = 5432
     db_name: str = "cloudbill"

@@ -79,14 +79,14 @@ class TenantScope:
 
     def reading(self) -> AbstractAsyncContextManager[Unit]:
         """A transaction to read in."""
-        return self._unit(self._database.reading() if self.principal.installation_role else self._tenant())
+        return self._unit(self._database.reading() if self.principal.installation_role else self._tenant(writes=False))
 
     def writing(self) -> AbstractAsyncContextManager[Unit]:
         """A transaction that commits at the end; an operator's is audited."""
         return self._unit(self._tenant(), audited=self.principal.installation_role is not None)
 
-    def _tenant(self) -> AbstractAsyncContextManager[AsyncSession]:
-        return self._database.tenant(self.tenant_id)
+    def _tenant(self, *, writes: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._database.tenant(self.tenant_id, writes=writes)
 
     @asynccontextmanager
     async def _unit(

@@ -60,7 +60,7 @@ def worker_options(runtime: Runtime) -> dict[str, Any]:
 
 async def run_until_idle(runtime: Runtime, *, concurrency: int = 1) -> None:
     """Runs every job that is due now, then returns; for tests and commands."""
-    connector = PsycopgConnector(conninfo=runtime.settings.app_url, min_size=1, max_size=2)
+    connector = PsycopgConnector(conninfo=runtime.database.following.app_url, min_size=1, max_size=2)
     with assemble().replace_connector(connector) as app:
         async with app.open_async():
             await app.run_worker_async(

@@ -44,6 +44,7 @@ async def serve(settings: Settings) -> None:
     logging.getLogger("procrastinate.worker").setLevel(logging.CRITICAL)
     logging.getLogger("procrastinate.worker.worker").setLevel(logging.WARNING)
     try:
+        await runtime.database.following.settled(seconds=0)
         await runtime.database.refuse_unsafe_role()
         if settings.worker_metrics_port:
             start_http_server(settings.worker_metrics_port, addr=settings.host)
@@ -80,10 +81,13 @@ async def _work_until(stop: asyncio.Event, runtime: Runtime) -> None:
 
 
 async def _work(runtime: Runtime) -> None:
-    """One worker's life: until it is cancelled, or its connection to the database fails."""
+    """One worker's life: until it is cancelled, or its connection to the database fails, or the fence refuses it."""
+    if not await runtime.database.following.settled(seconds=0):
+        _LOG.warning("worker_waits_for_writes")
+        await runtime.database.following.settled(seconds=float("inf"))
     await wait_while_held(runtime)
     connector = PsycopgConnector(
-        conninfo=runtime.settings.app_url,
+        conninfo=runtime.database.following.app_url,
         min_size=1,
         max_size=4,
         timeout=10,

@@ -9,7 +9,6 @@ from core.billing.credits.standing import AccountsMissing, CustomerMissing, NotP
 from core.billing.ledger import repository as ledger
 from core.foundation.clock import tenant_now
 from core.foundation.database import Database
-from core.foundation.settings import Settings
 from core.identity.tenants.customers import ensure_customer
 
 PAYER_ACCOUNTS = ("wallet", "receivable", "revenue")
@@ -22,10 +21,10 @@ class Charges:
     Each request raises what its rule and `ChargeDesk.submit` raise.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._resolver = Resolver(database)
-        self._desk = ChargeDesk(settings.app_url, self._prepare)
+        self._desk = ChargeDesk(database.following, self._prepare)
 
     def start(self) -> None:
         """Begins to book."""

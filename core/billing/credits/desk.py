@@ -22,10 +22,12 @@ from prometheus_client import Counter
 from core.billing.credits.booking import Answer, CommitUnknown, Outcome, Request
 from core.billing.credits.charging import Call, Charged, Refused
 from core.billing.credits.errors import OutcomeUnknown, Overloaded
-from core.billing.credits.lane import Lane, NotConnected
+from core.billing.credits.lane import Fenced, Lane, NotConnected
 from core.billing.credits.reserving import Release, Released, Reservation, Reserved
 from core.billing.credits.standing import NotPrepared
 from core.foundation.errors import CloudBillError, KeyInFlight, Unavailable
+from core.foundation.fence import is_fenced
+from core.foundation.following import Following, WritesPaused
 
 RECONCILIATION_ERRORS = Counter(
     "cloudbill_reconciliation_errors_total",
@@ -55,13 +57,14 @@ class _Member:
     """A request that waits.
 
     `preparations` counts what had to be made for it first, `lost` are the transactions and holds that it was answered
-    with in COMMITs that got no answer themselves.
+    with in COMMITs that got no answer themselves, `pauses_until` is how long it waits for writing that is paused.
     """
 
     request: Request
     answer: asyncio.Future[Answer]
     gives_up_at: float
     preparations: int = 0
+    pauses_until: float = 0.0
     lost: set[UUID] = field(default_factory=lambda: set[UUID]())
 
     def may_be_booked(self, outcome: Outcome) -> None:
@@ -89,14 +92,14 @@ class ChargeDesk:
 
     def __init__(
         self,
-        url: str,
+        following: Following,
         prepare: Prepare,
         *,
         lanes: int = 1,
         max_group: int = MAX_GROUP,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        self._url = url
+        self._following = following
         self._prepare = prepare
         self._preparing: set[asyncio.Task[None]] = set()
         self._lacking: dict[tuple[UUID, UUID | str], list[_Member]] = {}
@@ -158,17 +161,26 @@ class ChargeDesk:
         raise outcome.error if isinstance(outcome, Refused) else outcome
 
     async def _book_groups(self) -> None:
-        lane = Lane(self._url, lock_timeout_ms=GROUP_LOCK_TIMEOUT_MS)
+        lane = Lane(lambda: self._following.app_url, lock_timeout_ms=GROUP_LOCK_TIMEOUT_MS)
         await lane.warm_up()
         while members := await self._groups.take(self._max_group):
             await self._book_group(lane, members)
         await lane.close()
 
     async def _book_group(self, lane: Lane, members: Sequence[_Member]) -> None:
+        if self._following.paused:
+            self._pause(members)
+            return
         try:
             outcomes = await lane.book([member.request for member in members])
+        except Fenced as fenced:
+            self._pause(members, closed=fenced.closed)
         except NotConnected as error:
             _log.error("database_unreachable", members=len(members), error=str(error))
+            await self._following.lost()
+            if self._following.paused:
+                self._pause(members)
+                return
             for member in members:
                 self._finish(member, _nothing_booked())
         except CommitUnknown as unknown:
@@ -186,14 +198,19 @@ class ChargeDesk:
                 self._finish(member, outcome)
 
     async def _book_alone(self) -> None:
-        lane = Lane(self._url, lock_timeout_ms=ALONE_LOCK_TIMEOUT_MS)
+        lane = Lane(lambda: self._following.app_url, lock_timeout_ms=ALONE_LOCK_TIMEOUT_MS)
         while members := await self._alone.take(1):
             await self._book_one(lane, members[0])
         await lane.close()
 
     async def _book_one(self, lane: Lane, member: _Member) -> None:
+        if self._following.paused:
+            self._pause([member])
+            return
         try:
             (outcome,) = await lane.book([member.request])
+        except Fenced as fenced:
+            self._pause([member], closed=fenced.closed)
         except CommitUnknown as unknown:
             member.may_be_booked(unknown.outcomes[0])
             await self._try_again(member)
@@ -204,6 +221,8 @@ class ChargeDesk:
         except (psycopg.OperationalError, psycopg.errors.UniqueViolation, NotConnected) as error:
             # A lost connection, a deadlock, or the same key booked by another process meanwhile.
             _log.warning("booking_failed", error=repr(error))
+            if isinstance(error, NotConnected):
+                await self._following.lost()
             await self._try_again(member)
         except Exception:
             _log.exception("booking_failed")
@@ -221,6 +240,27 @@ class ChargeDesk:
             self._slow_tenants.discard(member.tenant_id)
             self._finish(member, OutcomeUnknown() if member.lost else _nothing_booked())
 
+    def _pause(self, members: Sequence[_Member], *, closed: bool = False) -> None:
+        """They wait until writing is open again, here or at whoever serves then."""
+        if closed:
+            self._following.met()
+        for member in members:
+            member.pauses_until = member.pauses_until or time.monotonic() + self._following.patience_seconds
+        task = asyncio.create_task(self._go_on_when_open(members))
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
+
+    async def _go_on_when_open(self, members: Sequence[_Member]) -> None:
+        await asyncio.sleep(PAUSE_SECONDS)
+        left = max(member.pauses_until for member in members) - time.monotonic()
+        opened = left > 0 and await self._following.settled(seconds=left)
+        for member in members:
+            if opened and time.monotonic() < member.pauses_until:
+                member.gives_up_at = time.monotonic() + PATIENCE_SECONDS
+                self._groups.put(member)
+            else:
+                self._finish(member, OutcomeUnknown() if member.lost else WritesPaused())
+
     def _await_preparation(self, member: _Member, lacking: NotPrepared) -> None:
         """What many lack is made once, and they go on together."""
         place = (member.tenant_id, lacking.what)
@@ -235,10 +275,13 @@ class ChargeDesk:
         try:
             async with self._preparations:
                 await self._prepare(self._lacking[place][0].request, lacking)
-        except Exception:
+        except Exception as error:
+            if is_fenced(error):
+                self._pause(self._lacking.pop(place))
+                return
             _log.exception("not_prepared", lacking=str(lacking))
             for member in self._lacking.pop(place):
-                self._finish(member, _nothing_booked())
+                self._finish(member, error if isinstance(error, WritesPaused) else _nothing_booked())
         else:
             for member in self._lacking.pop(place):
                 self._groups.put(member)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psycopg
@@ -10,6 +10,7 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 
 from core.billing.credits.booking import Connection, Outcome, Request, book
 from core.foundation.clock import wall_now
+from core.foundation.fence import is_fenced, is_held
 
 ANSWER_SECONDS = 15
 REPLAN_SECONDS = 10
@@ -26,17 +27,28 @@ class NotConnected(Exception):
     """The database cannot be reached; nothing was sent."""
 
 
+class Fenced(Exception):
+    """The write fence refused the group (`closed`), or is held by somebody; nothing was booked."""
+
+    def __init__(self, closed: bool) -> None:
+        super().__init__("closed" if closed else "held")
+        self.closed = closed
+
+
 class Lane:
     """Books groups one after the other as the application's role."""
 
-    def __init__(self, url: str, *, lock_timeout_ms: int) -> None:
-        self._url = url
+    def __init__(self, where: str | Callable[[], str], *, lock_timeout_ms: int) -> None:
+        self._where = where if callable(where) else lambda: where
+        self._url = ""
         self._options = _OPTIONS.format(lock_timeout=lock_timeout_ms)
         self._connection: Connection | None = None
         self._replan_at = 0.0
 
     async def book(self, members: Sequence[Request]) -> list[Outcome]:
-        """`booking.book` on this lane's connection. Raises NotConnected before anything was sent."""
+        """`booking.book` on this lane's connection. Raises Fenced, and NotConnected before anything was sent."""
+        if self._connection is not None and self._url != self._where():
+            await self.close()  # another server serves now
         connection = self._connection or await self._connect()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -44,11 +56,13 @@ class Lane:
                     await connection.execute("DISCARD PLANS")
                     self._replan_at = time.monotonic() + REPLAN_SECONDS
                 return await book(connection, members, now=wall_now())
-        except BaseException:
+        except BaseException as error:
             await self._recover(connection)
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError from None
+            if is_fenced(error) or is_held(error):
+                raise Fenced(is_fenced(error)) from error
             raise
 
     async def warm_up(self) -> None:
@@ -63,6 +77,7 @@ class Lane:
             await connection.close()
 
     async def _connect(self) -> Connection:
+        self._url = self._where()
         try:
             connection = await psycopg.AsyncConnection.connect(
                 self._url,

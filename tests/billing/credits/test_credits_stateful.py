@@ -95,7 +95,7 @@ class Credits(RuleBasedStateMachine):
 
     async def _open(self) -> None:
         self.database = Database(self.settings)
-        self.charges = Charges(self.database, self.settings)
+        self.charges = Charges(self.database)
         self.charges.start()
         self.tenant = new_id()
         values = {"t": self.tenant, "slug": f"t-{self.tenant.hex[-12:]}", "now": START}

@@ -39,7 +39,7 @@ async def start_desk(runtime: Runtime) -> AsyncIterator[Callable[[], Charges]]:
     desks: list[Charges] = []
 
     def start() -> Charges:
-        desks.append(Charges(runtime.database, runtime.settings))
+        desks.append(Charges(runtime.database))
         desks[-1].start()
         return desks[-1]
 

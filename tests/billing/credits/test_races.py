@@ -106,7 +106,7 @@ async def test_one_key_sent_to_several_processes_is_charged_once(runtime: Runtim
     """Two desks know nothing of each other: the database is what they have in common."""
     books = await open_books(runtime.database)
     await books.top_up(5_000_000)
-    desks = [Charges(runtime.database, runtime.settings) for _ in range(2)]
+    desks = [Charges(runtime.database) for _ in range(2)]
     for desk in desks:
         desk.start()
 
@@ -128,7 +128,7 @@ async def test_a_locked_wallet_harms_nobody_else(
     locked, free = await open_books(runtime.database), await open_books(runtime.database, "free")
     for books in (locked, free):
         await books.top_up(5_000_000)
-    charges = Charges(runtime.database, runtime.settings)
+    charges = Charges(runtime.database)
     charges.start()
     for books in (locked, free):
         await charges.settle(_call(books))
@@ -150,7 +150,7 @@ async def test_a_locked_wallet_harms_nobody_else(
 async def test_a_caller_that_goes_away_is_charged_all_the_same(runtime: Runtime) -> None:
     books = await open_books(runtime.database)
     await books.top_up(5_000_000)
-    charges = Charges(runtime.database, runtime.settings)
+    charges = Charges(runtime.database)
     charges.start()
     call = _call(books, "gone")
     task = asyncio.create_task(charges.settle(call))
@@ -174,7 +174,7 @@ async def test_connections_that_break_at_any_moment_charge_nobody_twice(
     """
     books = await open_books(runtime.database)
     await books.top_up(5_000_000)
-    charges = Charges(runtime.database, runtime.settings)
+    charges = Charges(runtime.database)
     charges.start()
     await charges.settle(_call(books, "first"))
     admin = await connect("admin")
