@@ -216,7 +216,7 @@ class CloudSql:
             raise Refused(400, "This operation is only valid for read replicas.", reason="notAReplica")
 
         def end() -> None:
-            master = self.instances.get(replica.pop("masterInstanceName"))
+            master = self.instances.get(replica.pop("masterInstanceName").rpartition(":")[2])
             replica["instanceType"] = "CLOUD_SQL_INSTANCE"
             if master:
                 master["replicaNames"].remove(replica["name"])

@@ -139,11 +139,12 @@ class Google:
         fault = self._fault("storage.objects.insert#chunk")
         if fault and not fault.is_done:
             raise fault.error
+        is_new = parts.path.rpartition("/")[2] not in self.objects.finished
         status, more, answer = self.objects.receive(
             parts.path.rpartition("/")[2], headers.get("content-range", ""), text
         )
         if status == 200:
-            self.changes.append("storage.objects.insert")
+            self.changes += ["storage.objects.insert"] if is_new else []
             _check(_document("storage"), _document("storage")["schemas"]["Object"], answer, "the answer to insert")
         if fault:
             raise fault.error
@@ -290,7 +291,11 @@ def fake() -> Iterator[Google]:
                     return
                 status, answer, headers = 200, b'{"name": "half an ans', {}
             body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            status = 204 if status == 200 and not body else status
+            status = 204 if status == 200 and not body and self.command == "DELETE" else status
+            if status == 200 and (wanted := self.headers.get("range", "").removeprefix("bytes=")):
+                first, last = (int(part) for part in wanted.split("-"))
+                headers = {"content-range": f"bytes {first}-{min(last, len(body) - 1)}/{len(body)}"}
+                status, body = 206, body[first : last + 1]
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))

@@ -14,6 +14,7 @@ class Objects:
         self.content: dict[str, bytes] = {}
         self.generations: dict[str, int] = {}
         self._uploads: dict[str, tuple[Call, bytearray]] = {}
+        self.finished: dict[str, dict[str, Any]] = {}
         self._generation = 0
 
     def answer(self, call: Call, *, media: bool) -> Any:
@@ -43,7 +44,10 @@ class Objects:
 
     def receive(self, session: str, content_range: str, text: bytes) -> tuple[int, dict[str, str], Any]:
         """`bytes FIRST-LAST/TOTAL`, `bytes */TOTAL` to ask how far it is."""
+        if session in self.finished:
+            return 200, {}, self.finished[session]
         call, received = self._uploads[session]
+        content_range = content_range or f"bytes 0-0/{len(text)}"
         span, _, total = content_range.removeprefix("bytes ").partition("/")
         if span != "*":
             first = int(span.partition("-")[0])
@@ -53,11 +57,11 @@ class Objects:
         if total == "*" or len(received) < int(total):
             return 308, ({"range": f"bytes=0-{len(received) - 1}"} if received else {}), b""
         name = f"{call.path['bucket']}/{call.query['name']}"
-        if name not in self.content or self.content[name] != bytes(received):
-            self._check_generation(call, name)
+        self._check_generation(call, name)
         self._generation += 1
         self.content[name], self.generations[name] = bytes(received), self._generation
-        return 200, {}, self._object(name)
+        self.finished[session] = self._object(name)
+        return 200, {}, self.finished[session]
 
     def _check_generation(self, call: Call, name: str) -> None:
         wanted = call.query.get("ifGenerationMatch")

@@ -138,9 +138,7 @@ class GcpBackups:
                 raise CloudRefused(f"{name} was not made by a restore of {self._database}, so that it is left alone")
             if instance["settings"].get("deletionProtectionEnabled"):
                 self._all.patch(name, {"settings": {"deletionProtectionEnabled": False}}, f"unprotecting {name}")
-            request = self._sql.instances().delete(project=self._project, instance=name, enableFinalBackup=False)
-            if operation := found(request):
-                self._all.finish(operation, f"deleting {name}")
+            self._all.delete(name)
 
     def _clone(self, original: Document, at: datetime, into: str) -> None:
         context: Document = {

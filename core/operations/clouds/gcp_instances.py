@@ -1,12 +1,26 @@
 """Cloud SQL's instances, and its operations awaited."""
 
 import re
+import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from core.operations.clouds.base import Place
 from core.operations.clouds.errors import CloudRefused, CloudUnreachable, DatabaseNotFound
-from core.operations.clouds.google import LONGEST_SECONDS, POLL_SECONDS, Say, done, found, once, repeated, service
+from core.operations.clouds.google import (
+    LONGEST_SECONDS,
+    POLL_SECONDS,
+    Say,
+    done,
+    found,
+    http_error,
+    once,
+    repeated,
+    service,
+    sleep,
+    status_of,
+)
 
 PORT = 5432
 NAME = re.compile(r"^[a-z]([a-z0-9-]{0,78}[a-z0-9])?$")
@@ -54,7 +68,13 @@ class Instances:
     def patch(self, name: str, body: Document, what: str) -> None:
         """Changes settings; what is so already stays so."""
         request = self.sql.instances().patch(project=self.project, instance=name, body=body)
-        self.finish(repeated(request.execute, safe=True), what)
+        self.finish(self._when_free(name, lambda: repeated(request.execute, safe=True)), what)
+
+    def delete(self, name: str) -> None:
+        """Without a last backup; what is gone already is no error."""
+        request = self.sql.instances().delete(project=self.project, instance=name, enableFinalBackup=False)
+        if operation := self._when_free(name, lambda: found(request)):
+            self.finish(operation, f"deleting {name}")
 
     def start(self, request: Any, *, on: str, what: str, kind: str | None = None) -> None:
         """Starts an operation and awaits it. Where the answer is lost, it was started if the instance is there, or,
@@ -66,30 +86,49 @@ class Instances:
                 return self._newest(on, kind)
             return UNDER_WAY if self.find(on) else None
 
-        self.finish(once(request, made=made), what)
+        self.finish(self._when_free(on, lambda: once(request, made=made)), what)
+
+    def _when_free(self, name: str, send: Callable[[], Any]) -> Any:
+        """An instance does one thing at a time: a backup, for instance, is waited for."""
+        give_up_at = time.monotonic() + self._longest
+        while True:
+            try:
+                return send()
+            except http_error() as error:
+                is_busy = status_of(error) == 409 and "in progress" in str(error.reason)
+                if not is_busy or time.monotonic() > give_up_at:
+                    raise
+            self._say(f"{name} is busy with another operation, which is waited for")
+            for operation in self._operations(name):
+                if operation.get("status") != "DONE":
+                    self._ended(operation, f"another operation on {name}")
+            sleep(self._poll_seconds)
 
     def _newest(self, name: str, kind: str) -> Document | None:
-        request = self.sql.operations().list(project=self.project, instance=name, maxResults=10)
-        operations: list[Document] = request.execute().get("items", [])
-        newest = max(operations, key=lambda one: str(one.get("insertTime", "")), default=None)
+        newest = max(self._operations(name), key=lambda one: str(one.get("insertTime", "")), default=None)
         return newest if newest is not None and newest.get("operationType") == kind and "error" not in newest else None
+
+    def _operations(self, name: str) -> list[Document]:
+        request = self.sql.operations().list(project=self.project, instance=name, maxResults=10)
+        return request.execute().get("items", [])
 
     def finish(self, operation: Document, what: str) -> None:
         """Waits for its end. Raises CloudRefused when that is an error."""
-        name = needed(operation, "name", "operation")
-        ended = operation
-        if operation.get("status") != "DONE":
-            ended = done(
-                lambda: self.sql.operations().get(project=self.project, operation=name).execute(),
-                finished=lambda seen: seen.get("status") == "DONE",
-                every=self._poll_seconds,
-                longest=self._longest,
-                what=what,
-                say=self._say,
-            )
+        ended = operation if operation.get("status") == "DONE" else self._ended(operation, what)
         if errors := ended.get("error", {}).get("errors"):
             said = "; ".join(f"{one.get('code', '?')}: {one.get('message', 'no reason given')}" for one in errors)
             raise CloudRefused(f"Cloud SQL could not finish {what}: {said}")
+
+    def _ended(self, operation: Document, what: str) -> Document:
+        name = needed(operation, "name", "operation")
+        return done(
+            lambda: self.sql.operations().get(project=self.project, operation=name).execute(),
+            finished=lambda seen: seen.get("status") == "DONE",
+            every=self._poll_seconds,
+            longest=self._longest,
+            what=what,
+            say=self._say,
+        )
 
     def settle(self, name: str, what: str) -> Document:
         """The instance, once it runs. Raises CloudRefused when it does not come to that."""

@@ -37,10 +37,10 @@ Say = Callable[[str], None]
 def service(name: str, version: str) -> Any:
     """A client of one API, which tries again. Raises CloudUnreachable."""
     with client_installed("google-api-python-client"):
-        auth: Any = _imported("google.auth")
-        failures: Any = _imported("google.auth.exceptions")
-        anonymous: Any = _imported("google.auth.credentials")
-        discovery: Any = _imported("googleapiclient.discovery")
+        auth: Any = imported("google.auth")
+        failures: Any = imported("google.auth.exceptions")
+        anonymous: Any = imported("google.auth.credentials")
+        discovery: Any = imported("googleapiclient.discovery")
 
     if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true", "yes"):
         credentials: Any = anonymous.AnonymousCredentials()
@@ -65,7 +65,7 @@ def service(name: str, version: str) -> Any:
 
 def _patient(who: str) -> Any:
     """The client's requests, tried again, and with what an error needs to be explained."""
-    http: Any = _imported("googleapiclient.http")
+    http: Any = imported("googleapiclient.http")
 
     class Patient(http.HttpRequest):
         def execute(self, *_: Any, **__: Any) -> Any:
@@ -140,15 +140,15 @@ def _pause(state: Any) -> float:
 
 def _broken_off() -> tuple[type[BaseException], ...]:
     """No answer, half of one, or one that is not JSON."""
-    client: Any = _imported("http.client")
-    library: Any = _imported("httplib2.error")
+    client: Any = imported("http.client")
+    library: Any = imported("httplib2.error")
     return (OSError, client.HTTPException, library.HttpLib2Error, JSONDecodeError, UnicodeDecodeError)
 
 
 @contextmanager
 def asked(what: str) -> Generator[None]:
     """Whatever Google or the way to it answers becomes a CloudError that says what was asked, and what to do."""
-    auth: Any = _imported("google.auth.exceptions")
+    auth: Any = imported("google.auth.exceptions")
     try:
         yield
     except http_error() as error:
@@ -166,7 +166,7 @@ def asked(what: str) -> Generator[None]:
 
 def http_error() -> Any:
     """googleapiclient's class; imported where it is needed, since only operators install it."""
-    return _imported("googleapiclient.errors").HttpError
+    return imported("googleapiclient.errors").HttpError
 
 
 def status_of(error: Exception) -> int:
@@ -221,7 +221,8 @@ def done(
         ) from None
 
 
-def _imported(name: str) -> Any:
+def imported(name: str) -> Any:
+    """A module of Google's client; imported where it is needed, since only operators install it."""
     with warnings.catch_warnings():
         # Google announces when it will support a Python no longer, on each import.
         warnings.simplefilter("ignore", FutureWarning)
