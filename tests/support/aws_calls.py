@@ -19,7 +19,8 @@ SEEN: dict[tuple[str, str], set[str]] = {}
 @contextmanager
 def recording(test: Path) -> Iterator[None]:
     """Clients that are made from here on are listened to."""
-    boto3.setup_default_session()
+    before = boto3.DEFAULT_SESSION
+    boto3.setup_default_session()  # credentials are kept with a session
     session: Any = boto3.DEFAULT_SESSION
     name = str(test.relative_to(ROOT))
 
@@ -34,6 +35,7 @@ def recording(test: Path) -> Iterator[None]:
         yield
     finally:
         session.events.unregister("before-call", note)
+        boto3.DEFAULT_SESSION = before
 
 
 def document() -> dict[str, Any]:

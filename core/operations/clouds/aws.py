@@ -37,6 +37,9 @@ def client(service: str, region: str | None) -> Any:
     except (exceptions().BotoCoreError, ValueError) as error:
         raise CloudUnreachable(f"AWS cannot be asked here: {error}") from None
     made.meta.events.register("after-call", _name_the_action)
+    # botocore takes an answer that was cut off for a whole one, which its parser then cannot read, and gives up.
+    endpoint: Any = made._endpoint
+    made.meta.events.register("before-send", lambda request, **_: _whole(endpoint.http_session, request))
     return made
 
 
@@ -101,6 +104,16 @@ def _explained(what: str, error: Exception) -> CloudError:
             "is the region (cloudbill:region, CLOUD_REGION) one that this account has enabled?"
         )
     return CloudRefused(f"AWS refused {what}: {code}: {message}")
+
+
+def _whole(session: Any, request: Any) -> Any:
+    """The answer to it; cut off it counts as a lost connection, which is tried again."""
+    answer = session.send(request)
+    promised = answer.headers.get("content-length")
+    is_read = promised is not None and request.method != "HEAD" and not request.stream_output
+    if is_read and len(answer.content) < int(promised):
+        raise exceptions().ConnectionClosedError(endpoint_url=request.url)
+    return answer
 
 
 def _name_the_action(parsed: dict[str, Any], model: Any, **_: Any) -> None:

@@ -33,11 +33,12 @@ class AwsBackups:
         database: str,
         *,
         say: Say = silently,
-        poll_seconds: float = POLL_SECONDS,
+        poll_seconds: float | None = None,
         longest_seconds: float = 3 * LONGEST_SECONDS,
     ) -> None:
         self._place, self._database, self._say = place, database, say
-        self._poll_seconds, self._longest_seconds = poll_seconds, longest_seconds
+        self._poll_seconds = POLL_SECONDS if poll_seconds is None else poll_seconds
+        self._longest_seconds = longest_seconds
         self._rds = client("rds", place.region)
 
     def create(self, reason: str) -> StoredBackup:

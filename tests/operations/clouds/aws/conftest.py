@@ -1,7 +1,9 @@
 """An empty account of AWS, emulated over HTTP, with a proxy before it that can do worse; every call is recorded."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
 
 import boto3
@@ -56,4 +58,30 @@ def aws(
     with recording(request.node.path):
         yield proxy
     proxy.heal()
-    boto3.setup_default_session()
+
+
+@pytest.fixture
+def as_role(
+    emulator: str, aws: Faults, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Callable[..., AbstractContextManager[None]]:
+    """Clients made within it are a role that may do these actions and nothing else; the emulator checks each call."""
+
+    @contextmanager
+    def acting(role: str, *actions: str) -> Iterator[None]:
+        iam, sts = (boto3.client(name, region_name=REGION) for name in ("iam", "sts"))
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
+        iam.put_role_policy(RoleName=role, PolicyName="it", PolicyDocument=json.dumps(document))
+        keys = sts.assume_role(RoleArn=arn, RoleSessionName="it")["Credentials"]
+        with monkeypatch.context() as patched:
+            patched.setenv("AWS_ACCESS_KEY_ID", keys["AccessKeyId"])
+            patched.setenv("AWS_SECRET_ACCESS_KEY", keys["SecretAccessKey"])
+            patched.setenv("AWS_SESSION_TOKEN", keys["SessionToken"])
+            httpx.post(f"{emulator}/moto-api/reset-auth", content="0", trust_env=False)
+            try:
+                with recording(request.node.path):
+                    yield
+            finally:
+                httpx.post(f"{emulator}/moto-api/reset-auth", content="inf", trust_env=False)
+
+    return acting
