@@ -5,9 +5,10 @@ from typing import Any
 from uuid import uuid4
 
 from core.foundation.clock import wall_now
-from core.operations.clouds.base import Place, RestoredDatabase, Span, StoredBackup
+from core.operations.clouds.base import Fault, Place, RestoredDatabase, Say, Span, StoredBackup, silently
 from core.operations.clouds.errors import BackupNotFound, CloudRefused
-from core.operations.clouds.gcp_copies import FROM, STATE, TO, labels_of, like, released, rfc3339, word
+from core.operations.clouds.gcp_copies import rfc3339
+from core.operations.clouds.gcp_faults import faults_of_runs, retention
 from core.operations.clouds.gcp_instances import (
     NAME,
     UNDER_WAY,
@@ -16,13 +17,15 @@ from core.operations.clouds.gcp_instances import (
     endpoint_of,
     instant,
     needed,
-    nobody_hears,
     settings_of,
 )
-from core.operations.clouds.google import LONGEST_SECONDS, POLL_SECONDS, Say, asked, done, found, once
+from core.operations.clouds.gcp_restores import Restores
+from core.operations.clouds.google import LONGEST_SECONDS, POLL_SECONDS, asked, done, found, once
 
 OURS = "cloudbill: "
 """What the description of a backup that `create` made begins with."""
+LOG_BEHIND = timedelta(minutes=5)
+"""As much as may be lost."""
 _ENDED = ("SUCCESSFUL", "FAILED", "SKIPPED", "DELETED", "DELETION_FAILED")
 
 
@@ -36,10 +39,11 @@ class GcpBackups:
         *,
         poll_seconds: float = POLL_SECONDS,
         longest: float = LONGEST_SECONDS,
-        say: Say = nobody_hears,
+        say: Say = silently,
     ) -> None:
         self._all = Instances(place, poll_seconds=poll_seconds, longest=longest, say=say)
         self._sql, self._database, self._project = self._all.sql, database, self._all.project
+        self._restores = Restores(self._all, database)
         self._poll_seconds, self._longest = poll_seconds, longest
 
     def create(self, reason: str) -> StoredBackup:
@@ -77,10 +81,27 @@ class GcpBackups:
         with asked(f"for what of {self._database} can be restored"):
             return self._spans()
 
-    def prune(self) -> list[str]:
+    def verify(self) -> list[Fault]:
+        """State, key, place and restorable window, as far as Google tells; only a drill opens one."""
+        with asked(f"how the backups of {self._database} are"):
+            instance = self._all.get(self._database)
+            return [*faults_of_runs(self._database, instance, self._runs()), *self._faults_of_window(instance)]
+
+    def _faults_of_window(self, instance: Document) -> list[Fault]:
+        if not settings_of(instance).get("backupConfiguration", {}).get("pointInTimeRecoveryEnabled"):
+            said = "keeps no log: no instant between its backups can be restored"
+        elif not (window := [span for span in self._spans() if span.end > span.start]):
+            said = "keeps a log, and Google knows no instant yet that could be restored"
+        elif (behind := wall_now() - window[0].end) > LOG_BEHIND:
+            said = f"its log ends {behind.total_seconds():.0f} s ago: what came since could be lost"
+        else:
+            return []
+        return [Fault(check="window", subject=self._database, detail=said)]
+
+    def prune(self, *, dry_run: bool = False) -> list[str]:
         """Drops what `create` and `copy` made, when as many days have passed as the instance keeps backups."""
         with asked(f"to prune the backups of {self._database}"):
-            kept = _retention(self._all.get(self._database))
+            kept = retention(self._all.get(self._database))
             runs = [run for run in self._runs() if run.get("status") == "SUCCESSFUL"]
             runs.sort(key=lambda run: instant(needed(run, "endTime", "backup")))
             old = [
@@ -90,7 +111,7 @@ class GcpBackups:
                 and str(run.get("description", "")).startswith(OURS)
                 and wall_now() - instant(run["endTime"]) > kept
             ]
-            for run in old:
+            for run in [] if dry_run else old:
                 number = needed(run, "id", "backup")
                 request = self._sql.backupRuns().delete(project=self._project, instance=self._database, id=number)
                 if operation := found(request):
@@ -101,80 +122,23 @@ class GcpBackups:
         """Into a new instance with the original's settings, without its protections, labelled as restored.
 
         Cut off, it is taken up by the same call again; only a clone that Google had not finished yet carries no label,
-        and is refused then: `gcloud sql instances delete` it, or wait and delete it.
+        and is refused then: `gcloud sql instances delete` it.
         """
         if not NAME.match(into):
             raise CloudRefused(
                 f"{into!r} cannot be an instance's name: small letters, digits and hyphens, a letter first, at most 80"
             )
         with asked(f"to restore {self._database} into {into}"):
-            original = self._all.get(self._database)
-            goal = self._goal(to)
-            labels = {FROM: self._database, TO: word(goal)}
-            standing = self._all.find(into)
-            if standing is not None and not labels.items() <= labels_of(standing).items():
-                raise CloudRefused(
-                    f"there is an instance {into} already, and this restore did not make it: choose another name"
-                )
-            if isinstance(goal, datetime):
-                if standing is None:
-                    self._clone(original, goal, into)
-            else:
-                self._restore_backup(original, goal, into, labels, is_there=standing is not None)
-            restored = self._all.settle(into, f"the restore into {into}")
-            if labels_of(restored).get(STATE) != "done":
-                self._all.patch(into, {"settings": released(original, labels)}, f"labelling {into}")
-                restored = self._all.settle(into, f"labelling {into}")
+            original, goal = self._all.get(self._database), self._goal(to)
+            restored = self._restores.restore(original, goal, into, asked_for=to)
+            reached = goal if isinstance(goal, datetime) else instant(needed(self._run(goal), "endTime", "backup"))
             certificate = restored.get("serverCaCert", {}).get("cert")
-            return RestoredDatabase(name=into, endpoint=endpoint_of(restored), reached_at=None, ca=certificate)
+            return RestoredDatabase(name=into, endpoint=endpoint_of(restored), reached_at=reached, ca=certificate)
 
     def drop(self, name: str) -> None:
         """What `restore` made of this database, by its labels; what is gone already is no error."""
         with asked(f"to drop {name}"):
-            instance = self._all.find(name)
-            if instance is None:
-                return
-            if labels_of(instance).get(FROM) != self._database or name == self._database:
-                raise CloudRefused(f"{name} was not made by a restore of {self._database}, so that it is left alone")
-            if instance["settings"].get("deletionProtectionEnabled"):
-                self._all.patch(name, {"settings": {"deletionProtectionEnabled": False}}, f"unprotecting {name}")
-            self._all.delete(name)
-
-    def _clone(self, original: Document, at: datetime, into: str) -> None:
-        context: Document = {
-            "kind": "sql#cloneContext",
-            "destinationInstanceName": into,
-            "pointInTime": rfc3339(at),
-        }
-        if allocated := settings_of(original).get("ipConfiguration", {}).get("allocatedIpRange"):
-            context["allocatedIpRange"] = allocated
-        self._all.say(f"cloning {self._database} as of {rfc3339(at)}")
-        request = self._sql.instances().clone(
-            project=self._project, instance=self._database, body={"cloneContext": context}
-        )
-        self._all.start(request, on=into, what=f"the clone {into}")
-
-    def _restore_backup(
-        self, original: Document, number: str, into: str, labels: dict[str, str], *, is_there: bool
-    ) -> None:
-        instances = self._sql.instances()
-        if not is_there:
-            self._all.say(f"making {into}")
-            request = instances.insert(project=self._project, body=like(original, into, labels))
-            self._all.start(request, on=into, what=f"making {into}")
-        standing = self._all.settle(into, f"making {into}")
-        if labels_of(standing).get(STATE) == "done":
-            return
-        # Restoring the same backup once more brings about the same.
-        context = {
-            "kind": "sql#restoreBackupContext",
-            "backupRunId": number,
-            "instanceId": self._database,
-            "project": self._project,
-        }
-        self._all.say(f"restoring the backup {number} into {into}")
-        request = instances.restoreBackup(project=self._project, instance=into, body={"restoreBackupContext": context})
-        self._all.start(request, on=into, kind="RESTORE_VOLUME", what=f"restoring the backup {number}")
+            self._restores.drop(name)
 
     def _goal(self, to: str | datetime) -> str | datetime:
         """A backup's number, or an instant of the window."""
@@ -292,9 +256,3 @@ def _stored(run: Document) -> StoredBackup:
         size_bytes=int(run.get("maxChargeableBytes", 0)),
         reason=said.removeprefix(OURS) or "on demand",
     )
-
-
-def _retention(instance: Document) -> timedelta:
-    kept = settings_of(instance).get("backupConfiguration", {}).get("backupRetentionSettings", {})
-    # One automated backup a day: as many of them are kept as days.
-    return timedelta(days=int(kept.get("retainedBackups", 7)))

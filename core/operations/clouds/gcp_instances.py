@@ -6,12 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from core.operations.clouds.base import Place
+from core.operations.clouds.base import Place, Say
 from core.operations.clouds.errors import CloudRefused, CloudUnreachable, DatabaseNotFound
 from core.operations.clouds.google import (
     LONGEST_SECONDS,
     POLL_SECONDS,
-    Say,
     done,
     found,
     http_error,
@@ -28,10 +27,6 @@ NAME = re.compile(r"^[a-z]([a-z0-9-]{0,78}[a-z0-9])?$")
 Document = dict[str, Any]
 UNDER_WAY: Document = {"name": "", "status": "DONE"}
 """In place of an operation whose answer was lost: what it makes is there and is awaited by its state."""
-
-
-def nobody_hears(words: str) -> None:
-    """Progress that is not wanted."""
 
 
 class Instances:

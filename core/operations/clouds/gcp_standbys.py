@@ -1,10 +1,10 @@
 """Who could take the place of a Cloud SQL primary: its standby in another zone, and its replicas."""
 
-from core.operations.clouds.base import Place, Promoted, Replica, Standing
+from core.operations.clouds.base import Place, Promoted, Replica, Say, Standing, silently
 from core.operations.clouds.errors import CloudRefused
-from core.operations.clouds.gcp_instances import Document, Instances, endpoint_of, needed, nobody_hears, settings_of
+from core.operations.clouds.gcp_instances import Document, Instances, endpoint_of, needed, settings_of
 from core.operations.clouds.gcp_metrics import Metrics
-from core.operations.clouds.google import LONGEST_SECONDS, POLL_SECONDS, Say, asked
+from core.operations.clouds.google import LONGEST_SECONDS, POLL_SECONDS, asked
 
 _REPLICA = "READ_REPLICA_INSTANCE"
 
@@ -24,7 +24,7 @@ class GcpStandbys:
         *,
         poll_seconds: float = POLL_SECONDS,
         longest: float = LONGEST_SECONDS,
-        say: Say = nobody_hears,
+        say: Say = silently,
     ) -> None:
         self._all = Instances(place, poll_seconds=poll_seconds, longest=longest, say=say)
         self._metrics, self._database = Metrics(self._all.project), database

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from core.operations.clouds.base import Measure, Place, RunningVersion
-from core.operations.clouds.gcp_instances import Document, Instances, needed, nobody_hears, settings_of
+from core.operations.clouds.base import Measure, Place, RunningVersion, silently
+from core.operations.clouds.gcp_instances import Document, Instances, needed, settings_of
 from core.operations.clouds.gcp_metrics import Figure, Metrics
 from core.operations.clouds.google import asked, service
 
@@ -16,7 +16,7 @@ class GcpWatched:
     """The services and worker pools that carry the same label `stack` as the database."""
 
     def __init__(self, place: Place, database: str) -> None:
-        self._all = Instances(place, say=nobody_hears)
+        self._all = Instances(place, say=silently)
         self._database, self._metrics = database, Metrics(self._all.project)
         self._locations = service("run", "v2").projects().locations()
         self._parent = f"projects/{self._all.project}/locations/{self._all.region}"

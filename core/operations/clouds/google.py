@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from json import JSONDecodeError
 from typing import Any
 
-from core.operations.clouds.base import client_installed
+from core.operations.clouds.base import Say, client_installed, silently
 from core.operations.clouds.errors import CloudRefused, CloudUnreachable
 from core.operations.clouds.google_refusals import explained, is_throttled
 from core.operations.clouds.google_transport import transport
@@ -30,8 +30,6 @@ _OVERRIDES = {"sqladmin": "SQL", "iam": "IAM"}
 """gcloud's own names where they are not the API's."""
 _REPEATABLE = ("GET", "PUT", "DELETE")
 sleep = time.sleep
-
-Say = Callable[[str], None]
 
 
 def service(name: str, version: str) -> Any:
@@ -192,7 +190,7 @@ def done(
     every: float,
     longest: float = LONGEST_SECONDS,
     what: str = "it",
-    say: Say = lambda words: None,
+    say: Say = silently,
 ) -> Any:
     """Asks until it is finished, and says how long it waits. Raises CloudRefused when that takes too long."""
     from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed

@@ -117,6 +117,8 @@ def test_pruning_drops_old_ones_of_ours_and_no_other(google: Google, sql: CloudS
         add(29, "ON_DEMAND", "cloudbill: before y [2]"),
         add(60, "ON_DEMAND"),
     ]
+    assert backups(place).prune(dry_run=True) == [ours]
+    assert google.changes == []
     assert backups(place).prune() == [ours]
     assert [run["id"] for run in sql.runs[DATABASE]] == kept
     assert backups(place).prune() == []
@@ -125,13 +127,40 @@ def test_pruning_drops_old_ones_of_ours_and_no_other(google: Google, sql: CloudS
     assert backups(place).prune() == [], "the newest stays"
 
 
+def test_what_is_wrong_with_the_backups_is_named(google: Google, sql: CloudSql, place: Place) -> None:
+    def faults() -> list[tuple[str, str]]:
+        return [(one.check, one.detail) for one in backups(place).verify()]
+
+    assert faults() == [("no_backup", "has no backup at all")]
+    sql.add_run(sql.now - timedelta(hours=40))
+    assert [check for check, _ in faults()] == ["backup_old"]
+    sql.add_run(sql.now - timedelta(hours=1), diskEncryptionConfiguration={"kmsKeyName": KEY})
+    assert faults() == []
+    sql.add_run(sql.now, status="FAILED", error={"message": "no space"})
+    sql.add_run(sql.now, diskEncryptionConfiguration={"kmsKeyName": "another"})
+    assert faults() == [
+        ("backup_state", "ended as FAILED: no space"),
+        ("backup_key", f"is encrypted with another, the database with {KEY}"),
+    ]
+    del sql.runs[DATABASE][2:]
+    sql.window = (sql.now - timedelta(days=7), sql.now - timedelta(seconds=301))
+    [(check, said)] = faults()
+    assert (check, said.startswith("its log ends 30")) == ("window", True)
+    sql.window = None
+    assert [check for check, _ in faults()] == ["window"]
+    settings = sql.instances[DATABASE]["settings"]["backupConfiguration"]
+    settings |= {"enabled": False, "pointInTimeRecoveryEnabled": False}
+    assert [check for check, _ in faults()] == ["backup_state", "window"]
+
+
 def test_a_backup_is_restored_into_an_instance_like_the_original_without_its_protections(
     google: Google, sql: CloudSql, place: Place
 ) -> None:
     name = sql.add_run(sql.now - timedelta(days=1))
     said: list[str] = []
     restored = backups(place, say=said.append).restore(name, into="drill-1")
-    assert (restored.name, restored.endpoint, restored.reached_at) == ("drill-1", "10.20.0.4:5432", None)
+    assert (restored.name, restored.endpoint) == ("drill-1", "10.20.0.4:5432")
+    assert restored.reached_at == whole(sql.now - timedelta(days=1))
     assert "drill-1" in str(restored.ca)
     assert sql.restored == {"drill-1": name}
     assert said == ["making drill-1", f"restoring the backup {name} into drill-1"]
@@ -160,7 +189,7 @@ def test_a_backup_is_restored_into_an_instance_like_the_original_without_its_pro
 def test_an_instant_is_restored_by_a_clone(google: Google, sql: CloudSql, place: Place) -> None:
     at = whole(sql.now - timedelta(hours=3))
     restored = backups(place).restore(at, into="drill-2")
-    assert restored.endpoint == "10.20.0.4:5432"
+    assert (restored.endpoint, restored.reached_at) == ("10.20.0.4:5432", at)
     assert datetime.fromisoformat(sql.restored["drill-2"]) == at
     settings = sql.instances["drill-2"]["settings"]
     assert settings["deletionProtectionEnabled"] is False
@@ -173,6 +202,10 @@ def test_latest_is_the_end_of_the_window_or_without_one_the_newest_backup(
 ) -> None:
     newest = sql.add_run(sql.now - timedelta(hours=1))
     backups(place).restore("latest", into="drill-3")
+    start, end = sql.window or (sql.now, sql.now)
+    sql.window = (start, end + timedelta(seconds=5))
+    backups(place).restore("latest", into="drill-3")
+    assert google.changes.count(CLONE) == 1, "the same words are the same restore"
     assert datetime.fromisoformat(sql.restored["drill-3"]) == whole(sql.now - timedelta(seconds=40))
     sql.window = None
     backups(place).restore("latest", into="drill-4")
