@@ -24,6 +24,8 @@ ITS_OWN = {
     "cost_estimates",
     "actual_costs",
     "alerts",
+    "moves",
+    "move_positions",
     "recovery_evidence",
     "recovery_runs",
     "recovery_standing",
@@ -130,6 +132,10 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
         ("usage_events", "hold_id"),
         ("usage_keys", "event_id"),
         ("usage_keys", "transaction_id"),
+        ("usage_aggregates", "last_event_id"),
+        ("usage_backfill_events", "event_id"),
+        ("usage_corrections", "event_id"),
+        ("usage_corrections", "replacement_id"),
     }
     # Who did it: a user, an API key or a customer, kept also when that is long gone.
     actors = {
@@ -137,6 +143,10 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
         ("api_keys", "created_by"),
         ("invitations", "invited_by"),
         ("refunds", "requested_by"),
+        ("meter_versions", "created_by"),
+        ("usage_backfills", "created_by"),
+        ("usage_backfills", "reverted_by"),
+        ("usage_corrections", "corrected_by"),
     }
     shapes = await read_shapes(admin)
     loose = {
@@ -274,9 +284,12 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "ledger_blocks",
         "ledger_entries",
         "ledger_transactions",
+        "meter_versions",
         "model_prices",
         "price_books",
         "prices",
         "recovery_evidence",
+        "usage_backfill_events",
+        "usage_corrections",
         "usage_events",
     }

@@ -27,6 +27,7 @@ MODELS = (
     "core.operations.costs.models",
     "core.operations.alerts.models",
     "core.operations.recovery.models",
+    "core.operations.transfer.moving.models",
 )
 MIGRATION_LOCK = 0x636C6F7564  # "cloud": two migrations at once wait for each other
 

@@ -1,0 +1,185 @@
+"""Both sides' digests, kept true while the changes go on, so that the pause compares what was written last only.
+
+A full comparison reads every row, which does not fit into a pause of seconds. So each side is digested once, whole,
+under a snapshot that stays open. A leaf is a count and an exclusive or of row hashes: a row that changes later is taken
+out as the snapshot had it and put in as it is now. Which rows those are, the stream says, recorded from before the
+snapshots on. Rounds of that run until few rows are left; the last one runs while writers wait. The target takes no
+writes but the applier's from the beginning (its fence stands by), so nothing escapes the stream.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from core.operations.transfer.digests import Digests, Leaf, digest, row_hash, tenant_of
+from core.operations.transfer.moving.changes import Transaction
+from core.operations.transfer.moving.servers import Endpoint
+from core.operations.transfer.tables import Table, settle
+
+Key = tuple[str, tuple[str, ...]]
+"""Table and key."""
+_Found = tuple[str, int] | None
+"""Tenant and hash of a row, None where there is none."""
+_AT_ONCE = 5_000
+
+
+class Touched:
+    """Keys that the stream wrote, since they were last taken."""
+
+    def __init__(self) -> None:
+        self._keys: set[Key] = set()
+        self._lock = threading.Lock()
+
+    def add(self, transactions: list[Transaction]) -> None:
+        """Called by the applier before it commits them."""
+        found: set[Key] = set()
+        for transaction in transactions:
+            for change in transaction.changes:
+                if change.key:
+                    found.add((change.shape.name, change.key))
+                if change.moves_key:
+                    found.add((change.shape.name, tuple(str(change.values[name]) for name in change.shape.key)))
+        with self._lock:
+            self._keys |= found
+
+    def take(self) -> set[Key]:
+        """All of them; the next begin anew."""
+        with self._lock:
+            taken, self._keys = self._keys, set()
+        return taken
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class Side:
+    """One side's digest: whole at first, then kept true."""
+
+    def __init__(self, endpoint: Endpoint, tables: Sequence[Table], *, salt: str) -> None:
+        self._tables = {table.name: table for table in tables}
+        self._salt = salt
+        self._then = settle(endpoint.connect("verify-then"))
+        self._now = settle(endpoint.connect("verify-now"))
+        self._leaves: dict[tuple[str, str], list[int]] = {}
+        self._known: dict[Key, _Found] = {}
+        for name, value in (("enable_seqscan", "off"), ("jit", "off")):
+            self._now.execute("SELECT set_config(%s, %s, false)", [name, value])
+
+    def begin(self) -> None:
+        """Digest all of it, under a snapshot that stays."""
+        self._then.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        whole = digest(self._then, list(self._tables.values()), salt=self._salt)
+        self._leaves = {
+            (table, tenant): [leaf.rows, int(leaf.digest, 16)]
+            for table, by_tenant in whole.leaves.items()
+            for tenant, leaf in by_tenant.items()
+        }
+        self._then.execute("SET LOCAL enable_seqscan = off")
+
+    def refresh(self, keys: set[Key]) -> None:
+        """These rows may have changed."""
+        new = {key for key in keys if key not in self._known}
+        before = self._find(self._then, new)
+        after = self._find(self._now, keys)
+        for key in keys:
+            old = before[key] if key in new else self._known[key]
+            self._put(key[0], old, -1)
+            self._put(key[0], after[key], 1)
+            self._known[key] = after[key]
+
+    def digests(self) -> Digests:
+        """As it is after the last refresh."""
+        leaves: dict[str, dict[str, Leaf]] = defaultdict(dict)
+        for (table, tenant), (rows, bits) in self._leaves.items():
+            if rows:
+                leaves[table][tenant] = Leaf(rows, f"{bits:064x}")
+        return Digests(salt=self._salt, leaves=dict(leaves))
+
+    @property
+    def connection(self) -> psycopg.Connection[Any]:
+        """Sees what is committed now."""
+        return self._now
+
+    def close(self) -> None:
+        """The snapshot goes."""
+        self._then.close()
+        self._now.close()
+
+    def _put(self, table: str, found: _Found, count: int) -> None:
+        if found is not None:
+            leaf = self._leaves.setdefault((table, found[0]), [0, 0])
+            leaf[0] += count
+            leaf[1] ^= found[1]
+
+    def _find(self, connection: psycopg.Connection[Any], keys: set[Key]) -> dict[Key, _Found]:
+        found: dict[Key, _Found] = dict.fromkeys(keys)
+        by_table: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for table, key in keys:
+            by_table[table].append(key)
+        for name, of_table in by_table.items():
+            query = _lookup(self._tables[name], self._salt)
+            for first in range(0, len(of_table), _AT_ONCE):
+                some = of_table[first : first + _AT_ONCE]
+                columns = [list(column) for column in zip(*some, strict=True)]
+                for *key, tenant, hashed in connection.execute(query, columns).fetchall():
+                    found[name, tuple(key)] = (tenant, int(hashed, 16))
+        return found
+
+
+class Rolling:
+    """Both sides together."""
+
+    def __init__(
+        self, left: Endpoint, right: Endpoint, tables: Sequence[Table], *, salt: str, touched: Touched
+    ) -> None:
+        self.tables = list(tables)
+        self.touched = touched
+        self.left = Side(left, tables, salt=salt)
+        self.right = Side(right, tables, salt=salt)
+
+    def begin(self) -> None:
+        """Digest both, at once."""
+        self._both(Side.begin)
+
+    def catch_up(self) -> int:
+        """Take in what the stream wrote since; how many rows that were."""
+        keys = self.touched.take()
+        if keys:
+            self._both(lambda side: side.refresh(keys))
+        return len(keys)
+
+    def close(self) -> None:
+        """Let the snapshots go."""
+        self.left.close()
+        self.right.close()
+
+    def _both(self, work: Any) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(work, side) for side in (self.left, self.right)]:
+                done.result()
+
+
+def _lookup(table: Table, salt: str) -> sql.Composed:
+    names = [f"key {number}" for number in range(len(table.key))]
+    listed = sql.SQL(", ").join(sql.SQL("x.{}").format(sql.Identifier(name)) for name in names)
+    return sql.SQL("SELECT {}, {}, encode({}, 'hex') FROM unnest({}) AS x ({}) JOIN {} t ON {}").format(
+        listed,
+        tenant_of(table),
+        row_hash(table, salt=salt),
+        sql.SQL(", ").join([sql.SQL("%s::text[]")] * len(names)),
+        sql.SQL(", ").join(sql.Identifier(name) for name in names),
+        table.identifier,
+        sql.SQL(" AND ").join(
+            sql.SQL("t.{} = x.{}::{}").format(
+                sql.Identifier(column),
+                sql.Identifier(name),
+                sql.SQL(table.type_of(column)),  # pyright: ignore[reportArgumentType]
+            )
+            for column, name in zip(table.key, names, strict=True)
+        ),
+    )

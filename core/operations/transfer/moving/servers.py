@@ -1,0 +1,167 @@
+"""The two servers of a move as they are reached: addresses without their passwords in any text, lines that are noticed
+when they go dead, and what a failure to connect means.
+"""
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from core.operations.transfer.moving.errors import DiskFull, MoveError, ServerUnreachable, StreamBroken
+
+CONNECT_SECONDS = 10
+# A peer that acknowledges nothing is given up after 20 s, an idle line is probed after 10 s; a proxy that swallows
+# everything and still acknowledges is found by `watched`.
+_LINE = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+_SESSION = (
+    "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c client_min_messages=warning "
+    "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3 "
+    "-c client_encoding=UTF8 -c synchronous_commit=on"
+)
+_REASONS = (
+    (r"certificate has expired|certificate expired", "its certificate has expired: renew it there, then try again"),
+    (r"certificate verify failed|root certificate|server certificate for", "its certificate is not believed here: give the authority as sslrootcert and the name it is issued to"),  # noqa: E501
+    (r"password authentication failed|no password supplied", "it refuses the user or the password"),
+    (r"no pg_hba.conf entry", "it lets nobody in from this address under that name: open pg_hba.conf or the firewall, or use sslmode=require"),  # noqa: E501
+    (r"database \"[^\"]*\" does not exist", "it has no database of that name"),
+    (r"role \"[^\"]*\" does not exist", "it has no user of that name"),
+    (r"too many (clients|connections)|remaining connection slots", "all its connections are taken: raise max_connections or stop other clients"),  # noqa: E501
+    (r"starting up|shutting down|recovery mode", "it is starting up or shutting down"),
+    (r"timeout expired|timed out", "it did not answer in time: is the way open (the infrastructure's switch)?"),
+    (r"Connection refused", "nobody listens there"),
+    (r"could not translate host|Name or service not known|resolve", "its name is not known here"),
+    (r"server does not support SSL|SSL was required", "it does not speak TLS, which the address asks for"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One PostgreSQL under one login. `str()` names it without its password."""
+
+    side: str
+    """What it is in this move: source or target."""
+    url: str = field(repr=False)
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            parts = conninfo_to_dict(self.url)
+        except psycopg.Error:
+            raise ServerUnreachable(
+                f"the {self.side}'s address cannot be read: it must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+            ) from None
+        host = str(parts.get("host") or parts.get("hostaddr") or "localhost")
+        object.__setattr__(self, "_text", f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}")
+
+    def __str__(self) -> str:
+        return f"{self.side} {self._text}"
+
+    @property
+    def place(self) -> str:
+        """host:port/database."""
+        return self._text
+
+    @property
+    def host_port(self) -> str:
+        """host:port, what a fence names as successor."""
+        return self._text.partition("/")[0]
+
+    @property
+    def user(self) -> str:
+        """The login."""
+        return str(conninfo_to_dict(self.url).get("user") or "")
+
+    def connect(self, purpose: str, *, autocommit: bool = True) -> psycopg.Connection:
+        """A connection whose values read the same on every server. Raises ServerUnreachable."""
+        try:
+            return psycopg.connect(
+                self.conninfo(purpose), autocommit=autocommit, prepare_threshold=2, connect_timeout=CONNECT_SECONDS
+            )
+        except psycopg.OperationalError as error:
+            raise self.unreachable(error) from None
+
+    def conninfo(self, purpose: str, **more: str) -> str:
+        """As libpq wants it."""
+        own = str(conninfo_to_dict(self.url).get("options") or "")
+        # What the address itself says of the line wins.
+        line = {name: value for name, value in _LINE.items() if name not in conninfo_to_dict(self.url)}
+        options = f"{own} {_SESSION}".strip()
+        return make_conninfo(
+            self.url, **line, application_name=f"cloudbill-move-{purpose}"[:63], options=options, **more
+        )
+
+    def unreachable(self, error: BaseException) -> ServerUnreachable:
+        """What a failure to connect means."""
+        said = _without_secrets(str(error))
+        for pattern, meaning in _REASONS:
+            if re.search(pattern, said):
+                return ServerUnreachable(f"the {self}: {meaning}")
+        return ServerUnreachable(f"the {self} is not reachable: {said}")
+
+
+def explained(endpoint: Endpoint, error: psycopg.Error) -> MoveError:
+    """A failure of a statement by its name: a full disk, a lost line, or what the server said."""
+    said = _without_secrets(str(error))
+    if error.sqlstate in ("53100", "53200") or "No space left on device" in said:
+        return DiskFull(f"no space left on the disk of the {endpoint}: make room there, then `cloudbill move resume`")
+    if isinstance(error, psycopg.OperationalError) or error.sqlstate is None:
+        return StreamBroken(f"the line to the {endpoint} broke: {said}")
+    return MoveError(f"the {endpoint} refused: {said}")
+
+
+def masked(url: str) -> str:
+    """The address with stars for its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, place = quote(unquote(parts.username or ""), safe=""), parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:***@{place}"))
+
+
+@contextmanager
+def watched(connection: psycopg.Connection | pq.abc.PGconn, seconds: float) -> Generator[None]:
+    """Breaks the line when what is inside takes longer: a proxy that swallows everything would wait for ever.
+
+    The blocked call then raises psycopg.OperationalError.
+    """
+    pgconn = connection.pgconn if isinstance(connection, psycopg.Connection) else connection
+    try:
+        copy = os.dup(pgconn.socket)
+    except psycopg.OperationalError:
+        yield  # it is closed already: what is inside says so
+        return
+    timer = threading.Timer(seconds, _break, [copy])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join(1)
+        os.close(copy)
+
+
+def _break(descriptor: int) -> None:
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _without_secrets(said: str) -> str:
+    line = next((line.strip() for line in said.splitlines() if line.strip()), "it said nothing")
+    line = re.sub(r"(postgres(?:ql)?://[^:@/\s]+:)[^@\s]+@", r"\1***@", line)
+    return re.sub(r"password=\S+", "password=***", line)
