@@ -30,7 +30,16 @@ class Signals:
     errors: int | None = None
     sign_in_failures: int | None = None
     backup_troubles: int | None = None
-    """With the backups of this machine; None where the cloud makes them, whose own alarms watch them."""
+    """With the backups of this machine, or with those of the cloud as the worker saw them last."""
+    held: bool | None = None
+    """Whether the worker waits until a restored copy is released."""
+    drill_overdue: bool | None = None
+    drill_failed: bool | None = None
+    """Whether the newest drill did."""
+    replicas_fail: bool | None = None
+    """Whether a standby or a replica could not take over now; None where there is none."""
+    recovery_unseen: bool | None = None
+    """Whether the worker could not look for minutes at how recovery stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +104,46 @@ RULES = (
         runbook="backup-failed",
         after=A_MINUTE,
         broken=lambda seen: _more_than(seen.backup_troubles, 0),
+    ),
+    Rule(
+        name="worker-held",
+        severity="critical",
+        says="The worker of a restored, moved or failed-over copy is held: no job runs until it is released.",
+        runbook="worker-held",
+        after=SHORTLY,
+        broken=lambda seen: seen.held,
+    ),
+    Rule(
+        name="replicas",
+        severity="critical",
+        says="The standby or a replica could not take over now, or is further behind than may be lost.",
+        runbook="replica-lag",
+        after=A_MINUTE,
+        broken=lambda seen: seen.replicas_fail,
+    ),
+    Rule(
+        name="drill-failed",
+        severity="critical",
+        says="The last drill failed: nobody knows that a restore would work.",
+        runbook="drills",
+        after=AT_ONCE,
+        broken=lambda seen: seen.drill_failed,
+    ),
+    Rule(
+        name="drill-overdue",
+        severity="warning",
+        says="A drill is overdue: what the last one showed was long ago, or there was none.",
+        runbook="drills",
+        after=AT_ONCE,
+        broken=lambda seen: seen.drill_overdue,
+    ),
+    Rule(
+        name="recovery-unseen",
+        severity="warning",
+        says="The worker cannot look at how backups, standbys or the evidence stand: what is shown of them is old.",
+        runbook="backup-failed",
+        after=A_MINUTE,
+        broken=lambda seen: seen.recovery_unseen,
     ),
     Rule(
         name="errors",

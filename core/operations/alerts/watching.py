@@ -24,6 +24,7 @@ from core.operations.alerts.notices import Notice
 from core.operations.alerts.rules import DATABASE, RULES, Rule, Signals
 from core.operations.backups import measuring as backups
 from core.operations.overview import parts
+from core.operations.recovery import signals
 
 EVERY = timedelta(seconds=30)
 LOOKED_KEY = "alerts:looked"
@@ -89,6 +90,7 @@ class Watch:
         oldest = await session.scalar(_OLDEST_UNSEALED)
         counts = counts or {}
         troubles = await asyncio.to_thread(backups.look, self._runtime.settings, now=now)
+        recovery = await signals.look(session, self._runtime.settings, now=now)
         return Signals(
             cache=found.health["cache"] == "healthy",
             worker=found.health["worker"] == "healthy",
@@ -102,7 +104,12 @@ class Watch:
             requests=counts.get("requests"),
             errors=counts.get("errors"),
             sign_in_failures=counts.get("sign_in_failures"),
-            backup_troubles=None if troubles is None else len(troubles),
+            backup_troubles=recovery.managed_troubles if troubles is None else len(troubles),
+            held=recovery.held,
+            drill_overdue=recovery.drill_overdue,
+            drill_failed=recovery.drill_failed,
+            replicas_fail=recovery.replicas_fail,
+            recovery_unseen=recovery.unseen,
         )
 
     async def _count(self, now: datetime) -> dict[str, int] | None:
