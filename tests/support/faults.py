@@ -74,6 +74,14 @@ class Faults:
             Fault(re.compile(name), times, alter=lambda body: re.sub(old.encode(), new.encode(), body, flags=re.DOTALL))
         )
 
+    def once_asked(self, what: str, name: str, old: str, new: str) -> Fault:
+        """Another answer from when `what` was asked on: what the emulator does not do then."""
+
+        def alter(body: bytes) -> bytes:
+            return re.sub(old.encode(), new.encode(), body, flags=re.DOTALL) if self.count(what) else body
+
+        return self._add(Fault(re.compile(name), 10**6, alter=alter))
+
     def heal(self) -> None:
         """Nothing goes wrong any more; what was asked is forgotten."""
         self._faults.clear()
