@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from core.operations.transfer.chunks import KeyRange, bound
 from core.operations.transfer.tables import Connection, Table
 
 INSTALLATION = "installation"
@@ -90,10 +91,26 @@ def digest(connection: Connection, tables: Sequence[Table], *, salt: str = "") -
 
 def digest_table(connection: Connection, table: Table, *, salt: str = "") -> dict[str, Leaf]:
     """One table's leaves, by tenant."""
-    query = sql.SQL(
-        "SELECT {tenant}, count(*), encode(substring(bit_send(bit_xor({bits})) FROM 5), 'hex') FROM {table} GROUP BY 1"
-    ).format(tenant=tenant_of(table), bits=_bits(row_hash(table, salt=salt)), table=table.identifier)
+    query = sql.SQL("{} GROUP BY 1").format(_leaves(table, salt))
     return {row[0]: Leaf(row[1], row[2]) for row in connection.execute(query).fetchall()}
+
+
+def digest_range(connection: Connection, chunk: KeyRange, *, salt: str = "") -> dict[str, Leaf]:
+    """The leaves of one chunk's rows."""
+    condition, given = chunk.where
+    query = sql.SQL("{} WHERE {} GROUP BY 1").format(_leaves(chunk.table, salt), bound(condition, given))
+    return {row[0]: Leaf(row[1], row[2]) for row in connection.execute(query).fetchall()}
+
+
+def merge(into: dict[str, Leaf], more: dict[str, Leaf]) -> None:
+    """Leaves of other rows of the same table are added."""
+    for tenant, leaf in more.items():
+        known = into.get(tenant)
+        if known is None:
+            into[tenant] = leaf
+        else:
+            both = int(known.digest, 16) ^ int(leaf.digest, 16)
+            into[tenant] = Leaf(known.rows + leaf.rows, f"{both:064x}")
 
 
 def tenant_of(table: Table) -> sql.Composable:
@@ -118,6 +135,12 @@ def hash_of(table: Table, names: Sequence[str], *, salt: str = "") -> sql.Compos
     if salt:
         row = sql.SQL("({}::bytea || {})").format(sql.Literal(f"\\x{salt.encode().hex()}"), row)
     return sql.SQL("sha256({})").format(row)
+
+
+def _leaves(table: Table, salt: str) -> sql.Composed:
+    return sql.SQL(
+        "SELECT {tenant}, count(*), encode(substring(bit_send(bit_xor({bits})) FROM 5), 'hex') FROM {table}"
+    ).format(tenant=tenant_of(table), bits=_bits(row_hash(table, salt=salt)), table=table.identifier)
 
 
 def _bits(hashed: sql.Composable) -> sql.Composed:

@@ -20,7 +20,9 @@ from core.operations.transfer.described import differences as differences
 from core.operations.transfer.errors import ServerUnfit, TargetBusy, TransferRefused
 from core.operations.transfer.tables import Connection, Table, settle
 
-SCHEMA = "cloudbill_transfer"
+ACCESS = "access"
+"""The last phase: from then on the application may come in."""
+
 _LOCK = 0x7472616E73  # "trans": one transfer at a time works on a target's schema
 
 
@@ -79,8 +81,9 @@ def strip(connection: Connection, tables: Sequence[Table], *, source: str) -> St
                 + query,
                 {"names": names, "phase": phase},
             )
-        # Backwards: row security first, keys after what refers to them.
+        # Backwards: access first, then row security, keys after what refers to them.
         _run(connection, "SELECT take FROM cloudbill_transfer.parts ORDER BY position DESC")
+        _refuse_open(connection)
         for table in tables:
             connection.execute(
                 "INSERT INTO cloudbill_transfer.tables (name, columns) VALUES (%s, %s)",
@@ -98,8 +101,16 @@ def strip(connection: Connection, tables: Sequence[Table], *, source: str) -> St
     return made
 
 
-def rebuild(owner_url: str, *, jobs: int = 2, say: Callable[[str], None] = lambda words: None) -> None:
+def rebuild(
+    owner_url: str,
+    *,
+    jobs: int = 2,
+    stay_closed: bool = False,
+    say: Callable[[str], None] = lambda words: None,
+) -> None:
     """Puts on what is off: indexes and keys (tables side by side), foreign keys, triggers, row security; idempotent.
+
+    Then lets the application in again, unless it is to `stay_closed` until a later call.
 
     Each part is one transaction with the note that it is there, so a killed run goes on where it was. What the rows
     contradict is an error of PostgreSQL that names the key.
@@ -115,7 +126,7 @@ def rebuild(owner_url: str, *, jobs: int = 2, say: Callable[[str], None] = lambd
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         for phase, _ in _PARTS:
             waiting = phases.get(phase, [])
-            if not waiting:
+            if not waiting or (stay_closed and phase == ACCESS):
                 continue
             say(f"{phase}: {len(waiting)}")
             # Foreign keys lock two tables each, in an order of their own: one after the other they cannot deadlock.
@@ -197,6 +208,18 @@ def remembered(connection: Connection, key: str) -> object | None:
     """What was kept by that name."""
     row = connection.execute("SELECT value FROM cloudbill_transfer.notes WHERE key = %s", [key]).fetchone()
     return row[0] if row else None
+
+
+def _refuse_open(connection: Connection) -> None:
+    row = connection.execute(
+        "SELECT has_schema_privilege('cloudbill_app', 'public', 'USAGE')"
+        " OR has_schema_privilege('cloudbill_operator', 'public', 'USAGE')"
+    ).fetchone()
+    if row and row[0]:
+        raise ServerUnfit(
+            f"{connection.info.user} cannot close the schema public to the application while its rows come in: let "
+            "it own the schema (ALTER SCHEMA public OWNER TO …)"
+        )
 
 
 def _make(owner_url: str, numbers: list[int]) -> None:
@@ -303,6 +326,20 @@ SELECT %(phase)s, c.relname, '', format('ALTER TABLE %%s DISABLE ROW LEVEL SECUR
 FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s) AND c.relrowsecurity
 ORDER BY c.relname
+""",
+    ),
+    (
+        # While row security is off nobody but owner and mover may come in.
+        ACCESS,
+        """
+SELECT %(phase)s, 'public', coalesce(r.rolname, 'PUBLIC'),
+       format('REVOKE USAGE ON SCHEMA public FROM %%s', coalesce(quote_ident(r.rolname), 'PUBLIC')),
+       format('GRANT USAGE ON SCHEMA public TO %%s', coalesce(quote_ident(r.rolname), 'PUBLIC'))
+FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE n.nspname = 'public' AND a.privilege_type = 'USAGE'
+  AND (a.grantee = 0 OR r.rolname IN ('cloudbill_app', 'cloudbill_operator'))
+  AND cardinality(%(names)s::text[]) > 0
+ORDER BY 3
 """,
     ),
 )

@@ -1,0 +1,328 @@
+"""What the installation keeps in Redis, and what becomes of it elsewhere.
+
+Nothing there is the truth. What is derived is rebuilt, what is counted is copied by type with the instant it expires,
+what is a lock is never copied: it holds for a process of the other side. Values are read and written by type, never as
+DUMP payloads, which differ between products and versions.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, cast
+
+import orjson
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from core.foundation.settings import Settings
+from core.operations.clouds.objects import Objects
+from core.operations.transfer.errors import CacheUnfit, SetDamaged
+from core.operations.transfer.packing import pack
+from core.operations.transfer.sets import File
+
+Decision = Literal["copied", "secret", "rebuilt", "lock"]
+
+DECISIONS: tuple[tuple[str, Decision, str], ...] = (
+    ("limit:*", "copied", "how much of a window's limit a caller has used"),
+    ("sign-in:*", "copied", "failed sign-ins, and until when the next one has to wait"),
+    ("console:session:*:lock", "lock", "who renews a session's tokens right now"),
+    ("console:session:*", "secret", "who is signed in to the console, with their tokens; never in a set in the clear"),
+    ("ledger:verification", "rebuilt", "what the last verification found: the next one says it anew"),
+    ("worker:heartbeat", "rebuilt", "that a worker lives: the other side's says so itself"),
+    ("alerts:*", "rebuilt", "what the last minutes counted, and when the rules were last looked at"),
+    ("recovery:*", "rebuilt", "how recovery stands: looked at every minute"),
+    ("*:lock", "lock", "who does something right now"),
+)
+"""Patterns of keys, the first that fits decides. A key that none fits is a finding."""
+
+_AT_ONCE = 1000
+_A_FILE = 20_000
+_EXPIRY_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is: strings are bytes, members in an order that only lists and streams mind."""
+
+    name: bytes
+    type: str
+    value: Any
+    expires_at_ms: int | None
+    """Milliseconds since 1970."""
+
+
+@dataclass(kw_only=True)
+class Looked:
+    """What a pass over Redis met."""
+
+    copied: int = 0
+    secret: int = 0
+    rebuilt: int = 0
+    locks: int = 0
+    unknown: list[str] = field(default_factory=list[str])
+
+    def to_json(self) -> dict[str, Any]:
+        """As a manifest says it."""
+        return {
+            "copied": self.copied,
+            "secret": self.secret,
+            "rebuilt": self.rebuilt,
+            "locks": self.locks,
+            "unknown": sorted(self.unknown)[:50],
+            "unknownKeys": len(self.unknown),
+        }
+
+
+def decide(name: bytes) -> Decision | None:
+    """What becomes of a key; None when nobody decided."""
+    text = name.decode("utf-8", "replace")
+    return next((decision for pattern, decision, _ in DECISIONS if fnmatchcase(text, pattern)), None)
+
+
+def connect(url: str) -> Redis:
+    """Patient where the application is not: a copy waits and tries again."""
+    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # redis leaves **kwargs untyped
+        url, socket_timeout=30, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=2), 4)
+    )
+    try:
+        client.ping()  # pyright: ignore[reportUnknownMemberType]
+    except RedisError as error:
+        raise CacheUnfit(
+            f"Redis does not answer as it should ({error}): is REDIS_URL right, its password, TLS?"
+        ) from None
+    return client
+
+
+def read_all(client: Redis, looked: Looked, *, secrets: bool) -> Iterator[Key]:
+    """All keys that are to be copied; expired ones are gone."""
+    names: list[bytes] = []
+    seen: set[bytes] = set()
+    for name in cast("Iterator[bytes]", client.scan_iter(count=_AT_ONCE)):  # pyright: ignore[reportUnknownMemberType]
+        if name in seen:  # SCAN may say a key twice
+            continue
+        seen.add(name)
+        if _wanted(name, looked, secrets=secrets):
+            names.append(name)
+        if len(names) >= _AT_ONCE:
+            yield from read(client, names)
+            names = []
+    yield from read(client, names)
+
+
+def read(client: Redis, names: Sequence[bytes]) -> Iterator[Key]:
+    """These keys, those that are there; two round trips."""
+    pipe: Any = cast("Any", client).pipeline(transaction=False)
+    for name in names:
+        pipe.type(name)
+        pipe.pexpiretime(name)
+    answers = _asked(pipe)
+    kinds = [(name, answers[2 * at].decode(), answers[2 * at + 1]) for at, name in enumerate(names)]
+    kinds = [one for one in kinds if one[1] != "none" and one[2] != -2]
+    for name, kind, _ in kinds:
+        if kind not in _READS:
+            raise CacheUnfit(f"{name.decode('utf-8', 'replace')} is a {kind}, which is not copied: delete it")
+        pipe.execute_command(*_READS[kind](name))
+    for (name, kind, expires), value in zip(kinds, _asked(pipe), strict=True):
+        if value is not None and value not in ([], {}):
+            yield Key(name, kind, _plain(kind, value), expires if expires > 0 else None)
+
+
+def write(client: Redis, keys: Sequence[Key]) -> int:
+    """Puts them in place of what has those names; those that have expired stay away. How many were written."""
+    now, written = time.time() * 1000, 0
+    pipe: Any = cast("Any", client).pipeline(transaction=False)
+    for key in keys:
+        if key.expires_at_ms is not None and key.expires_at_ms <= now:
+            continue
+        written += 1
+        if key.type == "string":
+            expiry = ["PXAT", key.expires_at_ms] if key.expires_at_ms is not None else []
+            pipe.execute_command("SET", key.name, key.value, *expiry)
+            continue
+        pipe.delete(key.name)
+        for command in _WRITES[key.type](key.name, key.value):
+            pipe.execute_command(*command)
+        if key.expires_at_ms is not None:
+            pipe.execute_command("PEXPIREAT", key.name, key.expires_at_ms)
+    if written:
+        _asked(pipe)
+    return written
+
+
+def differences(expected: Sequence[Key], client: Redis) -> list[str]:
+    """What is not in the target as it should be: missing, another value, an expiry more than a second away."""
+    found = {key.name: key for key in read(client, [key.name for key in expected])}
+    lines: list[str] = []
+    now = time.time() * 1000
+    for key in expected:
+        name, other = key.name.decode("utf-8", "replace"), found.get(key.name)
+        if other is None:
+            if key.expires_at_ms is None or key.expires_at_ms > now + _EXPIRY_MS:
+                lines.append(f"{name} is missing in the target's Redis")
+        elif (other.type, other.value) != (key.type, key.value):
+            lines.append(f"{name} has another value in the target's Redis")
+        elif abs((other.expires_at_ms or 0) - (key.expires_at_ms or 0)) > _EXPIRY_MS:
+            lines.append(f"{name} expires at another time in the target's Redis")
+    return lines
+
+
+def copy(source: Redis, target: Redis, *, secrets: bool = True) -> tuple[Looked, list[str]]:
+    """From server to server; what was met, and what differs afterwards (nothing, where nobody writes meanwhile)."""
+    looked = Looked()
+    wrong: list[str] = []
+    for batch in batches(read_all(source, looked, secrets=secrets), _AT_ONCE):
+        write(target, batch)
+        wrong += differences(batch, target)
+    return looked, wrong
+
+
+def export_cache(
+    settings: Settings, objects: Objects, *, seal_to: Sequence[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Writes the keys into a set; what the manifest says of them."""
+    looked, files = Looked(), list[dict[str, Any]]()
+    started = time.monotonic()
+    with connect(settings.cache_url) as client:
+        for number, batch in enumerate(batches(read_all(client, looked, secrets=bool(seal_to)), _A_FILE)):
+            packed = pack((to_line(key) for key in batch), to=seal_to)
+            name = f"cache/{number:06}.jsonl.gz{'.age' if seal_to else ''}"
+            objects.put(name, packed.content)
+            files.append(
+                File(
+                    name=name,
+                    size=len(packed.content),
+                    sha256=packed.sha256,
+                    plain_size=packed.plain_size,
+                    plain_sha256=packed.plain_sha256,
+                    rows=len(batch),
+                ).to_json()
+            )
+    seconds = max(time.monotonic() - started, 0.001)
+    say(f"Redis: {looked.copied:,} keys in {seconds:.1f} s, {looked.copied / seconds:,.0f} keys/s")
+    if looked.unknown:
+        say(f"Redis: {len(looked.unknown)} keys that nobody decided about were left behind: {looked.unknown[0]}, …")
+    return {"files": files, **looked.to_json()}
+
+
+def parse_file(file: File, plain: bytes) -> list[Key]:
+    """The keys of a file of a set. Raises SetDamaged."""
+    return [from_line(line, file.name) for line in plain.splitlines()]
+
+
+def write_all(client: Redis, keys: Sequence[Key]) -> tuple[int, list[str]]:
+    """Writes them; how many, and what differs afterwards."""
+    written, wrong = 0, list[str]()
+    for batch in batches(iter(keys), _AT_ONCE):
+        written += write(client, batch)
+        wrong += differences(batch, client)
+    return written, wrong
+
+
+def to_line(key: Key) -> bytes:
+    """A key as a line of JSON; bytes as base64."""
+    document = {"n": _text(key.name), "t": key.type, "v": _encode(key.value), "x": key.expires_at_ms}
+    return orjson.dumps(document) + b"\n"
+
+
+def from_line(line: bytes, name: str) -> Key:
+    """What `to_line` wrote. Raises SetDamaged."""
+    try:
+        document = orjson.loads(line)
+        return Key(_bytes(document["n"]), document["t"], _decode(document["v"]), document["x"])
+    except (ValueError, KeyError, TypeError):
+        raise SetDamaged(f"{name} holds a line that is no key") from None
+
+
+def batches(keys: Iterator[Key], size: int) -> Iterator[list[Key]]:
+    """The keys, so many at a time."""
+    batch: list[Key] = []
+    for key in keys:
+        batch.append(key)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _wanted(name: bytes, looked: Looked, *, secrets: bool) -> bool:
+    decision = decide(name)
+    if decision == "copied":
+        looked.copied += 1
+    elif decision == "secret":
+        looked.secret += 1
+        looked.copied += 1 if secrets else 0
+        return secrets
+    elif decision == "rebuilt":
+        looked.rebuilt += 1
+    elif decision == "lock":
+        looked.locks += 1
+    else:
+        looked.unknown.append(name.decode("utf-8", "replace"))
+    return decision == "copied"
+
+
+def _asked(pipe: Any) -> list[Any]:
+    try:
+        return pipe.execute()
+    except RedisError as error:
+        raise CacheUnfit(f"Redis refuses: {error}. Nothing of the database depends on it; try again") from None
+
+
+def _plain(kind: str, value: Any) -> Any:
+    """The same value for the same content, whatever order a server keeps it in and however the client hands it over."""
+    if kind == "hash":
+        return sorted([one, content] for one, content in _pairs(value))
+    if kind == "set":
+        return sorted(value)
+    if kind == "zset":
+        return sorted([member, _score(score)] for member, score in _pairs(value))
+    return value
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return list(cast("dict[Any, Any]", value).items())
+    flat: list[Any] = list(value)
+    if flat and isinstance(flat[0], (tuple, list)):
+        return [(one[0], one[1]) for one in cast("list[list[Any]]", flat)]
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _score(score: Any) -> bytes:
+    return score if isinstance(score, bytes) else repr(float(score)).encode()
+
+
+_READS: dict[str, Callable[[bytes], tuple[Any, ...]]] = {
+    "string": lambda name: ("GET", name),
+    "list": lambda name: ("LRANGE", name, 0, -1),
+    "set": lambda name: ("SMEMBERS", name),
+    "hash": lambda name: ("HGETALL", name),
+    "zset": lambda name: ("ZRANGE", name, 0, -1, "WITHSCORES"),
+}
+_WRITES: dict[str, Callable[[bytes, Any], list[tuple[Any, ...]]]] = {
+    "list": lambda name, value: [("RPUSH", name, *value)],
+    "set": lambda name, value: [("SADD", name, *value)],
+    "hash": lambda name, value: [("HSET", name, *(part for pair in value for part in pair))],
+    "zset": lambda name, value: [("ZADD", name, *(part for member, score in value for part in (score, member)))],
+}
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _encode(value: Any) -> Any:
+    return _text(value) if isinstance(value, bytes) else [_encode(one) for one in value]
+
+
+def _decode(value: Any) -> Any:
+    return _bytes(value) if isinstance(value, str) else [_decode(one) for one in value]
