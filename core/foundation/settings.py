@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     backup_keep_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 512
     drill_interval: Duration = timedelta(days=91)
 
+    # Where the installation runs: a cloud keeps its backups, and CLOUD_DATABASE is the instance's name there
+    cloud: Literal["local", "aws", "gcp"] = "local"
+    cloud_region: str | None = None
+    cloud_project: str | None = None
+    cloud_database: str | None = None
+
     # Who may tell us what fires: the clouds' notices, each known by its topic or by a secret
     alert_sns_topics: Words = ()
     alert_webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
@@ -129,6 +135,17 @@ class Settings(BaseSettings):
     def _pool_is_a_range(self) -> Self:
         if self.db_pool_min > self.db_pool_max:
             raise ValueError("DB_POOL_MIN must not be larger than DB_POOL_MAX")
+        return self
+
+    @model_validator(mode="after")
+    def _cloud_is_whole(self) -> Self:
+        if self.cloud == "local":
+            return self
+        needed = {"CLOUD_REGION": self.cloud_region, "CLOUD_DATABASE": self.cloud_database}
+        if self.cloud == "gcp":
+            needed["CLOUD_PROJECT"] = self.cloud_project
+        if missing := [name for name, value in sorted(needed.items()) if not value]:
+            raise ValueError(f"CLOUD={self.cloud} needs {', '.join(missing)} as well")
         return self
 
     @property

@@ -131,7 +131,8 @@ class GcpBackups:
         with asked(f"to restore {self._database} into {into}"):
             original, goal = self._all.get(self._database), self._goal(to)
             restored = self._restores.restore(original, goal, into, asked_for=to)
-            reached = goal if isinstance(goal, datetime) else instant(needed(self._run(goal), "endTime", "backup"))
+            # A backup surely holds what was written before it began.
+            reached = goal if isinstance(goal, datetime) else instant(needed(self._run(goal), "startTime", "backup"))
             certificate = restored.get("serverCaCert", {}).get("cert")
             return RestoredDatabase(name=into, endpoint=endpoint_of(restored), reached_at=reached, ca=certificate)
 

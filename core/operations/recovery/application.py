@@ -5,13 +5,14 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import httpx
 
 from core.foundation.embedded.ports import LOOPBACK, free_port
-from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.embedded.process import ServerProcess
 from core.foundation.embedded.valkey import EmbeddedValkey
 from core.foundation.settings import Settings, load_settings
@@ -22,7 +23,26 @@ _READ_ONLY = "-c default_transaction_read_only=on"
 _NOT_FOR_IT = ("DATABASE_URL", "DB_HOST", "DATABASE_BACKUP_URL", "DATABASE_MOVER_URL", "STRIPE_SECRET_KEY")
 
 
-def settings_of_copy(settings: Settings, server: EmbeddedPostgres) -> Settings:
+class Copy(Protocol):
+    """Where a copy is: a server of this machine, or one in a cloud."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyInCloud:
+    """Its server proves who it is: as the original's does, or by an authority of its own."""
+
+    host: str
+    port: int
+    ca: Path | None
+
+
+def settings_of_copy(settings: Settings, server: Copy) -> Settings:
     """The same logins, at the copy's address."""
     return load_settings(
         database_app_url=_moved(settings.app_url, server), database_operator_url=_moved(settings.operator_url, server)
@@ -30,7 +50,7 @@ def settings_of_copy(settings: Settings, server: EmbeddedPostgres) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, server: EmbeddedPostgres, *, folder: Path) -> Generator[str]:
+def serving(settings: Settings, server: Copy, *, folder: Path) -> Generator[str]:
     """The address of an API that answers `/readyz` from the copy. Raises CopyDoesNotServe."""
     cache = EmbeddedValkey(folder / "valkey", secrets=folder / "secrets", log=folder / "valkey.log")
     port = free_port()
@@ -75,10 +95,14 @@ def _await(api: ServerProcess, url: str) -> None:
     raise CopyDoesNotServe(f"the API does not serve from the copy: {words[-1] if words else 'it said nothing'}")
 
 
-def _moved(url: str, server: EmbeddedPostgres, *, read_only: bool = False) -> str:
+def _moved(url: str, server: Copy, *, read_only: bool = False) -> str:
     parts = urlsplit(url)
     login = parts.netloc.rpartition("@")[0]
     options = {"options": _READ_ONLY} if read_only else {}
-    del_tls = {name: value for name, value in parse_qsl(parts.query) if not name.startswith("ssl")}
-    query = urlencode({**del_tls, **options}, quote_via=quote)
+    given = dict(parse_qsl(parts.query))
+    if not isinstance(server, CopyInCloud):
+        given = {name: value for name, value in given.items() if not name.startswith("ssl")}
+    elif server.ca:
+        given |= {"sslmode": "verify-ca", "sslrootcert": str(server.ca)}
+    query = urlencode({**given, **options}, quote_via=quote)
     return urlunsplit(parts._replace(netloc=f"{login}@{server.host}:{server.port}", query=query))

@@ -50,7 +50,14 @@ def drill_dropped_table(settings: Settings, drill: Drill, say: Say) -> None:
             drill.rpo_seconds = round((at - reached).total_seconds(), 3)
             if (after := _count(restored)) != before:
                 drill.checked.find(f"{TABLE} has {after} rows; it had {before}")
-            prove(settings, restored, drill, say, began=disaster, against_original=True)
+            prove(
+                settings,
+                restored.server,
+                drill,
+                say,
+                began=disaster,
+                folder=restored.server.data_dir.parent,
+            )
 
 
 def _drop(server: EmbeddedPostgres) -> tuple[int, Any]:

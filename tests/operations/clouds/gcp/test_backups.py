@@ -160,7 +160,7 @@ def test_a_backup_is_restored_into_an_instance_like_the_original_without_its_pro
     said: list[str] = []
     restored = backups(place, say=said.append).restore(name, into="drill-1")
     assert (restored.name, restored.endpoint) == ("drill-1", "10.20.0.4:5432")
-    assert restored.reached_at == whole(sql.now - timedelta(days=1))
+    assert restored.reached_at == whole(sql.now - timedelta(days=1, minutes=4)), "when the backup began"
     assert "drill-1" in str(restored.ca)
     assert sql.restored == {"drill-1": name}
     assert said == ["making drill-1", f"restoring the backup {name} into drill-1"]

@@ -1,0 +1,143 @@
+"""A drill where the installation runs in a cloud: Cloud SQL's fake restores, and behind the address that it gives is a
+PostgreSQL that was really restored.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from core.foundation.embedded.postgres import EmbeddedPostgres
+from core.foundation.settings import Settings, SettingsInvalid, load_settings
+from core.operations.backups.restoring import Restores
+from core.operations.clouds import gcp_instances
+from core.operations.clouds import google as asking
+from core.operations.recovery import evidence
+from core.operations.recovery.application import CopyInCloud, settings_of_copy
+from core.operations.recovery.drilling import run_drill
+from tests.operations.recovery.conftest import Installation
+from tests.operations.recovery.test_drills import ask
+from tests.support.cloud_sql import DATABASE, PROJECT, REGION, CloudSql
+from tests.support.google import Google, Refused, fake
+
+NOT_ALLOWED = Refused(403, "The client is not authorized to make this request.", reason="notAuthorized")
+
+
+class Cloud:
+    """What Google's fake makes of a clone is made of the installation's own backups."""
+
+    def __init__(self, google: Google, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.google, self.sql = google, CloudSql(google, address="127.0.0.1")
+        self.sql.add()
+        self.sql.add_run(datetime.now(UTC) - timedelta(minutes=2))
+        self.restores = Restores(installation.settings())
+        self.monkeypatch, self.servers = monkeypatch, dict[str, EmbeddedPostgres]()
+        for method, effect in (("clone", "CLONE"), ("restoreBackup", "RESTORE_VOLUME")):
+            self._stand_behind(f"sql.instances.{method}", effect)
+        delete = google.answers["sql.instances.delete"]
+
+        def gone(call: Any) -> dict[str, Any]:
+            answer = delete(call)
+            self.clear()
+            return answer
+
+        google.answers["sql.instances.delete"] = gone
+
+    def clear(self) -> None:
+        """The servers are gone, as their instances are."""
+        for name, server in self.servers.items():
+            server.stop()
+            self.restores.drop(name)
+        self.servers.clear()
+
+    def _stand_behind(self, method: str, kind: str) -> None:
+        usual = self.google.answers[method]
+
+        def answer(call: Any) -> dict[str, Any]:
+            name = call.body.get("cloneContext", {}).get("destinationInstanceName") or call.path["instance"]
+            operation = usual(call)
+            restored = self.restores.restore("latest", into=name)
+            self.servers[name] = restored.server
+            self.sql.instances[name]["serverCaCert"] = {}  # no TLS in this server
+            self.monkeypatch.setattr(gcp_instances, "PORT", restored.server.port)
+            return operation
+
+        self.google.answers[method] = answer
+
+
+@pytest.fixture
+def cloud(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    with fake() as google:
+        for name, value in google.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(asking, "sleep", lambda seconds: None)
+        monkeypatch.setattr(gcp_instances, "sleep", lambda seconds: None)
+        cloud = Cloud(google, installation, monkeypatch)
+        yield cloud
+        cloud.clear()
+
+
+def settings_of(installation: Installation) -> Settings:
+    return installation.settings(cloud="gcp", cloud_region=REGION, cloud_project=PROJECT, cloud_database=DATABASE)
+
+
+def test_the_cloud_restores_and_the_copy_is_served_verified_and_deleted(
+    installation: Installation, cloud: Cloud
+) -> None:
+    drill = run_drill(settings_of(installation), "pitr")
+    assert (drill.error, drill.checked.findings) == (None, [])
+    assert drill.passed
+    assert (drill.checked.tenants, drill.checked.entries, drill.checked.sums) == (2, 8, {"USD": 0})
+    assert set(drill.steps) == {"restored", "served", "verified"}
+    assert drill.rpo_seconds is not None
+    assert 40 <= drill.rpo_seconds < 100, "to the end of the window, which is 40 s behind"
+    assert drill.database_bytes > 5_000_000
+    assert cloud.google.changes == ["sql.instances.clone", "sql.instances.patch", "sql.instances.delete"]
+    assert sorted(cloud.sql.instances) == [DATABASE]
+    assert cloud.restores.names() == []
+    document = ask(installation, evidence.list_pieces)[0].document
+    assert (document["place"], document["passed"]) == ("gcp", True)
+    assert document["targets"]["rto_seconds"] == 1800
+
+
+def test_a_copy_that_could_not_be_deleted_fails_the_drill(installation: Installation, cloud: Cloud) -> None:
+    cloud.google.fail("sql.instances.delete", NOT_ALLOWED)
+    drill = run_drill(settings_of(installation), "snapshot")
+    assert (drill.error, drill.passed, drill.checked.entries) == (None, False, 8)
+    assert drill.rpo_seconds is not None
+    assert 360 <= drill.rpo_seconds < 420, "to the begin of the newest backup"
+    [finding] = drill.checked.findings
+    assert "was not deleted, and costs on" in finding
+    assert "may not cloudsql.instances.delete" in finding
+    assert cloud.google.changes == ["sql.instances.insert", "sql.instances.restoreBackup", "sql.instances.patch"]
+    assert ask(installation, evidence.list_pieces)[0].document["checked"]["findings"] == [finding]
+
+
+def test_what_goes_wrong_is_kept_as_evidence(installation: Installation, cloud: Cloud) -> None:
+    cloud.google.fail("sql.instances.clone", NOT_ALLOWED)
+    drill = run_drill(settings_of(installation), "pitr")
+    assert not drill.passed
+    assert "cloud_refused: Google Cloud refused to restore" in str(drill.error)
+    assert "may not cloudsql.instances.clone" in str(drill.error)
+    assert ask(installation, evidence.list_pieces)[0].document["error"] == drill.error
+    drill = run_drill(settings_of(installation), "dropped-table")
+    assert "in a cloud, pitr asks for the same" in str(drill.error)
+    cloud.sql.runs[DATABASE].clear()
+    assert "there is no backup to restore" in str(run_drill(settings_of(installation), "snapshot").error)
+
+
+def test_a_copy_in_a_cloud_proves_who_it_is(installation: Installation, tmp_path: Any) -> None:
+    given = installation.settings(
+        database_operator_url="postgresql://o:p@10.0.0.3:5432/cloudbill?sslmode=verify-ca&sslrootcert=/old.pem"
+    )
+    for ca, root in ((tmp_path / "ca.pem", str(tmp_path / "ca.pem")), (None, "/old.pem")):
+        moved = settings_of_copy(given, CopyInCloud(host="10.0.0.9", port=5432, ca=ca)).operator_url
+        assert moved.startswith("postgresql://o:p@10.0.0.9:5432/cloudbill?")
+        assert dict(parse_qsl(urlsplit(moved).query)) == {"sslmode": "verify-ca", "sslrootcert": root}
+
+
+def test_a_cloud_without_its_parts_is_refused_by_name() -> None:
+    with pytest.raises(SettingsInvalid, match="CLOUD=gcp needs CLOUD_DATABASE, CLOUD_PROJECT as well"):
+        load_settings(cloud="gcp", cloud_region="us-central1")
