@@ -26,6 +26,10 @@ from core.billing.ledger.verification import routes as verification
 from core.billing.metering import routes as metering
 from core.billing.payments import routes as payments
 from core.billing.payments.gateway import close_providers
+from core.billing.metering.amendments import routes as amendments
+from core.billing.metering.events import routes as metered_events
+from core.billing.metering.meters import routes as meters
+from core.billing.metering.usage import routes as metered_usage
 from core.billing.pricing import routes as pricing
 from core.billing.subscriptions import routes as subscriptions
 from core.billing.webhooks import routes as webhooks
@@ -66,6 +70,10 @@ ROUTERS = (
     credits.router,
     payments.router,
     webhooks.router,
+    meters.router,
+    metered_events.router,
+    amendments.router,
+    metered_usage.router,
     jobs.router,
     deployments.router,
     costs.router,

@@ -48,9 +48,13 @@ _UNLIMITED = frozenset(
     }
 )
 _WEBHOOKS = "/webhooks/"
-_LARGER_BODIES = re.compile(r"/operations/(?:deployments|costs/[^/]+/actual)").fullmatch
+_LARGER_BODIES = re.compile(
+    r"/operations/(?:deployments|costs/[^/]+/actual)|/billing/usage/(?:events|backfills)"
+).fullmatch
 _LARGER_BYTES = 8_000_000
-"""Where MAX_BODY_BYTES would be too few: a stack's graph, a bill. The guard asks for the right before it reads."""
+"""Where MAX_BODY_BYTES would be too few: a stack's graph, a bill, a thousand events.
+
+The guard asks for the right before it reads."""
 _WEBHOOKS_A_WINDOW = 6_000
 
 
@@ -132,7 +136,7 @@ class Edge:
         address = self._addresses.of(peer[0] if peer else None, headers.get(b"x-forwarded-for"))
         origin = headers.get(b"origin")
         scope[ADDRESS] = address
-        larger = scope["path"].startswith("/operations/") and _LARGER_BODIES(scope["path"])
+        larger = scope["path"].startswith(("/operations/", "/billing/usage/")) and _LARGER_BODIES(scope["path"])
         scope[MAX_BODY] = max(self._max_body, _LARGER_BYTES) if larger else self._max_body
         added = [(b"x-request-id", request_id), *self._cors.of_answer(origin)]
         return _Exchange(request_id, address, origin, added)

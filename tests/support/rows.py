@@ -37,6 +37,15 @@ SPECIAL: dict[tuple[str, str], Any] = {
 class Reference:
     """A foreign key."""
 
+    ("usage_events", "model"): "gpt-4o",
+    ("usage_events", "input_tokens"): 1,
+    ("usage_events", "output_tokens"): 1,
+    ("usage_events", "amount_micro"): 1,
+    ("usage_events", "currency"): "USD",
+    ("usage_events", "price_book_version"): 1,
+    ("usage_events", "arithmetic"): Jsonb({}),
+    ("usage_corrections", "kind"): "void",
+    ("usage_corrections", "replacement_id"): None,
     name: str
     columns: tuple[str, ...]
     parent: str

@@ -59,7 +59,7 @@ SELECT e.id, e.occurred_at, e.recorded_at, e.customer_id, e.model, e.input_token
        CASE WHEN e.outcome = 'refused' AND k.event_id <> e.id THEN k.event_id END AS superseded_by, e.arithmetic
 FROM usage_events e
 LEFT JOIN usage_keys k ON k.tenant_id = e.tenant_id AND k.key = e.idempotency_key AND e.outcome = 'refused'
-WHERE e.tenant_id = :tenant
+WHERE e.tenant_id = :tenant AND e.outcome <> 'metered'
 """
 
 _EVENTS = text(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
 from sqlalchemy.orm import Mapped
 
 from core.foundation.ids import INSTALLATION_ID
@@ -22,6 +22,7 @@ class Subscription(TenantRow, Table):
         ForeignKeyConstraint(["plan_tenant_id", "price_id"], ["prices.tenant_id", "prices.id"]),
         CheckConstraint(one_of("state", SUBSCRIPTION_STATES), name="state"),
         CheckConstraint("current_period_end > current_period_start", name="period"),
+        Index("subscriptions_customer_idx", "tenant_id", "customer_id"),
         # A foreign key looks past row security: without this, a tenant could subscribe to another tenant's plan.
         CheckConstraint(f"plan_tenant_id IN (tenant_id, '{INSTALLATION_ID}')", name="plan_tenant"),
     )

@@ -106,7 +106,8 @@ CROSS JOIN LATERAL (
       AND e.occurred_at >= date_trunc('day', coalesce(c.now_at, now()), 'UTC') - interval '29 days'
 ) AS u
 LEFT JOIN LATERAL (
-    SELECT e.occurred_at AS last_used_at FROM usage_events e WHERE e.tenant_id = t.id
+    SELECT e.occurred_at AS last_used_at FROM usage_events e
+    WHERE e.tenant_id = t.id AND e.outcome <> 'metered'
     ORDER BY e.occurred_at DESC LIMIT 1
 ) AS l ON true
 CROSS JOIN LATERAL (SELECT count(*) AS members FROM memberships b WHERE b.tenant_id = t.id) AS m

@@ -67,7 +67,7 @@ async def _prices(connection: psycopg.AsyncConnection[Any], tenant_id: UUID) -> 
 
 _EVENTS = """
 SELECT id, model, input_tokens, cached_tokens, output_tokens, amount_micro, currency, price_book_version, arithmetic
-FROM usage_events WHERE tenant_id = %(tenant)s
+FROM usage_events WHERE tenant_id = %(tenant)s AND outcome <> 'metered'
 """
 
 _PRICES = """

@@ -1,0 +1,73 @@
+"""Meters: every SELECT."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.metering.meters.definitions import Definitions, read_definitions
+
+
+async def list_meters(
+    session: AsyncSession, tenant_id: UUID, *, archived: bool, after: str | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Meters with their newest version, by code; `archived` lists those that are, too."""
+    where = {"tenant": tenant_id, "archived": archived, "after": after, "limit": limit}
+    return (await session.execute(_METERS, where)).all()
+
+
+async def find_meter(
+    session: AsyncSession, tenant_id: UUID, *, meter_id: UUID | None = None, code: str | None = None
+) -> Row[Any] | None:
+    """A meter by its id or its code, with its newest version."""
+    return (await session.execute(_METER, {"tenant": tenant_id, "id": meter_id, "code": code})).one_or_none()
+
+
+async def list_versions(session: AsyncSession, tenant_id: UUID, meter_id: UUID) -> Sequence[Row[Any]]:
+    """All versions of a meter, the first one first."""
+    return (await session.execute(_VERSIONS, {"tenant": tenant_id, "id": meter_id})).all()
+
+
+async def load_definitions(session: AsyncSession, tenant_id: UUID, *, meter_id: UUID | None = None) -> Definitions:
+    """The tenant's definitions, or those of one meter."""
+    rows = await session.execute(_DEFINITIONS, {"tenant": tenant_id, "id": meter_id})
+    return read_definitions([tuple(row) for row in rows])
+
+
+async def lock_definitions(session: AsyncSession) -> None:
+    """Alone until the end: batches under way are waited for, and new ones wait."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(app_tenant()::text, 6))"))
+
+
+_COLUMNS = """
+SELECT m.id, m.code, m.name, m.aggregation, m.created_at, m.archived_at, v.version, v.event_name, v.property,
+       v.filters, v.dimensions, v.effective_from
+FROM meters m JOIN LATERAL (
+    SELECT * FROM meter_versions v WHERE v.tenant_id = m.tenant_id AND v.meter_id = m.id
+    ORDER BY v.version DESC LIMIT 1) v ON true
+WHERE m.tenant_id = :tenant
+"""
+
+_METERS = text(
+    _COLUMNS
+    + """
+  AND (:archived OR m.archived_at IS NULL) AND (CAST(:after AS text) IS NULL OR m.code > :after)
+ORDER BY m.code LIMIT :limit
+"""
+)
+
+_METER = text(_COLUMNS + " AND (m.id = CAST(:id AS uuid) OR m.code = CAST(:code AS text))")
+
+_VERSIONS = text("""
+SELECT version, event_name, property, filters, dimensions, effective_from
+FROM meter_versions WHERE tenant_id = :tenant AND meter_id = :id ORDER BY version
+""")
+
+_DEFINITIONS = text("""
+SELECT m.id, m.code, m.aggregation, v.version, v.event_name, v.property, v.filters, v.dimensions, v.effective_from,
+       m.archived_at
+FROM meters m JOIN meter_versions v ON v.tenant_id = m.tenant_id AND v.meter_id = m.id
+WHERE m.tenant_id = :tenant AND (CAST(:id AS uuid) IS NULL OR m.id = :id)
+""")
