@@ -1,4 +1,4 @@
-"""Late and wrong usage is corrected by what is said of it, never edited; backfills are previewed and taken back whole."""
+"""Late and wrong usage is corrected by what is said of it, never edited; backfills are previewed and taken back."""
 
 from typing import Any
 
