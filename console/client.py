@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 import httpx
 
-from console import alerting, billed, costing, deploying, metrics, reading, rows
+from console import alerting, billed, costing, deploying, metrics, reading, recovering, rows
 from console.figures import parse_instant
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+RELEASE_TIMEOUT = httpx.Timeout(300.0, connect=3.0)
 PAGE_ROWS = 25
 
 
@@ -190,6 +191,38 @@ class Client:
     async def runbook(self, name: str) -> str:
         """A runbook's Markdown."""
         return str((await self._get(f"/operations/runbooks/{quote(name, safe='')}"))["markdown"])
+
+    async def backups(self) -> dict[str, Any]:
+        """How the backups stand, as the API says it: it is exported, too."""
+        return await self._get("/operations/backups")
+
+    async def take_backup(self) -> None:
+        """Have one taken now."""
+        await self._ask("POST", "/operations/backups")
+
+    async def recovery(self) -> recovering.Recovery:
+        """Whether the installation could be recovered now."""
+        return recovering.recovery(await self._get("/operations/recovery"), datetime.now(UTC))
+
+    async def drills(self, *, cursor: str, limit: int = PAGE_ROWS) -> dict[str, Any]:
+        """One page of drills, newest first, as the API says it."""
+        return await self._get("/operations/drills", cursor=cursor, limit=limit)
+
+    async def drill(self, drill_id: str) -> recovering.Drill:
+        """One drill, as far as it is."""
+        body = await self._get(f"/operations/drills/{quote(drill_id, safe='')}")
+        return recovering.drill(body, datetime.now(UTC))
+
+    async def start_drill(self, scenario: str, *, confirm: str) -> str:
+        """Start one; its id."""
+        wanted = {"scenario": scenario, **({"confirm": confirm} if confirm else {})}
+        return str((await self._ask("POST", "/operations/drills", json=wanted))["runId"])
+
+    async def release_worker(self, *, reason: str) -> int:
+        """Let a held worker go; how many events were fetched first, which may take a while."""
+        wanted = {"reason": reason, "confirm": "release"}
+        body = await self._ask("POST", "/operations/recovery/release", json=wanted, timeout=RELEASE_TIMEOUT)
+        return int(body["events"])
 
     # One tenant
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from console import exporting
 from console.figures import MINUS, Moment, Money, compact, moment, money
 
 Json = Mapping[str, Any]
@@ -225,14 +224,8 @@ COLUMNS = (
 
 def as_csv(bodies: Iterable[Json]) -> str:
     """Every line of every stack, for a spreadsheet; what it would take for a formula is marked as text."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for body in bodies:
-        for line in body["lines"]:
-            row = {**body, **line}
-            writer.writerow([_harmless(str(row[name])) for name in COLUMNS])
-    return written.getvalue()
+    lines = ({**body, **line} for body in bodies for line in body["lines"])
+    return exporting.as_csv(COLUMNS, ([line[name] for name in COLUMNS] for line in lines))
 
 
 def span(low: Money, high: Money) -> str:
@@ -240,10 +233,6 @@ def span(low: Money, high: Money) -> str:
     if low.value == high.value:
         return f"{low.value:,.0f} {low.currency}"
     return f"{low.value:,.0f} to {high.value:,.0f} {low.currency}"
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and text[1:2].isalpha()) else text
 
 
 def _stack(entry: Json, now: datetime) -> StackCost:

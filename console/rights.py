@@ -14,6 +14,11 @@ def see_installation(viewer: Viewer, tenant_id: str = "") -> bool:
     return viewer.installation_role in ("operator", "finance")
 
 
+def recover(viewer: Viewer, tenant_id: str = "") -> bool:
+    """Take backups, start drills, release a held worker: the operator. Finance sees how recovery stands."""
+    return viewer.installation_role == "operator"
+
+
 def see_tenant(viewer: Viewer, tenant_id: str) -> bool:
     """One tenant's money: its own people, and the installation's."""
     return see_installation(viewer) or (bool(tenant_id) and viewer.tenant_id == tenant_id)

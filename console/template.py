@@ -80,6 +80,8 @@ def _groups(slug: rx.Var[str] | None, tenant_name: Any) -> list[tuple[Any, Any, 
         Link("tenants", "Tenants", "building-2", "/tenants"),
         Link("costs", "Costs", "receipt-text", "/costs"),
         Link("deployments", "Deployments", "rocket", "/deployments"),
+        Link("backups", "Backups", "database-backup", "/backups"),
+        Link("recovery", "Disaster recovery", "life-buoy", "/recovery"),
         Link("alerts", "Alerts", "bell", "/alerts"),
     ]
     groups: list[tuple[Any, Any, list[Link]]] = [("Installation", ViewerState.sees_installation, installation)]

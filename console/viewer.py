@@ -80,6 +80,7 @@ class ViewerState(rx.State):
     may_release: bool = False
     may_move_clock: bool = False
     manages_keys: bool = False
+    may_recover: bool = False
     memberships: list[Membership] = []
     _seen: str = ""
 
@@ -95,6 +96,7 @@ class ViewerState(rx.State):
         self.may_release = rights.release_holds(viewer, tenant_id)
         self.may_move_clock = rights.move_clock(viewer, tenant_id)
         self.manages_keys = rights.manage_keys(viewer, viewer.tenant_id)
+        self.may_recover = rights.recover(viewer)
         self.expired = False
 
     @rx.event

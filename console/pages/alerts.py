@@ -5,17 +5,19 @@ from __future__ import annotations
 import reflex as rx
 
 from console import alerting, rights
-from console.alerting import Alert, Block, Rule
+from console.alerting import Alert, Rule
 from console.client import Client
 from console.components.figure import dated, instant
-from console.components.notice import blank, bone, table_bones
+from console.components.notice import blank, table_bones
+from console.components.runbook import runbook_button, runbook_dialog
 from console.components.table import cell, heading, row_heading, table, turner
 from console.figures import Moment
+from console.runbooks import RunbookState
 from console.template import page
 from console.viewer import PageState, asking
 
 
-class AlertsState(PageState, rx.State):
+class AlertsState(PageState, RunbookState, rx.State):
     """What fires, what is watched, one page of what fired, and the runbook that is open."""
 
     firing: list[Alert] = []
@@ -24,8 +26,6 @@ class AlertsState(PageState, rx.State):
     history: list[Alert] = []
     cursors: list[str] = [""]
     next_cursor: str = ""
-    runbook: str = ""
-    runbook_blocks: list[Block] = []
 
     @rx.event
     @asking(rights.see_installation)
@@ -54,19 +54,6 @@ class AlertsState(PageState, rx.State):
         """Turn it back."""
         self.cursors = self.cursors[:-1] or [""]
         return AlertsState.turn
-
-    @rx.event
-    @asking(rights.see_installation)
-    async def read(self, api: Client, runbook: str):
-        """Open a runbook."""
-        self.runbook, self.runbook_blocks = runbook, []
-        self.runbook_blocks = alerting.blocks(await api.runbook(runbook))
-
-    @rx.event
-    def close(self, is_open: bool):
-        """Be done with it."""
-        if not is_open:
-            self.runbook = ""
 
     async def _show(self, api: Client) -> None:
         found = await api.alerts(state="ended", cursor=self.cursors[-1])
@@ -129,13 +116,7 @@ def _severity(row: rx.Var) -> rx.Component:
 
 
 def _what_to_do(runbook: rx.Var[str], available: rx.Var[bool] | bool) -> rx.Component:
-    button = rx.el.button(
-        "Runbook",
-        class_name="button small",
-        type="button",
-        aria_label=f"Runbook {runbook}",
-        on_click=AlertsState.read(runbook),
-    )
+    button = runbook_button(runbook, AlertsState.read)
     named = rx.cond(runbook != "", rx.el.span(f"docs/runbooks/{runbook}.md", class_name="mono quiet"), rx.fragment())
     return button if available is True else rx.cond(available, button, named)
 
@@ -223,33 +204,4 @@ def _ended(alert: rx.Var[Alert]) -> rx.Component:
 
 def _runbook() -> rx.Component:
     state = AlertsState
-    missing = rx.cond(
-        state.trouble.title != "", rx.el.p(state.trouble.advice), rx.el.div(bone("16px", "90%"), bone("16px", "70%"))
-    )
-    return rx.dialog.root(
-        rx.dialog.content(
-            rx.dialog.title("Runbook: ", state.runbook),
-            rx.dialog.description("What to do, step by step.", class_name="visually-hidden"),
-            rx.cond(
-                state.runbook_blocks.length() > 0,
-                rx.el.div(rx.foreach(state.runbook_blocks, _block), class_name="runbook"),
-                missing,
-            ),
-            rx.el.div(
-                rx.dialog.close(rx.el.button("Close", class_name="button", type="button")), class_name="dialog-foot"
-            ),
-            max_width="680px",
-        ),
-        open=state.runbook != "",
-        on_open_change=AlertsState.close,
-    )
-
-
-def _block(block: rx.Var[Block]) -> rx.Component:
-    return rx.match(
-        block.kind,
-        ("heading", rx.el.h3(block.text)),
-        ("item", rx.el.p(block.text, class_name="item")),
-        ("code", rx.el.pre(rx.el.code(block.text))),
-        rx.el.p(block.text),
-    )
+    return runbook_dialog(state.runbook, state.runbook_blocks, state.trouble.advice, state.close)

@@ -5,8 +5,10 @@ found the stories are skipped and say so.
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from uuid import uuid4
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pydantic import SecretStr
 
 from console.serve import build
 from core.foundation.embedded.ports import free_port
 from core.foundation.settings import Settings, load_settings
+from core.operations.backups.restoring import Restores
 from tests.support import environment
 from tests.support.browser import find_chromium
 from tests.support.callers import PASSWORD, create_installation_user
@@ -62,6 +66,9 @@ class Installation:
     finance: Person
     notices: str
     """The path, secret and all, that takes the notices of Cloud Monitoring."""
+    owner_url: str
+    start_backups: Callable[[], Process]
+    """Starts what looks after the backups."""
 
     def sign_up(self, name: str, **fields: Any) -> Person:
         """A new tenant's owner."""
@@ -128,13 +135,15 @@ def installation(
         running.callback(servers.drop_database, name)
 
         def start(command: str, **changes: Any) -> Process:
-            env = environment.of_process(settings.model_copy(update=changes))
-            process = Process(command, cloudbill(command), env=env, folder=folder, keeper=keeper)
+            env = environment.of_process(_changed(settings, **changes))
+            process = Process(command, cloudbill(*command.split()), env=env, folder=folder, keeper=keeper)
             process.start()
             running.callback(process.kill)
             return process
 
-        simulator, api, _, console = (start(command) for command in ("stripe-simulator", "api", "worker", "console"))
+        home = running.enter_context(_home())
+        simulator, console = start("stripe-simulator"), start("console")
+        api, _ = (start(command, cloudbill_home=home) for command in ("api", "worker"))
         simulator.wait_until(answers(f"http://127.0.0.1:{settings.stripe_port}/health"))
         api.wait_until(answers(f"http://127.0.0.1:{settings.port}/readyz"))
         console.wait_until(answers(f"http://127.0.0.1:{settings.console_port}/health"), seconds=120)
@@ -150,7 +159,30 @@ def installation(
             operator=operator,
             finance=finance,
             notices=f"/operations/alerts?auth_token={NOTICE_SECRET}",
+            owner_url=settings.owner_url,
+            start_backups=lambda: start(
+                "backup watch", cloudbill_home=home, database_backup_url=SecretStr(servers.url("backup", name))
+            ),
         )
+
+
+def _changed(settings: Settings, **changes: Any) -> Settings:
+    """With changes that count as given, so that they reach the process."""
+    return load_settings(**{**{name: getattr(settings, name) for name in settings.model_fields_set}, **changes})
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A folder for backups and restored copies, which PostgreSQL's account can enter."""
+    home = Path(tempfile.mkdtemp(prefix="cloudbill-browser-"))
+    home.chmod(0o711)
+    try:
+        yield home
+    finally:
+        restores = Restores(load_settings(cloudbill_home=home))
+        for copy in restores.names():
+            restores.drop(copy)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

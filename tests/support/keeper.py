@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from core.foundation.embedded.postgres import EmbeddedPostgres
+from core.foundation.embedded.postgres import BACKUP, EmbeddedPostgres
 from core.foundation.embedded.valkey import EmbeddedValkey
 from core.foundation.migrations.upgrade import upgrade_schema
 from tests.support.servers import APP, MOVER, OPERATOR, OWNER, PREFIX, ROOT, WORDS, Kind, Servers, debian_programs
@@ -93,6 +93,7 @@ class _Kept:
         address = {
             "owner": self.postgres.url(OWNER, "{database}"),
             "admin": self.postgres.admin_url("{database}"),
+            "backup": self.postgres.url(BACKUP),
             "app": self.postgres.url(APP, "{database}", password=WORDS[APP]),
             "operator": self.postgres.url(OPERATOR, "{database}", password=WORDS[OPERATOR]),
             "mover": self.postgres.url(MOVER, "{database}", password=WORDS[MOVER]),

@@ -33,7 +33,7 @@ MOVER = "cloudbill_test_mover"
 WORDS = {APP: "test-app-word", OPERATOR: "test-operator-word", MOVER: "test-mover-word"}
 
 Kind = Literal["embedded", "debian"]
-Role = Literal["owner", "app", "operator", "mover", "admin"]
+Role = Literal["owner", "app", "operator", "mover", "admin", "backup"]
 
 
 class ServersMissing(Exception):

@@ -1,0 +1,28 @@
+"""Tables as CSV, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+
+def as_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """What a spreadsheet would take for a formula is marked as text."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow(columns)
+    for line in lines:
+        writer.writerow(["" if field is None else harmless(str(field)) for field in line])
+    return written.getvalue()
+
+
+def harmless(text: str) -> str:
+    """As it is, or behind an apostrophe."""
+    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and text[1:2].isalpha()) else text
+
+
+def filename(what: str) -> str:
+    """With the day it was made."""
+    return f"cloudbill-{what}-{datetime.now(UTC):%Y-%m-%d}.csv"
