@@ -130,7 +130,8 @@ def rebuild(
                 continue
             say(f"{phase}: {len(waiting)}")
             # Foreign keys lock two tables each, in an order of their own: one after the other they cannot deadlock.
-            if phase == "foreign key":
+            # The rest but keys and indexes takes no time.
+            if phase not in ("key", "index"):
                 groups = [[number for _, number, _ in waiting]]
             else:
                 by_table = sorted(waiting, key=lambda part: (part[0], part[1]))

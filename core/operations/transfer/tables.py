@@ -90,8 +90,11 @@ class Table:
 
 def settle(connection: Connection) -> Connection:
     """Settings of the session that values depend on, whatever server, database and role say; none that times out."""
-    for name, value in _SESSION.items():
-        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    names, values = list(_SESSION), list(_SESSION.values())
+    connection.execute(
+        "SELECT pg_catalog.set_config(s.name, s.value, false) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
+        [names, values],
+    )
     return connection
 
 
