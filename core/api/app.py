@@ -18,19 +18,22 @@ from core.api.limits import Limits
 from core.api.openapi import describe
 from core.api.patience import Patience
 from core.billing.catalog import routes as catalog
+from core.billing.catalog.coupons import routes as coupons
+from core.billing.catalog.products import routes as products
 from core.billing.clocks import routes as clocks
 from core.billing.credits import routes as credits
 from core.billing.credits.charges import Charges
 from core.billing.ledger import routes as ledger
 from core.billing.ledger.verification import routes as verification
 from core.billing.metering import routes as metering
-from core.billing.payments import routes as payments
-from core.billing.payments.gateway import close_providers
 from core.billing.metering.amendments import routes as amendments
 from core.billing.metering.events import routes as metered_events
 from core.billing.metering.meters import routes as meters
 from core.billing.metering.usage import routes as metered_usage
+from core.billing.payments import routes as payments
+from core.billing.payments.gateway import close_providers
 from core.billing.pricing import routes as pricing
+from core.billing.pricing.plans import routes as plans
 from core.billing.subscriptions import routes as subscriptions
 from core.billing.webhooks import routes as webhooks
 from core.foundation.cache import create_cache
@@ -60,20 +63,23 @@ ROUTERS = (
     tenants.router,
     api_keys.router,
     catalog.router,
+    products.router,
+    coupons.router,
+    plans.router,
     pricing.router,
     subscriptions.router,
     clocks.router,
     metering.router,
+    meters.router,
+    metered_events.router,
+    amendments.router,
+    metered_usage.router,
     ledger.router,
     verification.router,
     overview.router,
     credits.router,
     payments.router,
     webhooks.router,
-    meters.router,
-    metered_events.router,
-    amendments.router,
-    metered_usage.router,
     jobs.router,
     deployments.router,
     costs.router,

@@ -24,7 +24,16 @@ async def furnish(owner: Caller) -> Furnished:
     invitation = await made(owner.post("/auth/invitations", {"email": "new@else.test", "role": "developer"}))
     member = await invite(owner, "finance")
     key = await made(owner.post("/auth/api-keys", {"name": "production", "scopes": ["usage:write"]}))
-    plan = await made(owner.post("/billing/plans", {"code": "own-plan", "name": "Own", "amountMinor": 700}))
+    product = await made(owner.post("/billing/products", {"code": "own-product", "name": "Own"}))
+    plan = await made(
+        owner.post("/billing/plans", {"code": "own-plan", "name": "Own", "amountMinor": 700, "product": "own-product"})
+    )
+    coupon = await made(
+        owner.post(
+            "/billing/coupons",
+            {"code": "own-coupon", "name": "Own", "percent": "10", "plans": ["own-plan"], "products": ["own-product"]},
+        )
+    )
     await made(owner.post("/billing/packages", {"packageCode": "own-package", "name": "Own", "amountMinor": 300}))
     subscription = await made(owner.post("/billing/subscriptions", {"planId": "starter", "tenantId": owner.tenant}))
     hold_key, usage_key, purchase_key = (f"{door}-{uuid4().hex[:8]}" for door in ("hold", "usage", "purchase"))
@@ -45,6 +54,9 @@ async def furnish(owner: Caller) -> Furnished:
             "invitation_id": invitation["invitationId"],
             "api_key_id": key["apiKeyId"],
             "plan_id": plan["planId"],
+            "plan": plan["planId"],
+            "product": product["productId"],
+            "coupon": coupon["couponId"],
             "subscription_id": subscription["subscriptionId"],
             "hold_id": hold["holdId"],
             "usage_event_id": charge["usageEventId"],

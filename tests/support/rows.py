@@ -22,21 +22,21 @@ _numbers = itertools.count(1)
 # What the catalog does not tell: values that a CHECK asks for beyond a list of words.
 SPECIAL: dict[tuple[str, str], Any] = {
     ("accounts", "floor_micro"): 0,
+    ("coupons", "percent"): Decimal(10),
+    ("coupons", "amount_minor"): None,
+    ("coupons", "currency"): None,
     ("holds", "closed_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("holds", "state"): "settled",
     ("ledger_blocks", "digests"): b"",
     ("ledger_transactions", "kind"): "grant",
     ("ledger_transactions", "reference"): "a cause",
+    ("moves", "ended_at"): datetime(2026, 6, 1, tzinfo=UTC),
+    ("price_components", "kind"): "usage",
+    ("recovery_runs", "finished_at"): datetime(2026, 6, 1, tzinfo=UTC),
+    ("recovery_runs", "state"): "passed",
     ("subscriptions", "current_period_end"): datetime(2030, 1, 1, tzinfo=UTC),
     ("usage_events", "cached_tokens"): 0,
     ("usage_events", "outcome"): "refused",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """A foreign key."""
-
     ("usage_events", "model"): "gpt-4o",
     ("usage_events", "input_tokens"): 1,
     ("usage_events", "output_tokens"): 1,
@@ -46,6 +46,13 @@ class Reference:
     ("usage_events", "arithmetic"): Jsonb({}),
     ("usage_corrections", "kind"): "void",
     ("usage_corrections", "replacement_id"): None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A foreign key."""
+
     name: str
     columns: tuple[str, ...]
     parent: str

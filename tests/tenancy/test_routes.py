@@ -23,6 +23,18 @@ METHODS = ("get", "post", "put", "patch", "delete")
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/auth/members/{user_id}"): {"role": "read_only"},
     ("POST", "/api/purchases/{purchase_id}/refunds"): {"amountMinor": 1},
+    ("PATCH", "/billing/plans/{plan}"): {"archived": True},
+    ("PATCH", "/billing/products/{product}"): {"archived": True},
+    ("PATCH", "/billing/coupons/{coupon}"): {"archived": True},
+    ("POST", "/billing/plans/{plan}/quote"): {},
+    ("POST", "/billing/plans/{plan}/versions"): {
+        "prices": [
+            {
+                "currency": "USD",
+                "components": [{"code": "base", "name": "Base", "price": {"model": "flat", "amount": "1"}}],
+            }
+        ]
+    },
 }
 # Calls on routes without a path parameter that name something of B in body or query.
 NAMING: list[tuple[str, str, Callable[[Furnished], dict[str, Any]]]] = [
@@ -30,6 +42,12 @@ NAMING: list[tuple[str, str, Callable[[Furnished], dict[str, Any]]]] = [
     ("POST", "/billing/subscriptions", lambda b: {"planId": b.ids["plan_id"]}),
     ("POST", "/billing/subscriptions", lambda b: {"planId": "own-plan"}),
     ("POST", "/billing/subscriptions", lambda b: {"planId": "starter", "customerId": b.ids["customer_id"]}),
+    ("POST", "/billing/plans", lambda b: {"code": "a", "name": "A", "amountMinor": 1, "product": b.ids["product"]}),
+    ("POST", "/billing/plans", lambda b: {"code": "a", "name": "A", "amountMinor": 1, "product": "own-product"}),
+    ("POST", "/billing/coupons", lambda b: {"code": "a", "name": "A", "percent": "1", "plans": [b.ids["plan"]]}),
+    ("POST", "/billing/coupons", lambda b: {"code": "a", "name": "A", "percent": "1", "products": [b.ids["product"]]}),
+    ("POST", "/billing/plans/starter/quote", lambda b: {"coupons": [b.ids["coupon"]]}),
+    ("POST", "/billing/plans/starter/quote", lambda b: {"coupons": ["own-coupon"]}),
     ("POST", "/api/purchases", lambda b: {"packageCode": "own-package"}),
     (
         "POST",

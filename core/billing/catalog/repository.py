@@ -119,10 +119,14 @@ FROM (
     SELECT DISTINCT ON (l.code, r.currency)
            l.tenant_id, l.id AS plan_id, r.id AS price_id, l.code, l.name, r.version, r.currency, r.amount_minor,
            r.interval
-    FROM plans l JOIN prices r ON r.tenant_id = l.tenant_id AND r.plan_id = l.id AND r.effective_from <= :now
+    FROM plans l
+    JOIN LATERAL (SELECT v.version FROM plan_versions v
+                  WHERE v.tenant_id = l.tenant_id AND v.plan_id = l.id AND v.effective_from <= :now
+                  ORDER BY v.version DESC LIMIT 1) AS sold ON true
+    JOIN prices r ON r.tenant_id = l.tenant_id AND r.plan_id = l.id AND r.version = sold.version
     WHERE l.tenant_id IN (:tenant, :installation) AND l.archived_at IS NULL
       AND (CAST(:currency AS text) IS NULL OR r.currency = :currency)
-    ORDER BY l.code, r.currency, (l.tenant_id = :tenant) DESC, r.version DESC
+    ORDER BY l.code, r.currency, (l.tenant_id = :tenant) DESC
 ) AS offered
 WHERE CAST(:after_amount AS bigint) IS NULL
    OR (amount_minor, price_id) > (CAST(:after_amount AS bigint), CAST(CAST(:after_id AS text) AS uuid))
@@ -138,6 +142,7 @@ ORDER BY (tenant_id = :tenant) DESC LIMIT 1
 
 _PRICE = text("""
 SELECT id, version, amount_minor, interval FROM prices
-WHERE tenant_id = :seller AND plan_id = :plan AND currency = :currency AND effective_from <= :now
-ORDER BY version DESC LIMIT 1
+WHERE tenant_id = :seller AND plan_id = :plan AND currency = :currency
+  AND version = (SELECT max(v.version) FROM plan_versions v
+                 WHERE v.tenant_id = :seller AND v.plan_id = :plan AND v.effective_from <= :now)
 """)

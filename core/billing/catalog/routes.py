@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from core.billing.catalog import repository, service
 from core.billing.catalog.errors import CodeTaken
 from core.billing.catalog.repository import Offer, Package
-from core.billing.catalog.schemas import NewPackage, NewPlan, PackageAnswer, PlanAnswer
+from core.billing.catalog.schemas import NewPackage, PackageAnswer, PlanAnswer
 from core.foundation.ids import INSTALLATION_ID, parse_id
 from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
 from core.foundation.refusals import refusals
@@ -62,26 +62,9 @@ async def list_plans(scope: Reading, limit: Limit = 50, cursor: Cursor = None) -
         )
     page, last = cut(offers, limit)
     return Page(
-        data=[_plan(offer) for offer in page],
+        data=[plan_answer(offer) for offer in page],
         next_cursor=encode_cursor(last.amount_minor, str(last.price_id)) if last else None,
     )
-
-
-@router.post("/plans", operation_id="create_plan", status_code=201, responses=refusals(CodeTaken))
-async def create_plan(scope: Writing, body: NewPlan) -> PlanAnswer:
-    """Offer a plan of the tenant's own. 409 `code_taken`."""
-    async with scope.writing() as unit:
-        offer = await service.create_plan(
-            unit.session,
-            tenant_id=unit.tenant_id,
-            code=body.code,
-            name=body.name,
-            currency=body.currency or (await get_tenant(unit.session, unit.tenant_id)).currency,
-            amount_minor=body.amount_minor,
-            interval=body.interval,
-            now=unit.now,
-        )
-    return _plan(offer)
 
 
 def _decoded(cursor: str | None) -> tuple[int, str] | None:
@@ -100,7 +83,8 @@ def _package(package: Package) -> PackageAnswer:
     )
 
 
-def _plan(offer: Offer) -> PlanAnswer:
+def plan_answer(offer: Offer) -> PlanAnswer:
+    """An offer as it is shown."""
     return PlanAnswer(
         plan_id=offer.plan_id,
         code=offer.code,

@@ -17,6 +17,7 @@ def _currency(text: str) -> str:
 
 Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, hyphens.")]
 Currency = Annotated[Text, Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
+Flag = Annotated[bool, Field(strict=True)]
 AmountMinor = Annotated[StrictInteger, Field(gt=0, le=MOST_MINOR)]
 
 
@@ -46,7 +47,7 @@ class NewPackage(Body):
 
 
 class PlanAnswer(Answer):
-    """A plan at the price in force."""
+    """A plan at the price in force. `amountMinor` is the fixed part of a period, at quantity one, before usage."""
 
     plan_id: UUID
     code: str
@@ -58,14 +59,10 @@ class PlanAnswer(Answer):
     owner: Literal["tenant", "installation"]
 
 
-class NewPlan(Body):
-    """A plan of the tenant's own for its customers."""
+class PlanMade(PlanAnswer):
+    """A plan as it was made, shown at its first price."""
 
-    code: Code
-    name: Name
-    amount_minor: Annotated[StrictInteger, Field(ge=0, le=MOST_MINOR)]
-    currency: Currency | None = None
-    interval: Literal["month", "year"] = "month"
+    replayed: bool = False
 
 
 # The largest package of every currency is one that a wallet can hold.

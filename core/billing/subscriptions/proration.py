@@ -87,12 +87,13 @@ def change(
         raise NegativePeriod(at, period)
     rest = share(period, at, period.end, basis=basis, zone=zone)
     changed = [code for code in dict.fromkeys((*before, *after)) if before.get(code) != after.get(code)]
-    return [
-        ProratedLine(kind, code, part_of(side[code], sign * rest), at, period.end)
-        for kind, side, sign in (("unused", before, -1), ("remaining", after, 1))
-        for code in changed
-        if code in side
+    unused = [
+        ProratedLine("unused", code, part_of(before[code], -rest), at, period.end) for code in changed if code in before
     ]
+    remaining = [
+        ProratedLine("remaining", code, part_of(after[code], rest), at, period.end) for code in changed if code in after
+    ]
+    return [*unused, *remaining]
 
 
 def _length(start: datetime, end: datetime, basis: Basis, zone: str) -> int:

@@ -4,7 +4,8 @@ NotFound  └── CouponNotFound          404 coupon_not_found
 Conflict  ├── CouponExpired           409 coupon_expired
           ├── CouponUsedUp            409 coupon_used_up
           ├── CouponNotForThis        409 coupon_not_for_this
-          └── CouponOtherCurrency     409 coupon_other_currency
+          ├── CouponOtherCurrency     409 coupon_other_currency
+          └── CouponInUse             409 coupon_in_use
 InvalidInput └── CouponInvalid        422 coupon_invalid
 """
 
@@ -61,6 +62,20 @@ class CouponOtherCurrency(Conflict):
 
     def __init__(self, coupon: str, currency: str) -> None:
         super().__init__(f"The coupon {coupon!r} takes off an amount in {currency}, and nothing converts.")
+
+
+class CouponInUse(Conflict):
+    """Somebody redeemed it: bills rest on it."""
+
+    code = "coupon_in_use"
+    title = "The coupon was redeemed"
+
+    def __init__(self, coupon: str, redeemed: int) -> None:
+        super().__init__(
+            f"The coupon {coupon!r} was redeemed {redeemed} times, so it cannot be deleted. Archive it instead "
+            f'(PATCH /billing/coupons/{coupon} {{"archived": true}}): nobody new redeems it, what was agreed stays.',
+            redeemed=redeemed,
+        )
 
 
 class CouponInvalid(InvalidInput):

@@ -187,6 +187,6 @@ def parse(document: Mapping[str, Any]) -> Scheme:
         raise PriceInvalid(field, first["msg"].removeprefix("Value error, ")) from None
 
 
-def dump(scheme: Scheme) -> dict[str, Any]:
+def dump(scheme: Definition) -> dict[str, Any]:
     """The definition as it is stored."""
     return scheme.model_dump(mode="json", by_alias=True)

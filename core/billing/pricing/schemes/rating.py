@@ -33,7 +33,7 @@ MOST_DECIMALS = 12
 class Measured:
     """What was used in a period: a quantity, and for percentages the amounts of the transactions one by one.
 
-    Without `transactions` a percentage takes the quantity as the amount of one transaction.
+    Without `transactions` a percentage takes the quantity as the amount of one transaction, and zero as none.
     """
 
     quantity: Decimal = ONE
@@ -73,8 +73,9 @@ def _rows(scheme: Scheme, measured: Measured) -> Iterator[Row]:
         return _graduated(scheme, measured.quantity)
     if isinstance(scheme, Volume):
         return _volume(scheme, measured.quantity)
-    transactions = (measured.quantity,) if measured.transactions is None else measured.transactions
-    return _percentage(scheme, transactions)
+    if measured.transactions is not None:
+        return _percentage(scheme, measured.transactions)
+    return _percentage(scheme, (measured.quantity,) if measured.quantity else ())
 
 
 def _included(quantity: Decimal, included: Decimal) -> tuple[Decimal, list[Row]]:
