@@ -18,6 +18,7 @@ from infra.aws.files import Files, FilesArgs
 from infra.aws.firewall import POSTGRESQL
 from infra.aws.job import Job, JobArgs
 from infra.aws.keys import Keys
+from infra.aws.names import named
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.off_hours import OffHours
 from infra.aws.oversight import Oversight
@@ -130,11 +131,18 @@ class Platform(ComponentResource):
             account = Account.of(self, self._config.region)
             topics = [account.arn("sns", topic_name(self._config, severity)) for severity in TOLD]
             environment["ALERT_SNS_TOPICS"] = Output.all(*topics).apply(",".join)
+        if role is Role.WORKER:
+            environment |= self._cloud()
         if role is Role.CONSOLE:
             # Inside the network; and the pages lie where the image was built.
             environment["API_URL"] = f"http://{Role.API}.{self.network.cluster.domain}:{PORTS[Role.API]}"
             environment["CLOUDBILL_HOME"] = "/app/built"
         return environment
+
+    def _cloud(self) -> dict[str, Input[str]]:
+        """Whom recovery asks how the database stands."""
+        config = self._config
+        return {"CLOUD": "aws", "CLOUD_DATABASE": named(config), "CLOUD_REGION": config.region}
 
     def _job(self) -> Job:
         return Job(
@@ -145,7 +153,7 @@ class Platform(ComponentResource):
                 network=self.network,
                 keys=self.keys,
                 files=self.files,
-                environment=self._settings.of(None),
+                environment={**self._settings.of(None), **self._cloud()},
                 secrets=self._readable,
             ),
             ResourceOptions(parent=self),

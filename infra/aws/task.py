@@ -12,6 +12,7 @@ from infra.aws.files import ACCESS, READS, Files
 from infra.aws.keys import Keys
 from infra.aws.logs import log_group
 from infra.aws.names import named
+from infra.aws.recovery import granted
 from infra.aws.registry import repository_arns
 from infra.aws.roles import Role, service_role
 from infra.aws.statements import Statement
@@ -45,8 +46,9 @@ class Task(ComponentResource):
     """A task definition for Fargate with two roles, so that the application never holds what only its start needs.
 
     The execution role pulls the images, reads exactly the secrets that the containers name and writes the log. The task
-    role is the application's own: the shared folder, the collector's log group, sessions where they are allowed.
-    Former revisions stay, so that a deployment can go back. On Google Cloud one service account does both.
+    role is the application's own: what recovery asks of RDS, the shared folder, the collector's log group, sessions
+    where they are allowed. Former revisions stay, so that a deployment can go back. On Google Cloud one service account
+    does both.
     """
 
     definition: Output[str]
@@ -123,7 +125,7 @@ class Task(ComponentResource):
 
     def _does(self) -> Role:
         files, metrics, sessions = self._args.files, self._args.metrics, self._args.sessions
-        statements: list[Statement] = []
+        statements = granted(self._args.title, self._args.config, self._account, self._args.keys)
         writes = any(container.mounts_heads and container.writes_heads for container in self._args.containers)
         if files is not None:
             statements.append(

@@ -1,8 +1,13 @@
-"""What the application itself is granted, and the call that needs each grant: FILE:FUNCTION of ours, or FILE:WORD of
-what a file of ours configures (the collector, the sessions that people open).
+"""What the application itself is granted, and what needs each grant.
+
+What it asks a cloud's API is granted because a test saw the call: calls-aws.json is what the adapters' tests recorded
+(tests/support/aws_calls.py). The rest is configuration and names its reason: FILE:FUNCTION of ours that a mounted
+folder serves, or FILE:WORD of what a file of ours configures (the collector, the sessions that people open).
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,21 @@ AWS_SESSIONS = tuple(
 )
 """A person's way into a container: everywhere outside of production, in production into one-off tasks only."""
 
+_CLOUDS = "core/operations/clouds"
+_LOOKS = frozenset(f"{_CLOUDS}/{file}.py" for file in ("aws_backups", "aws_metrics", "aws_standbys", "aws_watched"))
+RUN_ON_AWS = {
+    "worker": _LOOKS,
+    "job": _LOOKS | {f"{_CLOUDS}/{file}.py" for file in ("aws_copies", "aws_restores")},
+}
+"""The adapters that each identity runs: a call that only an operator's machine makes grants the application nothing."""
+
+
+def recorded_on_aws(role: str) -> frozenset[str]:
+    """The actions that the tests saw its adapters ask for."""
+    found = json.loads(Path(__file__).with_name("calls-aws.json").read_text())["calls"]
+    return frozenset(call["action"] for call in found if call["made_by"] in RUN_ON_AWS.get(role, ()))
+
+
 GCP = (
     Call(
         "roles/secretmanager.secretAccessor",
@@ -51,21 +71,3 @@ GCP = (
     Call("roles/storage.objectUser", frozenset({"worker"}), "core/billing/ledger/heads.py:advance"),
     Call("roles/storage.objectViewer", frozenset({"migrate", "drill"}), "core/billing/ledger/heads.py:find"),
 )
-
-GRANTED_AHEAD = {
-    "drill": frozenset(
-        {
-            "cloudsql.backupRuns.get",
-            "cloudsql.backupRuns.list",
-            "cloudsql.instances.clone",
-            "cloudsql.instances.create",
-            "cloudsql.instances.delete",
-            "cloudsql.instances.get",
-            "cloudsql.instances.restoreBackup",
-            "cloudsql.instances.update",
-        }
-    )
-}
-"""On Google Cloud the quarterly restore test is a job of ours, which does not restore at Cloud SQL yet: without it
-production would have none. Both grants are bound to names by a condition: it reads this database, and owns what is
-named drill-… only. Nothing else may stand here."""

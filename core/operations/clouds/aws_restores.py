@@ -7,7 +7,7 @@ from typing import Any
 
 from core.operations.clouds.aws import asked, code_of, exceptions
 from core.operations.clouds.base import Span
-from core.operations.clouds.errors import CloudRefused
+from core.operations.clouds.errors import CloudRefused, DatabaseNotFound
 
 FROM, TO = "cloudbill-restored-from", "cloudbill-restored-to"
 _NAME = re.compile(r"^(?=.{1,63}$)[a-z](?:-?[a-z0-9])*$")
@@ -86,14 +86,14 @@ def begin(rds: Any, wanted: Wanted, like: dict[str, Any]) -> None:
 
 
 def drop(rds: Any, name: str, *, database: str) -> None:
-    """Raises CloudRefused for what no restore of ours made."""
+    """Raises CloudRefused for what no restore of ours made, DatabaseNotFound for what is not there."""
     with asked(f"for the database {name}"):
         try:
             found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
         except exceptions().ClientError as error:
             if code_of(error) not in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
                 raise
-            raise CloudRefused(f"nothing was dropped: there is no database {name}") from None
+            raise DatabaseNotFound(f"nothing was dropped: there is no database {name}") from None
     if _tags_of(found).get(FROM) != database:
         raise CloudRefused(f"nothing was dropped: {name} was not made by a restore of {database}")
     if found["DBInstanceStatus"] == "deleting":

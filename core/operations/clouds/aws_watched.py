@@ -13,8 +13,8 @@ MEASURES = {
     "storage_free_bytes": "FreeStorageSpace",
     "replica_lag_seconds": "ReplicaLag",
 }
-_AT_ONCE = 10
-"""Services that ECS describes in one call."""
+SERVICES = ("api", "api-canary", "worker", "console")
+"""As the program names them after the stack's own name; a canary is there during a release only."""
 
 
 class AwsWatched:
@@ -27,19 +27,14 @@ class AwsWatched:
         """Of each service what its newest deployment runs; the image by digest, as the program pins it."""
         ecs = client("ecs", self._place.region)
         with asked(f"for the services of {self._cluster}"):
+            names = [f"{self._cluster}-{service}" for service in SERVICES]
             try:
-                pages = ecs.get_paginator("list_services").paginate(cluster=self._cluster)
-                names = [str(arn) for page in pages for arn in page["serviceArns"]]
+                services = ecs.describe_services(cluster=self._cluster, services=names)["services"]
             except exceptions().ClientError as error:
                 if code_of(error) != "ClusterNotFoundException":
                     raise
                 raise CloudRefused(f"there is no cluster {self._cluster} in {self._place.region}") from None
-            services: list[dict[str, Any]] = []
-            for start in range(0, len(names), _AT_ONCE):
-                some = names[start : start + _AT_ONCE]
-                services += ecs.describe_services(cluster=self._cluster, services=some)["services"]
-            found = [self._version(ecs, service) for service in services if service["status"] == "ACTIVE"]
-        return sorted(found, key=lambda one: one.service)
+            return [self._version(ecs, service) for service in services if service["status"] == "ACTIVE"]
 
     def measures(self) -> list[Measure]:
         """A primary has no lag."""
@@ -47,10 +42,10 @@ class AwsWatched:
 
     def _version(self, ecs: Any, service: dict[str, Any]) -> RunningVersion:
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        name = str(service["serviceName"])
+        name = str(service["serviceName"]).removeprefix(f"{self._cluster}-")
         containers: list[dict[str, Any]] = task["containerDefinitions"]
         # Beside the application's stand the collector and, before the worker's, the one that migrates.
-        own = [one for one in containers if name.split("-")[-1] == one["name"] or name == one["name"]] or containers
+        own = [one for one in containers if one["name"] == name.partition("-")[0]] or containers
         return RunningVersion(
             service=name,
             version=str(own[0]["image"]),

@@ -190,7 +190,10 @@ class Backups(Protocol):
         ...
 
     def drop(self, name: str) -> None:
-        """A database that `restore` made, and no other. Raises CloudRefused for any other."""
+        """A database that `restore` made, and no other. Raises CloudRefused for any other.
+
+        One that is gone already is no error, or DatabaseNotFound.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ import psycopg
 from core.foundation.clock import wall_now
 from core.foundation.settings import Settings
 from core.operations.clouds.base import Backups, Place, RestoredDatabase, backups_of
-from core.operations.clouds.errors import CloudError
+from core.operations.clouds.errors import CloudError, DatabaseNotFound
 from core.operations.recovery.application import CopyInCloud, settings_of_copy
 from core.operations.recovery.drilling import Drill, Say, prove
 from core.operations.recovery.errors import CopyDoesNotServe, NothingToDrill
@@ -66,6 +66,8 @@ def _scratch(backups: Backups, to: str, drill: Drill, say: Say) -> Generator[Res
 def _drop(backups: Backups, name: str, drill: Drill) -> None:
     try:
         backups.drop(name)
+    except DatabaseNotFound:
+        return  # the restore did not come so far
     except CloudError as error:
         # It costs money each hour: said where the evidence is read, and never hidden by what failed before.
         drill.checked.find(f"{name} was not deleted, and costs on: {error.detail}")

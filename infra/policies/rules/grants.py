@@ -18,7 +18,7 @@ from infra.policies.kinds import (
     TASK,
     VALKEY,
 )
-from infra.policies.reading import Stack, items, value
+from infra.policies.reading import Stack, entries, items, value
 from infra.policies.rule import Finding, Found, Severity, each, judged, none, rule, setting
 from infra.policies.rules.identity import actions
 from infra.policies.statements import in_resource
@@ -66,14 +66,21 @@ def _own_roles(stack: Stack) -> Found:
 
 
 def _starting_is_not_running(stack: Stack) -> Found:
-    """What the application holds does not read secrets or images: that is for who starts it."""
+    """What the application holds does not read secrets or images: that is for who starts it.
+
+    A key's use it may pass on only to a service of AWS, for what that service does: a database that it restores.
+    """
     for task in stack.of(TASK):
         role = stack.target(task.inputs.get("taskRoleArn"))
         if role is None:
             continue
         for policy in stack.referring(role, "aws:iam/rolePolicy:RolePolicy", "role"):
             for statement in in_resource(policy):
+                conditions = entries(entries(statement.get("Condition")).get("Bool"))
+                to_service = conditions.get("kms:GrantIsForAWSResource") == "true"
                 for action in actions(statement):
+                    if action == "kms:CreateGrant" and to_service:
+                        continue
                     if action.startswith(("secretsmanager:GetSecretValue", "ecr:", "iam:", "sts:", "kms:CreateGrant")):
                         yield Finding(policy.name, f"take {action} from the task role of {task.name}")
 

@@ -14,8 +14,8 @@ from infra.policies.rule import Finding, Found, Severity, each, judged, rule
 from infra.policies.statements import IDENTITY, SAY_NO_ACCOUNT, everywhere, in_resource, principals
 
 WITHOUT_RESOURCE = re.compile(
-    r"^(ecr:GetAuthorizationToken|ssmmessages:\w+|cloudwatch:PutMetricData|ec2:Describe\w+|ecs:(Describe|List)Task\w*"
-    r"|rds:Describe\w+|backup:(Describe|List)\w+|xray:Put\w+|tag:GetResources|elasticfilesystem:Describe\w+"
+    r"^(ecr:GetAuthorizationToken|ssmmessages:\w+|cloudwatch:(Put|Get)MetricData|ec2:Describe\w+"
+    r"|ecs:(Describe|List)Task\w*|rds:Describe\w+|backup:(Describe|List)\w+|xray:Put\w+|tag:GetResources|elasticfilesystem:Describe\w+"
     r"|config:Put\w+|logs:DescribeLogGroups|sts:GetCallerIdentity)$"
 )
 """Actions that take no resource, or only list."""

@@ -8,6 +8,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.support.aws_calls import recording
+
 REGION = "us-east-1"
 
 
@@ -33,7 +35,8 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     try:
         boto3.client("s3", region_name=REGION)  # loads what is slow once
         _post(url, "/moto-api/reset")
-        yield url
+        with recording():
+            yield url
     finally:
         server.stop()
 

@@ -36,9 +36,7 @@ def proxy(emulator: str) -> Iterator[Faults]:
 
 
 @pytest.fixture
-def aws(
-    emulator: str, proxy: Faults, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Faults]:
+def aws(emulator: str, proxy: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     """Empty; boto3 finds it in the environment."""
     for name, value in {
         "AWS_ENDPOINT_URL": proxy.url,
@@ -55,15 +53,13 @@ def aws(
     proxy.heal()
     # Pauses between attempts are botocore's own and random; how often it asks is what counts here.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
-    with recording(request.node.path):
+    with recording():
         yield proxy
     proxy.heal()
 
 
 @pytest.fixture
-def as_role(
-    emulator: str, aws: Faults, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Callable[..., AbstractContextManager[None]]:
+def as_role(emulator: str, aws: Faults, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AbstractContextManager[None]]:
     """Clients made within it are a role that may do these actions and nothing else; the emulator checks each call."""
 
     @contextmanager
@@ -79,7 +75,7 @@ def as_role(
             patched.setenv("AWS_SESSION_TOKEN", keys["SessionToken"])
             httpx.post(f"{emulator}/moto-api/reset-auth", content="0", trust_env=False)
             try:
-                with recording(request.node.path):
+                with recording():
                     yield
             finally:
                 httpx.post(f"{emulator}/moto-api/reset-auth", content="inf", trust_env=False)

@@ -128,9 +128,10 @@ def test_a_restore_asked_twice_is_made_once_and_a_name_in_use_is_refused(backups
 
 def test_only_what_a_restore_made_is_dropped(backups: AwsBackups, made: Original) -> None:
     backups.restore("latest", into="again")
-    for name in (made.name, "nothing"):
-        with pytest.raises(CloudRefused, match="nothing was dropped"):
-            backups.drop(name)
+    with pytest.raises(CloudRefused, match="nothing was dropped: cloudbill-test was not made by a restore"):
+        backups.drop(made.name)
+    with pytest.raises(DatabaseNotFound, match="nothing was dropped: there is no database nothing"):
+        backups.drop("nothing")
     backups.drop("again")
     assert instances() == [made.name]
 

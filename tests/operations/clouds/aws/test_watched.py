@@ -27,7 +27,9 @@ def test_each_services_image_is_that_of_its_own_container(aws: Faults) -> None:
                 {"name": "collector", "image": "collector", "memory": 64},
             ],
         )
-        ecs.create_service(cluster="cloudbill-test", serviceName=role, taskDefinition=role, desiredCount=2)
+        ecs.create_service(
+            cluster="cloudbill-test", serviceName=f"cloudbill-test-{role}", taskDefinition=role, desiredCount=2
+        )
     assert AwsWatched(PLACE, "cloudbill-test").versions() == [
         RunningVersion(service="api", version=IMAGE, wanted=2, running=0),
         RunningVersion(service="worker", version=IMAGE, wanted=2, running=0),
