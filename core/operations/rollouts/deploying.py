@@ -22,6 +22,9 @@ STEPS = ("preflight", "snapshot", "update", "smoke", "record", "notify")
 KIND = "deploy"
 _STATES = {"done": "succeeded", "skipped": "skipped", "failed": "failed"}
 """As a record says it; what has not ended is not in it."""
+_CHANGING = ("snapshot", "update", "smoke")
+"""The steps whose failure is recorded as a deployment that failed."""
+_LONGEST_MESSAGE = 4000
 SNAPSHOT_GOOD_FOR = timedelta(hours=24)
 """What was written since a snapshot is only in the log: a resumed deployment takes a new one after a day."""
 
@@ -92,6 +95,7 @@ class _Deployment:
         try:
             run(journal, steps, journals=around.journals, now=around.now, say=around.say)
         except BaseException as error:
+            self._record_failure()
             self._tell_of_failure(error)
             raise
         return journal
@@ -185,7 +189,10 @@ class _Deployment:
             raise Skip("not recorded: set CLOUDBILL_EMAIL and CLOUDBILL_PASSWORD, an operator's sign-in, to record it")
         api = self._wanted.api or str(self._outputs()["apiUrl"])
         with Keeper.sign_in(api, email=around.email, password=around.password) as keeper:
-            kept = keeper.keep(self._deployment(), key=f"deployment-{self._journal.id}")
+            kept = keeper.keep(
+                self._deployment("succeeded", finished_at=self._journal.step("smoke").finished_at),
+                key=f"deployment-{self._journal.id}",
+            )
         return f"{kept.get('deploymentId')} at {api}"
 
     def _notify(self, _: Entry) -> str:
@@ -205,7 +212,7 @@ class _Deployment:
     def _outputs(self) -> dict[str, Any]:
         return self._journal.step("update").found.get("outputs", {})
 
-    def _deployment(self) -> dict[str, Any]:
+    def _deployment(self, outcome: str, *, finished_at: str | None) -> dict[str, Any]:
         """From what the journal holds alone: sent again under its key, it must be the same to the letter."""
         around, journal = self._around, self._journal
         work = _work(around, self._stack)
@@ -214,10 +221,10 @@ class _Deployment:
             "cloud": around.project.place(self._stack).cloud,
             "kind": "deployed",
             "revision": journal.arguments.get("revision"),
-            "version": self._outputs().get("image"),
-            "outcome": "succeeded",
+            "version": self._outputs().get("image") or (None if outcome == "succeeded" else self._image()),
+            "outcome": outcome,
             "startedAt": journal.started_at,
-            "finishedAt": journal.step("smoke").finished_at,
+            "finishedAt": finished_at,
             "graph": _json(work),
             "outputs": self._outputs(),
             "policies": journal.step("preflight").found.get("policies"),
@@ -228,7 +235,7 @@ class _Deployment:
                     "state": _STATES[step.state],
                     "startedAt": step.started_at,
                     "finishedAt": step.finished_at,
-                    "message": step.message,
+                    "message": step.message[:_LONGEST_MESSAGE],
                 }
                 for step in journal.steps
                 if step.state in _STATES
@@ -260,6 +267,29 @@ class _Deployment:
             now=around.now(),
             wait=around.notify_wait,
         )
+
+    def _image(self) -> str | None:
+        """The published one that was to be deployed; None where it is built on the way."""
+        release: dict[str, Any] = self._around.project.config(self._stack).get("release") or {}
+        return release.get("image")
+
+    def _record_failure(self) -> None:
+        """One record an attempt, with the step that failed; as well as it goes, like telling of it."""
+        around, journal = self._around, self._journal
+        failed = next((step for step in journal.steps if step.state == "failed"), None)
+        if failed is None or failed.name not in _CHANGING or not (around.email and around.password):
+            return  # before that nothing was reached, and after it the deployment itself has succeeded
+        try:
+            api = self._wanted.api or self._outputs().get("apiUrl") or self._program.outputs().plain.get("apiUrl")
+            if not api:
+                return  # a first deployment: there is nobody yet to record it
+            with Keeper.sign_in(str(api), email=around.email, password=around.password) as keeper:
+                keeper.keep(
+                    self._deployment("failed", finished_at=failed.finished_at),
+                    key=f"deployment-{journal.id}-failed-{journal.attempts}",
+                )
+        except CloudBillError as unrecorded:
+            around.say(f"the failure was not recorded: {unrecorded.detail}")
 
     def _tell_of_failure(self, error: BaseException) -> None:
         """As well as it goes: what stopped the deployment is what its caller must hear of."""

@@ -13,6 +13,7 @@ import yaml
 
 from core.operations.clouds.errors import DatabaseNotFound
 from core.operations.deployments.recording import NotRecorded
+from core.operations.deployments.schemas import DeploymentBody
 from core.operations.rollouts.deploying import Surroundings, Wanted, deploy, preview
 from core.operations.rollouts.errors import (
     InvalidRollout,
@@ -92,8 +93,18 @@ def test_a_deployment_that_fails_once_at_each_step_is_completed_and_nothing_is_d
     assert len(operator.shown) == 1
     assert operator.asked == ["Deploy dev?"]
     assert len(operator.smoked) == 2
-    assert told.keys == [f"deployment-{journal.id}"]
-    [record] = told.records
+    assert told.keys == [
+        *(f"deployment-{journal.id}-failed-{attempt}" for attempt in (2, 3, 4, 5)), f"deployment-{journal.id}"
+    ]  # fmt: skip
+    *failures, record = told.records
+    assert [failure["outcome"] for failure in failures] == ["failed"] * 4
+    assert [(failure["steps"][-1]["name"], failure["steps"][-1]["state"]) for failure in failures] == [
+        ("snapshot", "failed"), ("update", "failed"), ("update", "failed"), ("smoke", "failed"),
+    ]  # fmt: skip
+    assert "the cloud refused half of it" in failures[2]["steps"][-1]["message"]
+    assert all(failure["finishedAt"] == failure["steps"][-1]["finishedAt"] for failure in failures)
+    for told_failure in failures:
+        DeploymentBody.model_validate(told_failure)  # what the API takes
     assert (record["stack"], record["cloud"], record["kind"], record["outcome"]) == (
         "dev",
         "aws",
@@ -115,6 +126,22 @@ def test_a_deployment_that_fails_once_at_each_step_is_completed_and_nothing_is_d
         assert "never-stored" not in path.read_text()
     with pytest.raises(NothingToResume, match="no deployment of dev stopped"):
         deploy(replace(wanted, resume=True), around)
+
+
+def test_a_failure_that_cannot_be_recorded_is_said_and_changes_nothing_of_it(
+    engine: Engine, around: Surroundings, operator: Operator, told: Told
+) -> None:
+    engine.init("dev", {"apiUrl": told.url})
+    engine.fail("fail-up")
+    told.answers["/operations/deployments"] = [503]
+    with pytest.raises(PulumiFailed, match="the cloud refused it"):
+        deploy(Wanted(stack="dev"), around)
+    assert told.records == []
+    assert any(line.startswith("the failure was not recorded: POST") for line in operator.said)
+    engine.fail("fail-up")
+    with pytest.raises(PulumiFailed, match="the cloud refused it"):
+        deploy(Wanted(stack="dev"), around)
+    assert [record["outcome"] for record in told.records] == ["failed"]  # at the API that the last update gave out
 
 
 def test_one_that_was_killed_after_it_was_recorded_says_the_same_again(
