@@ -216,7 +216,7 @@ def recovery(body: Json, now: datetime) -> Recovery:
         here=next((place for place in places if place.here), Target()),
         interval=duration(body["drillIntervalSeconds"]),
         since_drill="never" if days is None else "today" if days == 0 else f"{days} day{'s' if days > 1 else ''} ago",
-        failover=[Command(entry["command"], entry["does"]) for entry in body["failover"]],
+        failover=[Command(entry["command"], _plain(entry["does"])) for entry in body["failover"]],
     )
 
 

@@ -294,7 +294,7 @@ def _failover(shown: rx.Var[Recovery]) -> rx.Component:
                 rx.el.dl(rx.foreach(shown.failover, line), class_name="inputs commands"),
                 class_name="sheet-body stack",
             ),
-            blank("terminal", "Nothing to be done from here", "docs/recovery.md has the commands."),
+            blank("terminal", "Nothing is known of it", "docs/recovery.md has the commands."),
         ),
         class_name="sheet",
     )

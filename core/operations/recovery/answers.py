@@ -34,7 +34,15 @@ from core.operations.recovery.schemas import (
 from core.operations.recovery.targets import Comparison
 
 RUNBOOK = "backup-failed"
-FAILOVER: tuple[CommandAnswer, ...] = ()
+_FAILOVER = (
+    ("cloudbill failover plan", "Says what would happen, what would be lost and what is not ready; changes nothing."),
+    ("cloudbill failover run", "Closes the primary, lets a standby take its place, and leads callers there."),
+    ("cloudbill failover back", "Makes the old primary a standby, then lets it take its place again."),
+)
+_RESTORE = (
+    ("cloudbill restore --to latest --into again", "Restores into a new server beside; nothing is overwritten."),
+    ("cloudbill restored use again", "Puts it in place, after `cloudbill down`; what was there is set aside."),
+)
 
 
 def backups(row: Row[Any] | None, runs: Sequence[Row[Any]], *, now: datetime) -> BackupsAnswer:
@@ -86,8 +94,16 @@ def recovery(standing: service.Standing, settings: Settings, *, now: datetime) -
         drill_interval_seconds=settings.drill_interval.total_seconds(),
         days_since_drill=None if last is None else max(0, (now - last.at).days),
         evidence_faults=standing.faults,
-        failover=list(FAILOVER),
+        failover=_commands(standing.place),
     )
+
+
+def _commands(place: str) -> list[CommandAnswer]:
+    """What is done on the server, by somebody who looks on."""
+    if place == "local":
+        return [CommandAnswer(command=command, does=does) for command, does in (*_FAILOVER, *_RESTORE)]
+    found = (*_FAILOVER, _RESTORE[0])
+    return [CommandAnswer(command=f"{command} --stack STACK", does=does) for command, does in found]
 
 
 def faults(row: Row[Any] | None, *, now: datetime) -> list[str] | None:

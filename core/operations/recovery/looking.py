@@ -40,12 +40,10 @@ Document = dict[str, Any]
 
 def place_of(settings: Settings) -> tuple[Place, str] | None:
     """The cloud that the installation runs in, and what its database is called there; None on a machine of its own."""
-    found: Any = settings
-    cloud = getattr(found, "cloud", "local")
-    if cloud == "local":
+    if settings.cloud == "local":
         return None
-    place = Place(cloud=cloud, region=found.cloud_region or "", project=found.cloud_project)
-    return place, found.cloud_database or ""
+    place = Place(cloud=settings.cloud, region=settings.cloud_region or "", project=settings.cloud_project)
+    return place, settings.cloud_database or ""
 
 
 def look_every(settings: Settings) -> timedelta:
@@ -64,6 +62,9 @@ async def look(runtime: Runtime) -> None:
     if managed is not None:
         parts["standbys"] = lambda: asyncio.to_thread(_standbys, *managed)
         parts["watched"] = lambda: asyncio.to_thread(_watched, *managed)
+    elif (settings.cloudbill_home / "postgres").exists():
+        # Only the embedded database has standbys that can be seen from here.
+        parts["standbys"] = lambda: asyncio.to_thread(_standbys_here, settings)
     for part, see in parts.items():
         await _keep(database, part, see)
 
@@ -88,6 +89,12 @@ async def _evidence(database: Database, settings: Settings) -> Document:
 
 def _standbys(place: Place, database: str) -> Document:
     return asdict(base.standbys_of(place, database).standing())
+
+
+def _standbys_here(settings: Settings) -> Document:
+    from core.operations.clouds.local_standbys import LocalStandbys
+
+    return asdict(LocalStandbys(settings).standing())
 
 
 def _watched(place: Place, database: str) -> Document:
