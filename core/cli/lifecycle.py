@@ -14,7 +14,8 @@ from core.cli.supervisor.home import Home
 from core.cli.supervisor.records import SUPERVISOR, find_record, forget
 from core.cli.supervisor.state import clear_state
 
-_EMBEDDED_DATA = ("valkey", "run", "ledger-heads", "ledger-heads.key", "stripe", "log-received")
+_EMBEDDED_DATA = ("valkey", "run", "ledger-heads", "ledger-heads.key", "stripe", "log-received", "standbys", "failover",
+                  "serving.json")  # fmt: skip
 
 
 def up(
@@ -66,6 +67,8 @@ def reset(
     from core.foundation.embedded.postgres import EmbeddedPostgres
     from core.foundation.embedded.valkey import EmbeddedValkey
 
+    for place in (home.folder / "standbys").glob("*/postgres"):
+        EmbeddedPostgres(place, secrets=home.secrets.folder).delete()
     EmbeddedPostgres(home.postgres, secrets=home.secrets.folder).delete()
     EmbeddedValkey(home.valkey, secrets=home.secrets.folder).delete()
     for name in _EMBEDDED_DATA:
@@ -110,9 +113,20 @@ def _stop(home: Home) -> None:
             time.sleep(0.1)
         with suppress(psutil.Error):
             leader.wait(timeout=10)
+        _stop_standbys(home)
         typer.echo("Stopped.")
         return
-    ended = end_orphans(home) if home.run.exists() else []
+    ended = [*(end_orphans(home) if home.run.exists() else []), *_stop_standbys(home)]
     clear_state(home.run)
     forget(home.run, SUPERVISOR)
     typer.echo(f"Ended what a killed start had left: {', '.join(ended)}." if ended else "CloudBill does not run here.")
+
+
+def _stop_standbys(home: Home) -> list[str]:
+    """They are started beside us, by the commands that make them; who was stopped."""
+    if not (home.folder / "standbys").exists():
+        return []
+    from core.foundation.embedded.postgres_data import end_server
+
+    places = [home.postgres, *sorted((home.folder / "standbys").glob("*/postgres"))]
+    return [f"the database in {place}" for place in places if end_server(place.resolve()) is not None]

@@ -46,6 +46,7 @@ COMMANDS = {
     "import": _Command("core.cli.transfer:import_command", "Fill an empty database from an export, or judge one."),
     "standby": _Command("core.cli.standby:app", "Make and see servers that follow the embedded database."),
     "failover": _Command("core.cli.failover:app", "Let a standby take the primary's place, and go back."),
+    "move": _Command("core.cli.move:app", "Move a running installation to another PostgreSQL, and back."),
     "cost": _Command("core.cli.cost:app", "Price a stack before it is spent.", adopts=False),
     "prices": _Command("core.cli.prices:app", "Refresh the price lists of estimates.", adopts=False),
     "bootstrap": _Command("core.cli.bootstrap:app", "Make what Pulumi needs before the first stack.", adopts=False),

@@ -2,17 +2,15 @@
 
 The same logins at the successor's host and port, or DATABASE_APP_URL_AFTER_MOVE and DATABASE_OPERATOR_URL_AFTER_MOVE
 where they are given. Followed is only a server that is open in a greater epoch than any this process has seen: neither
-an old primary that came back nor a standby is. Where the old server is gone, the file SERVING names who took its place
-on this machine; in a cloud that is the address's own business.
+an old primary that came back nor a standby is. Where the old server is gone, the file `serving.json` names who took its
+place on this machine; in a cloud that is the address's own business.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import structlog
@@ -20,12 +18,11 @@ from prometheus_client import Counter
 
 from core.foundation import fence
 from core.foundation.errors import Unavailable
+from core.foundation.serving import at, read_serving
 from core.foundation.settings import Settings
 
 FENCED_WRITES = Counter("cloudbill_fenced_writes_total", "Writes of this process that the write fence refused.")
 FOLLOWED = Counter("cloudbill_database_followed_total", "How often this process went on at another server.")
-SERVING = "serving.json"
-"""In CLOUDBILL_HOME: who serves since a failover on this machine, as {"endpoint": "host:port", "epoch": 3}."""
 
 _POLL_SECONDS = 0.1
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("following")
@@ -52,22 +49,6 @@ class Addresses:
     app: str
     operator: str
     epoch: int
-
-
-def at(url: str, endpoint: str) -> str:
-    """The same login and database at another host:port."""
-    parts = urlsplit(url)
-    user, mark, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user}{mark}{endpoint}"))
-
-
-def read_serving(home: Path) -> tuple[str, int] | None:
-    """Who serves since the last failover on this machine, and in which epoch."""
-    try:
-        found = json.loads((home / SERVING).read_text(encoding="utf-8"))
-        return str(found["endpoint"]), int(found["epoch"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def where(settings: Settings, *, now: Addresses | None = None) -> Addresses | None:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.state import find_state
 from core.foundation.embedded.ports import LOOPBACK
+from core.foundation.serving import at, read_serving
 
 if TYPE_CHECKING:  # `cloudbill status` asks for the names only, and must be fast
     from core.foundation.settings import Settings
@@ -85,6 +86,7 @@ class Environment:
         for variable, role in (
             ("DATABASE_APP_URL", "cloudbill_app"),
             ("DATABASE_OPERATOR_URL", "cloudbill_operator"),
+            *([("DATABASE_MOVER_URL", "cloudbill_mover")] if choices.embedded_database else []),
         ):
             given = os.environ.get(variable)
             generated[variable] = given or _as_role(owner_url, role, keep.get_or_create(f"postgres-{role}"))
@@ -118,7 +120,7 @@ class Environment:
 
     def for_service(self) -> dict[str, str]:
         """For API and worker: they serve as the application and refuse to be the owner."""
-        return self._without(*_OWNERS, "DATABASE_BACKUP_URL")
+        return self._without(*_OWNERS, "DATABASE_MOVER_URL", "DATABASE_BACKUP_URL")
 
     def for_backups(self) -> dict[str, str]:
         """For what takes backups: it replicates, reads no table and changes none."""
@@ -150,8 +152,9 @@ def adopt_saved(home: Home) -> None:
     known: dict[str, str] = json.loads(saved) if saved else {}
     if named and known.get("DATABASE_URL") != _named_database():
         return
+    serving = None if named else read_serving(home.folder)
     for name, value in known.items():
-        os.environ.setdefault(name, value)
+        os.environ.setdefault(name, at(value, serving[0]) if serving and name in DATABASES else value)
 
 
 def runs_outside(home: Home) -> bool:

@@ -17,6 +17,7 @@ from core.cli.supervisor.tasks import Task, command, wait_until
 from core.foundation.embedded.ports import LOOPBACK
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.embedded.valkey import EmbeddedValkey
+from core.foundation.serving import read_serving
 from core.foundation.settings import Settings
 
 EXTERNAL_SECONDS = 20.0
@@ -99,7 +100,7 @@ class Startup:
             self._await_external(part, "DATABASE_URL" if settings.database_url else "DB_HOST")
             return url
         home = self._home
-        server = EmbeddedPostgres(
+        server = self._failed_over() or EmbeddedPostgres(
             home.postgres, secrets=home.secrets.folder, log=home.log / "database.log", port=_last_port(home, "database")
         )
         part = Embedded("database", "PostgreSQL", server=server)
@@ -112,8 +113,38 @@ class Startup:
                 f"Its data lies in {home.postgres.resolve()}: PostgreSQL does not run as root, and no other "
                 f"account may enter {home.folder}."
             )
-        _remember_port(home, "database", server.port)
+        if server.data_dir == home.postgres:
+            _remember_port(home, "database", server.port)
+        self._start_standbys()
         return server.url()
+
+    def _failed_over(self) -> EmbeddedPostgres | None:
+        """The server that took the embedded one's place, to be run as it was; None where none did."""
+        if read_serving(self._home.folder) is None:
+            return None
+        from core.operations.failover.here import HOME, ServersHere
+
+        servers = ServersHere(self._settings)
+        name = servers.primary()
+        if name == HOME:
+            return None
+        servers.stop(name)  # it was started by the failover, and is ours to keep up now
+        self._progress.say(f"{name} serves since the last failover; `cloudbill failover back` goes back.")
+        return servers.server(name)
+
+    def _start_standbys(self) -> None:
+        if not (self._home.folder / "standbys").exists():
+            return
+        from core.foundation.embedded.errors import EmbeddedServerError
+        from core.operations.failover.here import ServersHere
+
+        servers = ServersHere(self._settings)
+        for name in servers.names():
+            if name != servers.primary() and servers.is_standby(name):
+                try:
+                    servers.start(name)
+                except EmbeddedServerError as error:
+                    self._progress.warn(f"The standby {name} does not start: {error}")
 
     def _start_cache(self) -> str:
         if not self.choices.embedded_cache:

@@ -101,10 +101,12 @@ class EmbeddedPostgres:
             )
             self.binaries = binaries
             data = files.place_data(self.data_dir, self._account, elsewhere=self._elsewhere)
+            files.await_rebuilt(data)
             self._prepare(data, binaries)
             self._launch(data, binaries)
             self._await_ready(data, seconds)
-            self._ensure_owner()
+            if not files.is_standby(data):  # what a standby is made of comes from its primary
+                self._ensure_owner()
         except OSError as error:
             self.stop()
             raise self._explained(error) from None

@@ -279,6 +279,36 @@ def _serves(process: psutil.Process, data: Path) -> bool:
         return False
 
 
+def is_standby(data: Path) -> bool:
+    """Whether a server on this folder only follows another, and can accept no write."""
+    return (data / "standby.signal").exists()
+
+
+def await_rebuilt(data: Path, *, seconds: float = 600) -> None:
+    """Waits while another process of ours makes the folder anew; one that died doing so is not waited for."""
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at and _is_rebuilt(data):
+        time.sleep(0.2)
+
+
+def rebuilding_mark(data: Path) -> Path:
+    """The file that holds the id of the process that makes the folder anew."""
+    return data.with_name(f"{data.name}.rebuilding")
+
+
+def _is_rebuilt(data: Path) -> bool:
+    try:
+        pid = int(rebuilding_mark(data).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return False
+    return pid != os.getpid() and psutil.pid_exists(pid)
+
+
+def nobody_serves(data: Path) -> bool:
+    """Whether no process of a server works in the folder any more."""
+    return not any(_serves(process, data) for process in psutil.process_iter())
+
+
 def give_to(path: Path, account: Account | None) -> None:
     """Make `path`, which we made ourselves, the account's."""
     if account:

@@ -1,0 +1,1 @@
+"""Failover: another server takes the primary's place, and nobody writes in two places."""
