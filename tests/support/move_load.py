@@ -41,11 +41,13 @@ class Load:
         self.stopping = asyncio.Event()
         self.terms: dict[UUID, PricedTerms] = {}
         self.users: int = options.users
+        self.rest: float = options.rest
         self.was = ["?", "?"]
 
     async def watch(self) -> None:
         """Which side is open, asked again and again."""
         connections: list[psycopg.AsyncConnection[Any] | None] = [None, None]
+        begun = False
         while not self.stopping.is_set():
             states: list[str] = []
             for side in (0, 1):
@@ -59,7 +61,8 @@ class Load:
                 except psycopg.Error:
                     connections[side] = None
                     states.append("?")
-            if states == ["open", "open"] and self.was == ["open", "open"]:
+            begun = begun or "closed" in states or "standby" in states
+            if begun and states == ["open", "open"] and self.was == states:
                 self.log.write(f"split {time.time()}\n")
             self.was = states
             if states[0] == "open":
@@ -91,7 +94,7 @@ class Load:
                 for one in range(self.group)
             ]
             waiting = calls
-            while waiting:
+            while waiting and not self.stopping.is_set():
                 try:
                     if connection is None or of_side != self.serving:
                         if connection:
@@ -119,6 +122,8 @@ class Load:
                         sys.stderr.write(f"{call.key}: {outcome!r}\n")
                         left.append(call)
                 waiting = left
+                if self.rest:
+                    await asyncio.sleep(self.rest)
                 if left:
                     await asyncio.sleep(0.05)
         if connection:
@@ -146,6 +151,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--group", type=int, default=16)
     parser.add_argument("--users", type=int, default=40)
+    parser.add_argument("--rest", type=float, default=0.0, help="seconds between a client's groups")
     parser.add_argument("--prefix", default="load")
     options = parser.parse_args()
     settings = load_settings(

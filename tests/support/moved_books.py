@@ -80,9 +80,10 @@ def lost_and_doubled(place: Place, acks: dict[str, str]) -> tuple[list[str], lis
     """Acknowledged keys that are not on that side, and those that were booked more than once."""
     with place.connect("operator") as connection:
         rows = connection.execute(
-            "SELECT k.key, k.tenant_id::text, (SELECT count(*) FROM usage_events e WHERE e.tenant_id = k.tenant_id "
-            "AND e.idempotency_key = k.key AND e.outcome = 'settled'), (SELECT count(*) FROM ledger_transactions t "
-            "WHERE t.tenant_id = k.tenant_id AND t.id = k.transaction_id) FROM usage_keys k"
+            "SELECT k.key, k.tenant_id::text, coalesce(e.n, 0), count(t.id) FROM usage_keys k LEFT JOIN "
+            "(SELECT tenant_id, idempotency_key, count(*) AS n FROM usage_events WHERE outcome = 'settled' "
+            "GROUP BY 1, 2) e ON e.tenant_id = k.tenant_id AND e.idempotency_key = k.key "
+            "LEFT JOIN ledger_transactions t ON t.tenant_id = k.tenant_id AND t.id = k.transaction_id GROUP BY 1, 2, 3"
         ).fetchall()
     there = {(key, tenant): (events, booked) for key, tenant, events, booked in rows}
     lost = [key for key, tenant in acks.items() if (key, tenant) not in there]

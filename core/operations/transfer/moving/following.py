@@ -26,6 +26,8 @@ from core.operations.transfer.moving.writing import Statement, exactly, joined
 APPLY_SECONDS = 60.0
 """A target that has not answered for so long is taken for gone; what it did of the transaction, it is asked anew."""
 REPLAN_SECONDS = 5.0
+BEAT = "beat "
+"""A mark that says when it was written: how old it is on arrival is the lag."""
 _BACKOFF = (0.1, 0.3, 1.0, 2.0, 5.0)
 _TRY_AGAIN = ("08", "40", "57", "55", "53")
 _UNIX_2000 = 946_684_800
@@ -35,7 +37,7 @@ class Touched(Protocol):
     """Who wants to know which rows were written."""
 
     def add(self, transactions: list[Transaction]) -> None:
-        """Called before they are committed."""
+        """Called once they are committed, and again when that was in doubt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,11 @@ class Follower:
         self.restarts = 0
         self.last_commit: float | None = None
         """When the newest applied transaction was committed on the source, in seconds of Unix."""
+        self.beat: float | None = None
+        """The newest beat that is on the target, in seconds of Unix by this machine's clock."""
         self.waits_for: str | None = "the first connection"
         self.failure: MoveError | None = None
+        self._doubtful: list[Transaction] = []
         self._replan_at = 0.0
         self._stopping = threading.Event()
         self._news = threading.Condition()
@@ -145,6 +150,8 @@ class Follower:
                 self._free_slot()
                 line.start(self.way.slot, self.way.publication, position)
                 self.position = position
+                # A commit whose answer was lost may be there now.
+                self._touch(self._doubtful)
                 self.waits_for = None
                 reader.start()
                 self._apply_all(target, reader)
@@ -162,15 +169,20 @@ class Follower:
                 continue
             fresh = [transaction for transaction in batch if transaction.end_lsn > self.position]
             if fresh:
-                if self.touched:
-                    self.touched.add(fresh)
+                self._doubtful = fresh
                 self._apply(target, fresh)
+                self._touch(fresh)
+                self._doubtful = []
             reader.done(batch, self.position)
             with self._news:
                 self.transactions += len(fresh)
                 self.rows += sum(len(transaction.changes) for transaction in fresh)
                 self.last_commit = batch[-1].committed_at_micro / 1e6 + _UNIX_2000
-                self._marks.update(mark for transaction in batch for mark in transaction.marks)
+                for mark in (mark for transaction in batch for mark in transaction.marks):
+                    if mark.startswith(BEAT):
+                        self.beat = float(mark.removeprefix(BEAT))
+                    else:
+                        self._marks.add(mark)
                 self._news.notify_all()
 
     def _apply(self, target: psycopg.Connection[Any], batch: list[Transaction]) -> None:
@@ -216,6 +228,10 @@ class Follower:
                         "else wrote it; `cloudbill move abort`, then start anew"
                     )
         self.position = end_lsn
+
+    def _touch(self, transactions: list[Transaction]) -> None:
+        if self.touched is not None and transactions:
+            self.touched.add(transactions)
 
     def _refused(self, transaction: Transaction, error: psycopg.Error) -> MoveError:
         if error.sqlstate in ("53100", "53200"):

@@ -69,7 +69,7 @@ class Journal:
             "from": ends.source.place,
             "to": ends.target.place,
             "name": f"cloudbill_move_{short}",
-            "back": f"cloudbill_move_{short}_back",
+            "back": f"cloudbill_move_{short}_b",
             "history": [],
         }
         _write(folder / "addresses.json", [ends.source.url, ends.target.url, ends.target_owner.url])

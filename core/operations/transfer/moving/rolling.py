@@ -36,7 +36,7 @@ class Touched:
         self._lock = threading.Lock()
 
     def add(self, transactions: list[Transaction]) -> None:
-        """Called by the applier before it commits them."""
+        """Called by the applier once they are committed: a look at the target before that would be too early."""
         found: set[Key] = set()
         for transaction in transactions:
             for change in transaction.changes:
