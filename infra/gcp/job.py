@@ -17,6 +17,8 @@ from infra.gcp.secrets import Secret
 
 MIGRATE = ("migrate",)
 LONGEST_SECONDS = 3600
+LONGEST_DRILL_SECONDS = 6 * 3600
+"""A restore alone can take hours, of a large database."""
 CPU, MEMORY = "1", "2Gi"
 
 
@@ -31,7 +33,7 @@ class Job(pulumi.ComponentResource):
     (`gcloud run jobs execute NAME --wait`) and `pulumi up` again. Should a service start all the same, /readyz stays
     503 until the schema is the newest, so that its startup probe fails and it gets no request.
 
-    Other commands run in the same job by override: `gcloud run jobs execute NAME --args=drill`.
+    Other commands run in the same job by override: `gcloud run jobs execute NAME --args=drill,run`.
     """
 
     name: pulumi.Output[str]
@@ -74,9 +76,10 @@ class Job(pulumi.ComponentResource):
                     service_account=self.identity.email,
                     encryption_key=args.keys.images,
                     execution_environment="EXECUTION_ENVIRONMENT_GEN2",
-                    timeout=f"{LONGEST_SECONDS}s",
-                    # The first connection by direct egress can fail; a migration that failed left nothing behind.
-                    max_retries=2,
+                    timeout=f"{LONGEST_SECONDS if args.command == MIGRATE else LONGEST_DRILL_SECONDS}s",
+                    # The first connection by direct egress can fail; a migration that failed left nothing behind. A
+                    # drill that failed has said so, and is not tried until it passes.
+                    max_retries=2 if args.command == MIGRATE else 0,
                     vpc_access=container.egress(args.network, JOB_TAG),  # pyright: ignore[reportArgumentType]  # a dictionary is taken as well
                     volumes=container.volumes_of(args.files, args.secrets, read_only=True),
                     containers=[main],  # pyright: ignore[reportArgumentType]  # likewise

@@ -26,13 +26,14 @@ from infra.contract import (
     ServiceArgs,
     Settings,
 )
+from infra.gcp import recovery
 from infra.gcp.alerts import Alerts
 from infra.gcp.backup import Backup
 from infra.gcp.bridge import Bridge
 from infra.gcp.cache import Cache
 from infra.gcp.database import Database, labels
 from infra.gcp.domain import Domain
-from infra.gcp.drill import Drill, DrillArgs
+from infra.gcp.drill import COMMAND, Drill, DrillArgs
 from infra.gcp.edge import Edge
 from infra.gcp.files import Files
 from infra.gcp.job import Job
@@ -42,6 +43,7 @@ from infra.gcp.network import Network
 from infra.gcp.off_hours import OffHours, OffHoursArgs
 from infra.gcp.project import Project, ProjectArgs
 from infra.gcp.reading import of_role, of_tasks
+from infra.gcp.recovery import Looks, LooksArgs
 from infra.gcp.registry import Registry
 from infra.gcp.secrets import Secret, Secrets
 from infra.gcp.service import Service
@@ -120,6 +122,11 @@ class Platform(pulumi.ComponentResource):
             BackupArgs(config=config, keys=self.keys, database=self.database, files=self.files),
             self._under,
         )
+        Looks(
+            f"{name}-recovery",
+            LooksArgs(config=config, member=self.services[Role.WORKER].identity.member, database=self.database),
+            self._under,
+        )
         self._drill()
         if config.switches.off_hours:
             worker = self.services[Role.WORKER]
@@ -162,6 +169,8 @@ class Platform(pulumi.ComponentResource):
 
     def _service(self, role: Role) -> Service:
         environment = self._settings.of(role)
+        if role is Role.WORKER:
+            environment |= recovery.settings_of(self._config, self.database)
         secrets = of_role(role, self.secrets, self.database, self.cache)
         if role is Role.CONSOLE and self.domain.trusted is not None:
             # It asks the API at its public address, whose certificate nobody else trusts.
@@ -183,7 +192,7 @@ class Platform(pulumi.ComponentResource):
             pulumi.ResourceOptions.merge(self._under, pulumi.ResourceOptions(depends_on=[self.migration])),
         )
 
-    def _job(self, purpose: str, command: tuple[str, ...]) -> Job:
+    def _job(self, purpose: str, command: tuple[str, ...], more: Mapping[str, pulumi.Input[str]] | None = None) -> Job:
         return Job(
             f"{self._name}-{purpose}",
             JobArgs(
@@ -192,7 +201,7 @@ class Platform(pulumi.ComponentResource):
                 network=self.network,
                 keys=self.keys,
                 files=self.files,
-                environment=self._settings.of(None),
+                environment={**self._settings.of(None), **(more or {})},
                 secrets=of_tasks(self.secrets, self.database, self.cache),
                 command=command,
             ),
@@ -204,7 +213,7 @@ class Platform(pulumi.ComponentResource):
         config = self._config
         if not config.is_production:
             return
-        drill = self._job("drill", ("drill",))
+        drill = self._job("drill", COMMAND, recovery.settings_of(config, self.database))
         Drill(
             f"{self._name}-drills",
             DrillArgs(config=config, job=drill.name, member=drill.identity.member, database=self.database),

@@ -48,13 +48,15 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass
 class Google:
-    """What it has, by name; `calls` are the methods that were called, those that change something in `changes`."""
+    """What it has, by name; `calls` are the methods that were called, those that change something also in `changes`."""
 
     url: str = ""
     things: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    """Methods that were answered at least once as they should be."""
     answers: dict[str, Callable[[Call], Any]] = field(default_factory=dict)
     """Of a test's own, by the method's id."""
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class Google:
             _check(document, document["schemas"][method["response"]["$ref"]], answer, f"the answer to {call.method}")
         if fault:
             raise fault.error
+        self.answered.add(call.method)
         return answer
 
     def upload(
@@ -146,6 +149,7 @@ class Google:
         if status == 200:
             self.changes += ["storage.objects.insert"] if is_new else []
             _check(_document("storage"), _document("storage")["schemas"]["Object"], answer, "the answer to insert")
+            self.answered.add("storage.objects.insert")
         if fault:
             raise fault.error
         return status, more, answer

@@ -32,7 +32,10 @@ grants (`GRANTABLE`, `OWN_ROLES`). With roleAdmin it could still widen one of th
 infra/ stays the first defence.
 """
 GRANTABLE = "roles/monitoring.metricWriter"
-OWN_ROLES = ("cloudbill_backup_export", "cloudbill_drills_calls", "cloudbill_drills_owns", "cloudbill_drills_reads")
+OWN_ROLES = (
+    "cloudbill_backup_export", "cloudbill_drills_calls", "cloudbill_drills_owns", "cloudbill_drills_reads",
+    "cloudbill_off_hours_calls", "cloudbill_recovery_counts", "cloudbill_recovery_looks",
+)  # fmt: skip
 """What the program grants in the project; the latter are its own roles, each with the stack's name behind it."""
 PREVIEWS = ("roles/viewer", "roles/iam.securityReviewer")
 

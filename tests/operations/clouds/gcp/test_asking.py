@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from core.operations.clouds.base import Place
+from core.operations.clouds.base import Place, databases
 from core.operations.clouds.errors import CloudError, CloudRefused, CloudUnreachable, DatabaseNotFound
 from core.operations.clouds.gcp_backups import GcpBackups
 from tests.support.cloud_sql import DATABASE, PROJECT, CloudSql
@@ -110,6 +110,12 @@ def test_another_region_another_database_and_no_project_are_named(google: Google
         GcpBackups(place, "nowhere").restorable()
     with pytest.raises(CloudUnreachable, match="CLOUD_PROJECT"):
         GcpBackups(Place(cloud="gcp", region="us-central1"), DATABASE)
+
+
+def test_a_database_is_found_by_its_address(google: Google, sql: CloudSql, place: Place) -> None:
+    assert databases(place).name_of("10.20.0.3:5432") == DATABASE
+    with pytest.raises(DatabaseNotFound, match=r"has the address 10\.9\.9\.9"):
+        databases(place).name_of("10.9.9.9:5432")
 
 
 def test_an_answer_without_what_it_must_have_is_an_error_of_ours(google: Google, sql: CloudSql, place: Place) -> None:
