@@ -66,6 +66,19 @@ class Block:
     text: str = ""
 
 
+COLUMNS = {
+    "name": "name",
+    "severity": "severity",
+    "state": "state",
+    "since": "since",
+    "ended_at": "endedAt",
+    "source": "source",
+    "stack": "stack",
+    "summary": "summary",
+    "runbook": "runbook",
+}
+
+
 def alert_page(body: Json, now: datetime) -> AlertPage:
     """`GET /operations/alerts`."""
     return AlertPage(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.exporting import as_csv
+from console.exporting import fields_as_csv
 from console.figures import Moment, moment, parse_instant
 from console.measures import between, duration, size
 
@@ -21,7 +21,16 @@ STATES = {
     "failed": ("failed", "bad"),
     "lost": ("ended without result", "bad"),
 }
-COLUMNS = ("name", "of", "finished_at", "reason", "size_bytes", "plain_bytes", "version", "keys")
+COLUMNS = {
+    "name": "name",
+    "of": "of",
+    "finished_at": "finishedAt",
+    "reason": "reason",
+    "size_bytes": "sizeBytes",
+    "plain_bytes": "plainBytes",
+    "version": "version",
+    "keys": "keys",
+}
 PAGE_ROWS = 10
 _NARROWEST = 0.6
 """Percent of the line that can still be seen."""
@@ -195,22 +204,7 @@ def chosen(found: Sequence[Json], *, of: str, search: str, order: str) -> list[J
 
 def csv_of(found: Sequence[Json]) -> str:
     """Every row, for a spreadsheet."""
-    return as_csv(
-        COLUMNS,
-        (
-            (
-                entry["name"],
-                entry["of"],
-                entry["finishedAt"],
-                entry["reason"],
-                entry["sizeBytes"],
-                entry["plainBytes"],
-                entry["version"],
-                " ".join(entry["keys"]),
-            )
-            for entry in found
-        ),
-    )
+    return fields_as_csv(COLUMNS, ({**entry, "keys": " ".join(entry["keys"])} for entry in found))
 
 
 def _place(place: Json) -> str:

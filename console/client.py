@@ -18,6 +18,8 @@ from console.figures import parse_instant
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
 RELEASE_TIMEOUT = httpx.Timeout(300.0, connect=3.0)
 PAGE_ROWS = 25
+DRILL_ROWS = 10
+EXPORT_ROWS = 200
 
 
 class ApiError(Exception):
@@ -174,6 +176,16 @@ class Client:
         body = await self._get("/operations/deployments", stack=stack, cursor=cursor, limit=PAGE_ROWS)
         return deploying.deployment_page(body, datetime.now(UTC))
 
+    async def every(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """All rows of a list, page after page, as the API says them: for an export."""
+        rows: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            body = await self._get(path, **query, cursor=cursor, limit=EXPORT_ROWS)
+            rows += body["data"]
+            if not (cursor := body["nextCursor"] or ""):
+                return rows
+
     async def deployment(self, deployment_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """One deployment, and what changed by it."""
         address = f"/operations/deployments/{quote(deployment_id, safe='')}"
@@ -204,9 +216,10 @@ class Client:
         """Whether the installation could be recovered now."""
         return recovering.recovery(await self._get("/operations/recovery"), datetime.now(UTC))
 
-    async def drills(self, *, cursor: str, limit: int = PAGE_ROWS) -> dict[str, Any]:
-        """One page of drills, newest first, as the API says it."""
-        return await self._get("/operations/drills", cursor=cursor, limit=limit)
+    async def drills(self, *, cursor: str) -> recovering.DrillPage:
+        """One page of drills, newest first."""
+        body = await self._get("/operations/drills", cursor=cursor, limit=DRILL_ROWS)
+        return recovering.drill_page(body, datetime.now(UTC))
 
     async def drill(self, drill_id: str) -> recovering.Drill:
         """One drill, as far as it is."""

@@ -116,6 +116,27 @@ def deployment_page(body: Json, now: datetime) -> DeploymentPage:
     return DeploymentPage(rows=[row(entry, now) for entry in body["data"]], next_cursor=body["nextCursor"] or "")
 
 
+COLUMNS = {
+    "deployment_id": "deploymentId",
+    "stack": "stack",
+    "cloud": "cloud",
+    "environment": "environment",
+    "kind": "kind",
+    "outcome": "outcome",
+    "started_at": "startedAt",
+    "finished_at": "finishedAt",
+    "version": "version",
+    "revision": "revision",
+    "resources": "resources",
+    "policy_rules": "policyRules",
+    "policy_violations": "policyViolations",
+    "currency": "currency",
+    "monthly": "monthly",
+    "low": "low",
+    "high": "high",
+}
+
+
 def row(entry: Json, now: datetime) -> DeploymentRow:
     """One of the list."""
     currency = entry["currency"] or "USD"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 
@@ -16,6 +16,11 @@ def as_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     for line in lines:
         writer.writerow(["" if field is None else harmless(str(field)) for field in line])
     return written.getvalue()
+
+
+def fields_as_csv(columns: Mapping[str, str], entries: Iterable[Mapping[str, object]]) -> str:
+    """The API's rows: a column's name, and the field that it shows."""
+    return as_csv([*columns], ([entry[field] for field in columns.values()] for entry in entries))
 
 
 def harmless(text: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from console.exporting import as_csv
 from console.figures import Moment, count, moment, parse_instant
 from console.measures import duration, size
 
@@ -47,10 +46,21 @@ RUNS = {
     "failed": ("failed", "bad"),
     "lost": ("ended without result", "bad"),
 }
-COLUMNS = (
-    "drill", "evidence", "scenario", "state", "at", "started_by", "rpo_seconds", "rto_seconds", "entries",
-    "database_bytes", "findings", "error", "hash",
-)  # fmt: skip
+COLUMNS = {
+    "drill": "drillId",
+    "evidence": "evidence",
+    "scenario": "scenario",
+    "state": "state",
+    "at": "at",
+    "started_by": "startedBy",
+    "rpo_seconds": "rpoSeconds",
+    "rto_seconds": "rtoSeconds",
+    "entries": "entries",
+    "database_bytes": "databaseBytes",
+    "findings": "findings",
+    "error": "error",
+    "hash": "hash",
+}
 
 
 @dataclass
@@ -118,6 +128,7 @@ class Recovery:
     here: Target = field(default_factory=Target)
     interval: str = ""
     since_drill: str = ""
+    starts_here: bool = True
     failover: list[Command] = field(default_factory=list)
 
 
@@ -214,6 +225,7 @@ def recovery(body: Json, now: datetime) -> Recovery:
             for entry in body["holds"]
         ],
         here=next((place for place in places if place.here), Target()),
+        starts_here=body["drillsStartHere"],
         interval=duration(body["drillIntervalSeconds"]),
         since_drill="never" if days is None else "today" if days == 0 else f"{days} day{'s' if days > 1 else ''} ago",
         failover=[Command(entry["command"], _plain(entry["does"])) for entry in body["failover"]],
@@ -295,21 +307,6 @@ def drill(body: Json, now: datetime) -> Drill:
         recorded=moment(body["recordedAt"], now),
         document=json.dumps(document, indent=2, ensure_ascii=False) if document else "",
     )
-
-
-def csv_of(entries: list[Json]) -> str:
-    """Drills, for a spreadsheet."""
-    return as_csv(
-        COLUMNS,
-        (
-            (
-                entry["drillId"], entry["evidence"], entry["scenario"], entry["state"], entry["at"],
-                entry["startedBy"], entry["rpoSeconds"], entry["rtoSeconds"], entry["entries"],
-                entry["databaseBytes"], entry["findings"], entry["error"], entry["hash"],
-            )
-            for entry in entries
-        ),
-    )  # fmt: skip
 
 
 def _item(entry: Json) -> Item:

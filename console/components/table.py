@@ -60,6 +60,17 @@ def table(caption: rx.Var | str, headings: list[rx.Component], body: rx.Componen
     )
 
 
+def export_button(on_click: rx.EventHandler, *, small: bool = False) -> rx.Component:
+    """Takes every row of a table away as CSV."""
+    return rx.el.button(
+        rx.icon("download", size=15, aria_hidden=True),
+        "CSV",
+        class_name="button small" if small else "button",
+        type="button",
+        on_click=on_click,
+    )
+
+
 def turner(
     cursors: rx.Var[list[str]], next_cursor: rx.Var[str], *, previous: rx.EventHandler, following: rx.EventHandler
 ) -> rx.Component:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import alerting, rights
+from console import alerting, exporting, rights
 from console.alerting import Alert, Rule
 from console.client import Client
 from console.components.figure import dated, instant
 from console.components.notice import blank, table_bones
 from console.components.runbook import runbook_button, runbook_dialog
-from console.components.table import cell, heading, row_heading, table, turner
+from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.figures import Moment
 from console.runbooks import RunbookState
 from console.template import page
@@ -55,6 +55,13 @@ class AlertsState(PageState, RunbookState, rx.State):
         self.cursors = self.cursors[:-1] or [""]
         return AlertsState.turn
 
+    @rx.event
+    @asking(rights.see_installation)
+    async def export_csv(self, api: Client):
+        """All that fires and fired, for a spreadsheet."""
+        content = exporting.fields_as_csv(alerting.COLUMNS, await api.every("/operations/alerts"))
+        return rx.download(data=content, filename=exporting.filename("alerts"))
+
     async def _show(self, api: Client) -> None:
         found = await api.alerts(state="ended", cursor=self.cursors[-1])
         self.history, self.next_cursor = found.rows, found.next_cursor
@@ -65,12 +72,13 @@ def bones() -> rx.Component:
     return rx.fragment(_heading(), table_bones(3), table_bones(6))
 
 
-def _heading() -> rx.Component:
+def _heading(*actions: rx.Component) -> rx.Component:
     return rx.el.header(
         rx.el.div(
             rx.el.h1("Alerts"),
             rx.el.p("What needs somebody now: seen by this installation, or told by the clouds.", class_name="sub"),
         ),
+        rx.el.div(*actions, class_name="page-actions") if actions else None,
         class_name="page-head",
     )
 
@@ -78,7 +86,7 @@ def _heading() -> rx.Component:
 @page("/alerts", title="Alerts · CloudBill", current="alerts", state=AlertsState, on_load=AlertsState.load, bones=bones)
 def alerts() -> rx.Component:
     """What fires, what is watched, what fired."""
-    return rx.fragment(_heading(), _now(), _watched(), _history(), _runbook())
+    return rx.fragment(_heading(export_button(AlertsState.export_csv)), _now(), _watched(), _history(), _runbook())
 
 
 def _now() -> rx.Component:

@@ -14,7 +14,7 @@ from console.components.browser import ticker
 from console.components.figure import dated, figure, figures, instant
 from console.components.notice import blank, chart_bones, command, figure_bones, notice, table_bones
 from console.components.runbook import runbook_button, runbook_dialog
-from console.components.table import cell, heading, pager, row_heading, sort_heading, table
+from console.components.table import cell, export_button, heading, pager, row_heading, sort_heading, table
 from console.runbooks import RunbookState
 from console.template import page
 from console.viewer import PageState, ViewerState, asking
@@ -400,13 +400,7 @@ def _list() -> rx.Component:
                 class_name="search",
                 role="search",
             ),
-            rx.el.button(
-                rx.icon("download", size=15, aria_hidden=True),
-                "CSV",
-                class_name="button",
-                type="button",
-                on_click=state.export_csv,
-            ),
+            export_button(state.export_csv),
             class_name="sheet-body filters",
         ),
         rx.cond(state.rows.length() > 0, _rows(), blank("search-x", "No backup matches", "Choose fewer conditions.")),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import deploying, exporting, rights
 from console.client import Client
 from console.components.figure import dated, short
 from console.components.notice import blank, command, table_bones
-from console.components.table import cell, heading, row_heading, table, turner
+from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.deploying import DeploymentRow
 from console.template import page
 from console.viewer import PageState, asking
@@ -55,6 +55,14 @@ class DeploymentsState(PageState, rx.State):
         self.cursors = self.cursors[:-1] or [""]
         return DeploymentsState.turn
 
+    @rx.event
+    @asking(rights.see_installation)
+    async def export_csv(self, api: Client):
+        """Every row of the list, for a spreadsheet."""
+        entries = await api.every("/operations/deployments", stack=self.stack)
+        content = exporting.fields_as_csv(deploying.COLUMNS, entries)
+        return rx.download(data=content, filename=exporting.filename("deployments"))
+
     async def _show(self, api: Client) -> None:
         found = await api.deployments(stack=self.stack, cursor=self.cursors[-1])
         self.shown, self.next_cursor = found.rows, found.next_cursor
@@ -90,7 +98,10 @@ def deployments() -> rx.Component:
     """The list, and whose it is."""
     state = DeploymentsState
     return rx.fragment(
-        _heading(rx.cond(state.stacks.length() > 0, _stack_choice())),
+        _heading(
+            rx.cond(state.stacks.length() > 0, _stack_choice()),
+            rx.cond(state.shown.length() > 0, export_button(state.export_csv)),
+        ),
         rx.el.section(
             rx.cond(state.shown.length() > 0, _table(), _nothing()), class_name="sheet", aria_label="Deployments"
         ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import reflex as rx
 
 from console import exporting, recovering, rights
@@ -21,7 +19,6 @@ from console.template import page
 from console.viewer import PageState, asking
 
 WATCH_SECONDS = 2
-MOST_EXPORTED = 200
 
 
 class RecoveryState(PageState, RunbookState, rx.State):
@@ -122,16 +119,13 @@ class RecoveryState(PageState, RunbookState, rx.State):
     @asking(rights.see_installation)
     async def export_csv(self, api: Client):
         """Every drill, for a spreadsheet."""
-        entries, cursor = [], ""
-        while True:
-            body = await api.drills(cursor=cursor, limit=MOST_EXPORTED)
-            entries += body["data"]
-            if not (cursor := body["nextCursor"]):
-                break
-        return rx.download(data=recovering.csv_of(entries), filename=exporting.filename("drills"))
+        entries = await api.every("/operations/drills")
+        return rx.download(
+            data=exporting.fields_as_csv(recovering.COLUMNS, entries), filename=exporting.filename("drills")
+        )
 
     async def _show(self, api: Client) -> None:
-        self.drills = recovering.drill_page(await api.drills(cursor=self.cursors[-1], limit=10), datetime.now(UTC))
+        self.drills = await api.drills(cursor=self.cursors[-1])
 
 
 def bones() -> rx.Component:

@@ -9,7 +9,7 @@ import reflex as rx
 from console.components.figure import dated, instant
 from console.components.notice import blank, notice
 from console.components.runbook import runbook_button
-from console.components.table import cell, heading, row_heading, table, turner
+from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.recovering import DrillRow, Target
 from console.viewer import ViewerState
 
@@ -56,7 +56,7 @@ def _scenarios(state: Any) -> rx.Component:
             cell(one.rto, kind="num", label="RTO"),
             cell(
                 rx.cond(
-                    ViewerState.may_recover,
+                    ViewerState.may_recover & state.shown.starts_here,
                     rx.el.button(
                         "Start …",
                         class_name="button small",
@@ -75,7 +75,11 @@ def _scenarios(state: Any) -> rx.Component:
             rx.el.div(
                 rx.el.h2("Drills"),
                 rx.el.span(
-                    "A copy is restored, served and verified; what runs is only read. One at a time.", class_name="note"
+                    "A copy is restored, served and verified; what runs is only read. ",
+                    rx.cond(
+                        state.shown.starts_here, "One at a time.", "In a cloud the one-off task runs them, see below."
+                    ),
+                    class_name="note",
                 ),
             ),
             runbook_button(RUNBOOK, state.read),
@@ -112,13 +116,7 @@ def _history(state: Any) -> rx.Component:
             ),
             rx.cond(
                 shown.rows.length() > 0,
-                rx.el.button(
-                    rx.icon("download", size=15, aria_hidden=True),
-                    "CSV",
-                    class_name="button small",
-                    type="button",
-                    on_click=state.export_csv,
-                ),
+                export_button(state.export_csv, small=True),
             ),
             class_name="sheet-head centered",
         ),
@@ -150,7 +148,7 @@ def _history(state: Any) -> rx.Component:
                 "Nobody knows yet that a restore works, or how long it takes. The first one takes a few minutes and "
                 "changes nothing here.",
                 rx.cond(
-                    ViewerState.may_recover,
+                    ViewerState.may_recover & state.shown.starts_here,
                     rx.el.button(
                         "Run the first drill …", class_name="button primary", type="button", on_click=state.ask("pitr")
                     ),

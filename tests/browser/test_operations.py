@@ -152,12 +152,23 @@ def test_a_bill_stands_beside_its_estimate(
     expect(page.get_by_text("From october.csv")).to_be_visible()
 
 
+def taken_away(page: Page, folder: Path) -> list[dict[str, str]]:
+    """The table's rows, as its CSV has them."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(folder / "table.csv")
+    return list(csv.DictReader((folder / "table.csv").read_text(encoding="utf-8").splitlines()))
+
+
 def test_what_a_deployment_changed_is_seen(
-    installation: Installation, stored: dict[str, Any], open_window: Window
+    installation: Installation, stored: dict[str, Any], open_window: Window, tmp_path: Path
 ) -> None:
-    page = open_window(installation.operator)
+    page = open_window(installation.operator, accept_downloads=True)
     page.get_by_role("link", name="Deployments").first.click()
     page.get_by_label("Stack").select_option("dev")
+    expect(page.get_by_role("row", name=re.compile("dev-gcp"))).to_have_count(0)
+    rows = taken_away(page, tmp_path)
+    assert [(row["stack"], row["outcome"]) for row in rows] == [("dev", "failed"), ("dev", "recorded")]
     failed = page.get_by_role("row", name=re.compile("failed"))
     expect(failed).to_contain_text("cloudbill@sha256:abababababab")
     expect(page.get_by_role("row", name=re.compile("dev-gcp"))).to_have_count(0)
@@ -176,7 +187,9 @@ def test_what_a_deployment_changed_is_seen(
     expect(page.get_by_role("alert")).to_contain_text("No such deployment")
 
 
-def test_an_alarm_shows_what_to_do_and_then_lies_in_the_past(installation: Installation, open_window: Window) -> None:
+def test_an_alarm_shows_what_to_do_and_then_lies_in_the_past(
+    installation: Installation, open_window: Window, tmp_path: Path
+) -> None:
     incident = {
         "incident_id": "0.browser",
         "state": "open",
@@ -189,7 +202,7 @@ def test_an_alarm_shows_what_to_do_and_then_lies_in_the_past(installation: Insta
     }
     told = installation.api.post(installation.notices, json={"version": "1.2", "incident": incident})
     assert told.json() == {"noted": True}, told.text
-    page = open_window(installation.finance)
+    page = open_window(installation.finance, accept_downloads=True)
     page.get_by_role("link", name="Alerts").first.click()
     row = page.get_by_role("row", name=re.compile("prod-gcp: database-down"))
     expect(row).to_contain_text("critical")
@@ -207,6 +220,10 @@ def test_an_alarm_shows_what_to_do_and_then_lies_in_the_past(installation: Insta
     page.reload()
     expect(page.get_by_role("heading", name="What fired before")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("prod-gcp: database-down"))).to_contain_text("10 min")
+    told = [row for row in taken_away(page, tmp_path) if row["source"] == "gcp"]
+    assert [(row["state"], row["ended_at"], row["runbook"]) for row in told] == [
+        ("ended", "2026-11-21T10:10:00Z", "database-down")
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

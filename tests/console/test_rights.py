@@ -42,6 +42,19 @@ def test_the_overview_is_the_installations_own() -> None:
     assert not any(rights.see_installation(viewer(role=role)) for role in TENANT_ROLES)
 
 
+def test_only_the_operator_starts_what_recovery_takes() -> None:
+    for route in (
+        ("POST", "/operations/backups"),
+        ("POST", "/operations/drills"),
+        ("POST", "/operations/recovery/release"),
+    ):
+        offered = {
+            role for role in ("operator", "finance") if rights.recover(viewer(installation_role=role, tenant_id=""))
+        }
+        assert offered == ACCESS[route].installation == {"operator"}
+    assert not any(rights.recover(viewer(role=role)) for role in TENANT_ROLES)
+
+
 def test_finance_of_the_installation_reads_a_tenant_and_moves_nothing() -> None:
     finance = viewer(installation_role="finance", tenant_id="")
     assert rights.see_tenant(finance, "acme")
