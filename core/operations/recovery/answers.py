@@ -93,6 +93,7 @@ def recovery(standing: service.Standing, settings: Settings, *, now: datetime) -
         ],
         drill_interval_seconds=settings.drill_interval.total_seconds(),
         days_since_drill=None if last is None else max(0, (now - last.at).days),
+        drills_start_here=standing.place == "local",
         evidence_faults=standing.faults,
         failover=_commands(standing.place),
     )
@@ -103,7 +104,8 @@ def _commands(place: str) -> list[CommandAnswer]:
     if place == "local":
         return [CommandAnswer(command=command, does=does) for command, does in (*_FAILOVER, *_RESTORE)]
     found = (*_FAILOVER, _RESTORE[0])
-    return [CommandAnswer(command=f"{command} --stack STACK", does=does) for command, does in found]
+    there = CommandAnswer(command="cloudbill drill run", does="Runs a drill, as the stack's one-off task.")
+    return [CommandAnswer(command=f"{command} --stack STACK", does=does) for command, does in found] + [there]
 
 
 def faults(row: Row[Any] | None, *, now: datetime) -> list[str] | None:

@@ -16,6 +16,7 @@ from core.identity.scope import Installation, InstallationScope
 from core.identity.tenants.auditing import record
 from core.operations.recovery import answers, repository, service
 from core.operations.recovery.drilling import SCENARIOS
+from core.operations.recovery.looking import place_of
 from core.operations.recovery.releasing import release_all
 from core.operations.recovery.running import AlreadyRunning, WorkerHeld, start
 from core.operations.recovery.schemas import (
@@ -43,6 +44,19 @@ class DrillNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such drill. GET /operations/drills lists them.")
+
+
+class DrillElsewhere(Conflict):
+    """The worker of a cloud has no right to restore."""
+
+    code = "drill_elsewhere"
+    title = "Drills are run by the one-off task"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "In a cloud the worker has no right to restore: run `cloudbill drill run` as the stack's one-off task "
+            "(docs/recovery.md). Its evidence is listed here all the same."
+        )
 
 
 class NothingHeld(Conflict):
@@ -158,9 +172,9 @@ async def get_drill(
     status_code=202,
     operation_id="start_drill",
     summary="Start a drill",
-    responses=refusals(AlreadyRunning, WorkerHeld),
+    responses=refusals(AlreadyRunning, WorkerHeld, DrillElsewhere),
 )
-async def start_drill(scope: Installation, body: DrillBody) -> Started:
+async def start_drill(request: Request, scope: Installation, body: DrillBody) -> Started:
     """A job of the worker's, one at a time: GET /operations/drills/{runId} shows its steps as they come."""
     if body.scenario not in SCENARIOS:
         raise InvalidInput("scenario", f"must be one of {', '.join(SCENARIOS)}")
@@ -168,6 +182,8 @@ async def start_drill(scope: Installation, body: DrillBody) -> Started:
         raise InvalidInput(
             "confirm", f"must repeat the scenario's name, {body.scenario}: {service.DOES[body.scenario]}"
         )
+    if place_of(runtime(request).settings) is not None:
+        raise DrillElsewhere
     run_id = await start(scope.database, kind="drill", what=body.scenario, by=scope.principal.id)
     await _audit(scope, "drill.started", subject=str(run_id), details={"scenario": body.scenario})
     return Started(run_id=str(run_id))

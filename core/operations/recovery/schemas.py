@@ -174,7 +174,7 @@ class CommandAnswer(Answer):
 
 
 class RecoveryAnswer(Answer):
-    """Whether the installation could be recovered now, and what was measured."""
+    """Whether the installation could be recovered now, and what was measured. In a cloud drills are started there."""
 
     state: State
     items: list[ItemAnswer]
@@ -184,6 +184,7 @@ class RecoveryAnswer(Answer):
     holds: list[HoldAnswer]
     drill_interval_seconds: float
     days_since_drill: int | None
+    drills_start_here: bool
     evidence_faults: list[str] | None
     failover: list[CommandAnswer]
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from core.api.app import create_app
 from core.billing.payments.providers.simulator.main import Simulator
 from core.foundation.database import Database
 from core.foundation.runtime import Runtime
@@ -18,6 +19,7 @@ from core.operations.recovery import evidence, looking, repository
 from core.operations.recovery.holding import hold_copy
 from core.operations.recovery.looking import look
 from core.worker.app import run_until_idle
+from tests.support import callers, lifespan
 from tests.support.callers import Caller
 from tests.support.furnished import made
 from tests.support.servers import Servers
@@ -140,6 +142,21 @@ async def test_a_drill_is_started_once_and_its_failure_is_kept(
     audited = await (await admin.execute("SELECT action, subject FROM audit_log ORDER BY id")).fetchall()
     assert ("drill.started", run_id) in audited
     assert (await operator.post("/operations/drills", {"scenario": "pitr"})).status_code == 202
+
+
+async def test_in_a_cloud_a_drill_is_the_one_off_tasks(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(cloud="aws", cloud_region="us-east-1", cloud_database="cloudbill-prod")
+    application = create_app(settings)
+    async with lifespan.started(application), lifespan.client_of(application) as client:
+        callers.create_installation_user(settings.owner_url, "there@installation.test", "operator")
+        operator = await callers.sign_in(client, "there@installation.test")
+        refused = await operator.post("/operations/drills", {"scenario": "pitr"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "drill_elsewhere")
+        recovery = await made(operator.get("/operations/recovery"))
+        assert (recovery["place"], recovery["drillsStartHere"]) == ("aws", False)
+        states = {item["key"]: item["state"] for item in recovery["items"]}
+        assert (states["standby"], states["keys"]) == ("unknown", "ready")
+        assert recovery["failover"][0]["command"] == "cloudbill failover plan --stack STACK"
 
 
 @pytest.mark.parametrize(
