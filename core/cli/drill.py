@@ -24,6 +24,7 @@ class Scenario(StrEnum):
     PITR = "pitr"
     SNAPSHOT = "snapshot"
     DROPPED_TABLE = "dropped-table"
+    REGION_LOSS = "region-loss"
 
 
 @app.callback()
@@ -36,7 +37,8 @@ def run(
     scenario: Annotated[
         Scenario,
         typer.Option(
-            help="pitr: the newest instant; snapshot: the newest base backup; dropped-table: back to before a DROP."
+            help="pitr: the newest instant; snapshot: the newest base backup; dropped-table: back to before a DROP; "
+            "region-loss: the newest instant, from the copies in BACKUPS_COPY_PATH alone."
         ),
     ] = Scenario.PITR,
     identity: Identity = None,

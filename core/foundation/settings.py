@@ -108,6 +108,7 @@ class Settings(BaseSettings):
 
     # Backups of an installation on one machine, sealed to public keys; the private one is only for restoring
     backups_path: Path | None = None
+    backups_copy_path: Path | None = None
     backup_recipients: Words = ()
     backup_identity_path: Path | None = None
     backup_interval: Duration = timedelta(days=1)

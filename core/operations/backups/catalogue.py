@@ -99,13 +99,17 @@ class Coverage:
 
 @dataclass
 class Contents:
-    """What the catalogue says. `faults` names what makes it unbelievable; empty when it holds."""
+    """What the catalogue says. `faults` names what makes it unbelievable; empty when it holds.
+
+    `doubts` names what cannot be told of it: `verify` finds them, and nothing is refused for them.
+    """
 
     number: int = 0
     hash: str = ""
     entries: list[Entry] = field(default_factory=list[Entry])
     coverage: dict[str, Coverage] = field(default_factory=dict[str, Coverage])
     faults: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    doubts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     strays: list[str] = field(default_factory=list[str])
     """Files of backups that the catalogue does not name; known where it was read alone (`pinned`, `writing`)."""
 
@@ -169,7 +173,16 @@ class Catalogue:
             self._known = Contents(number=contents.number, hash=contents.hash, entries=list(contents.entries))
         self._read_head(contents, trusted)
         signed = self._signed_so_far()
-        if contents.number < signed and not contents.faults:
+        if signed is None and trusted is not None and contents.number:
+            contents.doubts.append(
+                (
+                    "catalogue_count",
+                    f"{self.signed_path} is missing or cannot be read: it said how many lines were signed here, and "
+                    f"without it nobody can tell whether {self.lines_path.name}, which ends at number "
+                    f"{contents.number}, is an old copy. If it is the newest one, the next backup writes it anew",
+                )
+            )
+        if signed is not None and contents.number < signed and not contents.faults:
             detail = f"{self.lines_path.name} ends at number {contents.number}, and {signed} were signed here"
             contents.faults.append(("catalogue_old", f"{detail}: it is an old copy, or its end was cut off"))
         return contents
@@ -249,7 +262,8 @@ class Catalogue:
 
     def _lines_signed(self, lines: list[bytes]) -> int:
         with suppress(ValueError, KeyError, TypeError):
-            return self._signed_so_far() - int(orjson.loads(lines[0])["body"]["number"]) + 1
+            if (signed := self._signed_so_far()) is not None:
+                return signed - int(orjson.loads(lines[0])["body"]["number"]) + 1
         return len(lines)
 
     def _take(self, line: bytes, contents: Contents, trusted: bytes | None, *, last: bool) -> tuple[str, str] | None:
@@ -292,10 +306,11 @@ class Catalogue:
         else:
             contents.coverage = coverage
 
-    def _signed_so_far(self) -> int:
+    def _signed_so_far(self) -> int | None:
+        """None where nobody can tell."""
         with suppress(OSError, ValueError):
             return int(self.signed_path.read_text(encoding="ascii"))
-        return 0
+        return None
 
     @property
     def signed_path(self) -> Path:
@@ -363,7 +378,13 @@ class Pen:
         ) + b'"}\n'
 
     def _note_signed(self) -> None:
-        _replace(self._catalogue.signed_path, f"{self.contents.number}\n".encode())
+        write_count(self._catalogue.signed_path, self.contents.number)
+
+
+def write_count(path: Path, number: int) -> None:
+    """How many lines were signed, on the disk when this returns."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(path, f"{number}\n".encode())
 
 
 def _content(body: dict[str, Any]) -> bytes:

@@ -5,7 +5,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.operations.backups.catalogue import Catalogue, Gap
+from core.foundation.settings import Settings
+from core.operations.backups.catalogue import Catalogue, Gap, write_count
 from core.operations.backups.errors import BackupFailed, Damaged
 from core.operations.clouds.errors import CloudError
 from core.operations.clouds.objects import FolderObjects
@@ -33,6 +34,18 @@ def copy_all(catalogue: Catalogue, into: Path) -> int:
                 there.put(catalogue.head_path.name, head)
     except CloudError as error:
         raise BackupFailed(error.detail) from None
+    return copied
+
+
+def copy_elsewhere(settings: Settings, catalogue: Catalogue) -> int | None:
+    """Into BACKUPS_COPY_PATH; how many files were copied, or None where no other place is named. Raises BackupError."""
+    if settings.backups_copy_path is None or not catalogue.exists:
+        return None
+    place = settings.backups_copy_path.absolute()
+    copied = copy_all(catalogue, place)
+    # Known apart from the copy, like that of the original, so that an old copy is seen to be old.
+    there = Catalogue(place, catalogue.keys)
+    write_count(there.signed_path, there.read().number)
     return copied
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import psycopg
 
 from core.foundation.clock import wall_now
+from core.foundation.serving import at, read_serving
 from core.foundation.settings import Settings, SettingsInvalid
 from core.operations.backups.catalogue import Backup, Catalogue
 from core.operations.backups.contents import Reader
@@ -20,13 +21,14 @@ from core.operations.backups.sealed import CHUNK, seal
 
 
 def backup_url(settings: Settings) -> str:
-    """The address that backups are taken from. Raises SettingsInvalid."""
+    """The address that backups are taken from: of who serves since a failover here. Raises SettingsInvalid."""
     if settings.database_backup_url is None:
         raise SettingsInvalid(
             "DATABASE_BACKUP_URL is not set: give an address of the database whose user may LOGIN and REPLICATION "
             "(`make up` makes one for its own; a cloud's database is backed up by the cloud)"
         )
-    return settings.backup_address
+    serving = read_serving(settings.cloudbill_home)
+    return at(settings.backup_address, serving[0]) if serving else settings.backup_address
 
 
 def catalogue_of(settings: Settings) -> Catalogue:

@@ -72,7 +72,7 @@ def _verify(settings: Settings, wanted: str | None, looked: Looked) -> Iterator[
 
 
 def _verify_contents(catalogue: Catalogue, contents: Contents, wanted: str | None, looked: Looked) -> Iterator[Finding]:
-    for check, detail in contents.faults:
+    for check, detail in (*contents.faults, *contents.doubts):
         yield Finding(check=check, name="catalogue", detail=detail)
     chosen = [backup for backup in contents.backups() if wanted in (None, backup.id)]
     if wanted is not None and not chosen:

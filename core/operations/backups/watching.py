@@ -19,6 +19,7 @@ from core.operations.backups import asking
 from core.operations.backups import standing as standings
 from core.operations.backups.application import take_application
 from core.operations.backups.archiving import Archive
+from core.operations.backups.copying import copy_elsewhere
 from core.operations.backups.errors import BackupError
 from core.operations.backups.positions import parse_lsn
 from core.operations.backups.pruning import prune
@@ -64,6 +65,7 @@ class Watch:
             succeeded_at=known.succeeded_at if known else None,
         )
         self._pruned_at: datetime | None = None
+        self._copy_error: str | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop."""
@@ -105,8 +107,26 @@ class Watch:
         self._note(slot=slot.state, slot_lag_bytes=slot.lag_bytes, spooled_bytes=self._archive.spooled_bytes())
         self._keep_receiving()
         self._archive.ship(slot.received)
+        self._copy_elsewhere()
+
+    def _copy_elsewhere(self) -> None:
+        """A place that cannot be written is a trouble of its own; the log goes on into the first."""
+        try:
+            copy_elsewhere(self._settings, self._catalogue)
+        except (BackupError, OSError) as failure:
+            if self._copy_error != _said(failure):
+                _LOG.error("backups_not_copied", error=_said(failure))
+            self._copy_error = _said(failure)
+            raise BackupError(f"the copy in BACKUPS_COPY_PATH is behind: {_said(failure)}") from None
+        self._copy_error = None
 
     def _connected(self) -> psycopg.Connection[Any]:
+        if self._url != (url := backup_url(self._settings)):
+            self._url = url  # another server serves since a failover: its log is another branch
+            self._stop_receiver()
+            if self._connection:
+                self._connection.close()
+            self._due.set()
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
             row = self._connection.execute(

@@ -29,8 +29,8 @@ from core.operations.recovery.errors import DrillError, NothingToDrill, RunStopp
 from core.operations.recovery.progress import Progress
 from core.operations.recovery.targets import RTO_SECONDS
 
-Scenario = Literal["pitr", "snapshot", "dropped-table"]
-SCENARIOS: tuple[Scenario, ...] = ("pitr", "snapshot", "dropped-table")
+Scenario = Literal["pitr", "snapshot", "dropped-table", "region-loss"]
+SCENARIOS: tuple[Scenario, ...] = ("pitr", "snapshot", "dropped-table", "region-loss")
 RPO_TARGET, RTO_TARGET = timedelta(minutes=5), timedelta(minutes=60)
 Say = Progress
 
@@ -87,9 +87,12 @@ def run_drill(settings: Settings, scenario: Scenario, *, say: Say | None = None)
     """
     say = say or Progress()
     if settings.cloud == "local":
-        catalogue = catalogue_of(settings)
+        catalogue = catalogue_of(_source(settings, scenario))
         if not catalogue.exists or not windows(catalogue.read()):
-            raise NothingToDrill("there is no base backup to restore: `cloudbill backup create` makes one")
+            raise NothingToDrill(
+                f"there is no base backup to restore in {catalogue.folder}: `cloudbill backup create` makes one"
+                + (", and what watches the backups copies it there" if scenario == "region-loss" else "")
+            )
     drill = Drill(scenario=scenario, started_at=wall_now(), place=settings.cloud)
     try:
         if settings.cloud != "local":
@@ -101,7 +104,7 @@ def run_drill(settings: Settings, scenario: Scenario, *, say: Say | None = None)
 
             drill_dropped_table(settings, drill, say)
         else:
-            _drill_restore(settings, drill, say)
+            _drill_restore(settings, _source(settings, scenario), drill, say)
     except RunStopped:
         raise  # it showed nothing
     except (BackupError, CloudError, DrillError) as error:
@@ -111,12 +114,24 @@ def run_drill(settings: Settings, scenario: Scenario, *, say: Say | None = None)
     return drill
 
 
-def _drill_restore(settings: Settings, drill: Drill, say: Say) -> None:
-    contents = catalogue_of(settings).believed()
+def _source(settings: Settings, scenario: Scenario) -> Settings:
+    """With the backups that are left after the disaster. Raises NothingToDrill."""
+    if scenario != "region-loss":
+        return settings
+    if settings.backups_copy_path is None:
+        raise NothingToDrill(
+            "the loss of a place is survived by a copy in another one, and there is none: name a folder on another "
+            "disk or machine with BACKUPS_COPY_PATH (what watches the backups copies all of them there), then try again"
+        )
+    return settings.model_copy(update={"backups_path": settings.backups_copy_path.absolute()})
+
+
+def _drill_restore(settings: Settings, source: Settings, drill: Drill, say: Say) -> None:
+    contents = catalogue_of(source).believed()
     newest = max(windows(contents), key=lambda window: window.start).backup
     disaster = wall_now()
     began = time.monotonic()
-    with scratch(settings, "latest" if drill.scenario == "pitr" else newest.id, drill, say) as restored:
+    with scratch(source, newest.id if drill.scenario == "snapshot" else "latest", drill, say) as restored:
         lost_since = restored.reached_at or restored.target.backup.finished_at
         if restored.target.goal == "backup":
             lost_since = restored.target.backup.finished_at

@@ -43,6 +43,11 @@ def hold_copy(owner_url: str, *, reason: str, state_of: datetime) -> bool:
         known = connection.execute("SELECT to_regclass('public.worker_holds') IS NOT NULL").fetchone()
         if not known or not known[0]:
             return False
+        # The fence is about the server that was copied: this one is nobody's successor, and stands open by itself.
+        if connection.execute("SELECT to_regprocedure('open_writes(bigint, text)') IS NOT NULL").fetchone() == (True,):
+            connection.execute(
+                "SELECT open_writes(epoch + 1, %s) FROM write_standing() WHERE state <> 'open'", [reason]
+            )
         connection.execute(
             "INSERT INTO worker_holds (id, reason, state_of, held_at) VALUES (%s, %s, %s, %s)",
             [new_id(), reason, state_of, wall_now()],

@@ -120,10 +120,14 @@ class History:
         """The folder of backups, to be damaged; the settings that name it."""
         place = self.original.folder / f"damaged-{next(_copies)}"
         shutil.copytree(self.original.settings().backups_folder, place)
+        settings = self.original.settings(backups_path=place)
+        count = catalogue_of(settings).signed_path
+        shutil.copyfile(self.original.catalogue.signed_path, count)
         try:
-            yield self.original.settings(backups_path=place)
+            yield settings
         finally:
             shutil.rmtree(place)
+            count.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

@@ -134,6 +134,23 @@ def test_an_old_catalogue_is_seen_to_be_old(history: History) -> None:
         now.replace(path)
 
 
+@pytest.mark.parametrize("content", [None, "many"])
+def test_without_the_count_of_signed_lines_it_is_said_that_an_old_copy_would_not_be_seen(
+    history: History, content: str | None
+) -> None:
+    settings, count = history.original.settings(), history.original.catalogue.signed_path
+    known = count.read_text()
+    try:
+        count.unlink() if content is None else count.write_text(content)
+        findings = [finding for finding in verify(settings) if finding.check == "catalogue_count"]
+        assert [finding.name for finding in findings] == ["catalogue"]
+        assert "nobody can tell whether catalogue.jsonl" in findings[0].detail
+        assert str(count) in findings[0].detail
+    finally:
+        count.write_text(known)
+    assert [finding for finding in verify(settings) if finding.check == "catalogue_count"] == []
+
+
 def test_a_catalogue_signed_by_somebody_else_or_of_another_format_is_refused(history: History) -> None:
     with history.copy() as settings:
         path = settings.backups_folder / "catalogue.jsonl"

@@ -10,6 +10,8 @@ import pytest
 
 from core.foundation.database import Database
 from core.foundation.embedded.postgres import EmbeddedPostgres
+from core.operations.backups.catalogue import Catalogue
+from core.operations.backups.positions import windows
 from core.operations.backups.restoring import Restores
 from core.operations.recovery import evidence, holding
 from core.operations.recovery.adopting import adopt
@@ -17,7 +19,7 @@ from core.operations.recovery.application import settings_of_copy
 from core.operations.recovery.drilling import run_drill
 from core.operations.recovery.errors import CopyContradicts, NothingToDrill
 from core.operations.recovery.releasing import release_all
-from tests.operations.backups.conftest import restoring
+from tests.operations.backups.conftest import eventually, restoring
 from tests.operations.recovery.conftest import Installation
 
 Result = TypeVar("Result")
@@ -197,3 +199,27 @@ def test_a_copy_that_contradicts_the_signed_heads_is_not_put_in_place(installati
             adopt(settings, "altered")
     assert installation.execute("SELECT count(*) FROM ledger_entries") == (8,)
     assert len(list(settings.heads_path.glob("*.head"))) == 1
+
+
+def test_a_lost_place_is_restored_from_its_copy_alone_and_without_one_it_is_said_how_to_have_it(
+    installation: Installation,
+) -> None:
+    with pytest.raises(NothingToDrill, match="name a folder on another disk or machine with BACKUPS_COPY_PATH"):
+        run_drill(installation.settings(), "region-loss")
+    settings = installation.settings(backups_copy_path=installation.folder / "elsewhere-copy")
+    with pytest.raises(NothingToDrill, match="no base backup to restore in .*elsewhere-copy"):
+        run_drill(settings, "region-loss")
+    there = Catalogue(installation.folder / "elsewhere-copy", installation.catalogue.keys)
+    with installation.watched(backups_copy_path=there.folder):
+        now = installation.execute("SELECT clock_timestamp()")[0]
+        eventually(lambda: there.exists and max((w.end for w in windows(there.read())), default=now) > now)
+    lost = settings.backups_folder.rename(settings.backups_folder.with_name("lost"))
+    try:
+        drill = run_drill(settings, "region-loss")
+    finally:
+        lost.rename(settings.backups_folder)
+    assert drill.error is None
+    assert drill.checked.findings == []
+    assert drill.passed
+    assert drill.document()["targets"]["rto_seconds"] == 3600
+    assert there.read().doubts == []
