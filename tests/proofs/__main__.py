@@ -118,6 +118,13 @@ PROOFS = (
         unit="corruptions",
     ),
     Proof(
+        name="transfer-kills",
+        promise="An export and an import go on wherever they were killed, and are the same in the end.",
+        tests=("tests/operations/transfer/test_transfer_kills.py",),
+        count=50,
+        unit="kills",
+    ),
+    Proof(
         name="mutations",
         promise="A careless edit of either production graph breaks a rule; what survives is reviewed.",
         tests=("tests/infra/policies/test_mutations.py",),
