@@ -144,6 +144,12 @@ def minor_to_units(amount_minor: int, currency: str) -> Decimal:
     return Decimal(amount_minor).scaleb(-minor_digits(currency), _STRICT)
 
 
+def decimals(amount: Decimal) -> int:
+    """Digits after the point that count: 1.50 has one, 1E+2 none."""
+    exponent = amount.normalize(_STRICT).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
 def fits_minor(amount: Decimal, currency: str) -> bool:
     """Whether an amount in units of the currency is a whole number of its minor units."""
     return (Fraction(amount) * 10 ** minor_digits(currency)).denominator == 1

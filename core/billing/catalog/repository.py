@@ -64,12 +64,21 @@ async def list_offers(
     *,
     currency: str | None,
     now: datetime,
+    archived: bool = False,
     after: Sequence[Any] | None = None,
     limit: int = 200,
 ) -> list[Offer]:
     """By price, from the smallest; `after` is (amount_minor, price id as text) of the row before."""
     rows = await session.execute(
-        _OFFERS, {**_parties(tenant_id), "currency": currency, "now": now, "limit": limit, **_after(after)}
+        _OFFERS,
+        {
+            **_parties(tenant_id),
+            "currency": currency,
+            "now": now,
+            "archived": archived,
+            "limit": limit,
+            **_after(after),
+        },
     )
     return [Offer(*row) for row in rows]
 
@@ -124,7 +133,7 @@ FROM (
                   WHERE v.tenant_id = l.tenant_id AND v.plan_id = l.id AND v.effective_from <= :now
                   ORDER BY v.version DESC LIMIT 1) AS sold ON true
     JOIN prices r ON r.tenant_id = l.tenant_id AND r.plan_id = l.id AND r.version = sold.version
-    WHERE l.tenant_id IN (:tenant, :installation) AND l.archived_at IS NULL
+    WHERE l.tenant_id IN (:tenant, :installation) AND (l.archived_at IS NOT NULL) = :archived
       AND (CAST(:currency AS text) IS NULL OR r.currency = :currency)
     ORDER BY l.code, r.currency, (l.tenant_id = :tenant) DESC
 ) AS offered

@@ -1,14 +1,14 @@
 """/billing/packages and /billing/plans."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from core.billing.catalog import repository, service
 from core.billing.catalog.errors import CodeTaken
 from core.billing.catalog.repository import Offer, Package
-from core.billing.catalog.schemas import NewPackage, PackageAnswer, PlanAnswer
+from core.billing.catalog.schemas import Currency, NewPackage, PackageAnswer, PlanAnswer
 from core.foundation.ids import INSTALLATION_ID, parse_id
 from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
 from core.foundation.refusals import refusals
@@ -52,13 +52,25 @@ async def create_package(scope: Writing, body: NewPackage) -> PackageAnswer:
 
 
 @router.get("/plans", operation_id="list_plans")
-async def list_plans(scope: Reading, limit: Limit = 50, cursor: Cursor = None) -> Page[PlanAnswer]:
-    """Plans in the tenant's currency: its own and the installation's, by price."""
+async def list_plans(
+    scope: Reading,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    currency: Annotated[Currency | None, Query(description="Instead of the tenant's own.")] = None,
+    archived: Annotated[bool, Query(description="Those out of sale instead.")] = False,
+) -> Page[PlanAnswer]:
+    """Plans on offer in the tenant's currency, its own and the installation's, by price at the version in force."""
     after = _decoded(cursor)
     async with scope.reading() as unit:
-        currency = await repository.get_currency(unit.session, unit.tenant_id)
+        currency = currency or await repository.get_currency(unit.session, unit.tenant_id)
         offers = await repository.list_offers(
-            unit.session, unit.tenant_id, currency=currency, now=unit.now, after=after, limit=limit + 1
+            unit.session,
+            unit.tenant_id,
+            currency=currency,
+            now=unit.now,
+            archived=archived,
+            after=after,
+            limit=limit + 1,
         )
     page, last = cut(offers, limit)
     return Page(

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from core.billing.catalog.payable import MOST_MINOR
+from core.foundation.errors import InvalidInput
 from core.foundation.money import MAX_MICRO, MAX_WALLET_MICRO, minor_digits, minor_to_micro, parse_amount
 from core.foundation.schemas import Answer, Body, Credits, Name, StrictInteger, Text
 
@@ -15,7 +16,20 @@ def _currency(text: str) -> str:
     return text
 
 
-Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, hyphens.")]
+def _no_id(code: str) -> str:
+    # Where an id or a code may be given, it is read as an id first.
+    try:
+        UUID(code)
+    except ValueError:
+        return code
+    raise InvalidInput("code", "must not look like a UUID: an id and a code could be mistaken for each other")
+
+
+Code = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, hyphens; no UUID."),
+    AfterValidator(_no_id),
+]
 Currency = Annotated[Text, Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
 Flag = Annotated[bool, Field(strict=True)]
 AmountMinor = Annotated[StrictInteger, Field(gt=0, le=MOST_MINOR)]

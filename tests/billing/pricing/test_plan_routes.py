@@ -97,6 +97,8 @@ async def test_several_currencies_with_no_or_three_decimals(sign_up: Callable[..
     shown = (await made(tenant.get("/billing/plans/world")))["current"]["prices"]
     assert {price["currency"]: price["amountMinor"] for price in shown} == {"JPY": 1980, "KWD": 4995, "USD": 1999}
     assert (await quoted(tenant, "world", currency="KWD"))["totalMinor"] == 4995
+    listed = await made(tenant.get("/billing/plans", currency="KWD"))
+    assert [(plan["code"], plan["amountMinor"]) for plan in listed["data"]] == [("world", 4995)]
     refused = await tenant.post("/billing/plans/world/quote", {"currency": "EUR"})
     assert (refused.status_code, refused.json()["code"]) == (422, "not_sold_in_currency")
 
@@ -189,6 +191,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"trialUntil": "2020-01-01T00:00:00Z"}, "plan_invalid"),
     ({"product": "nothing"}, "product_not_found"),
     ({"code": "Not A Code"}, "invalid_input"),
+    ({"code": "deadbeef" * 4}, "invalid_input"),
+    ({"prices": [usd(part("a", {"model": "percentage", "rate": "1"}))]}, "plan_invalid"),
 ]  # fmt: skip
 
 
@@ -274,6 +278,10 @@ async def test_what_is_on_a_bill_is_not_deleted_and_archiving_can_be_undone(tena
 
     archived = await made(tenant.patch("/billing/plans/pro", {"archived": True}))
     assert archived["archivedAt"] is not None
+    version = await tenant.post("/billing/plans/pro/versions", {"prices": BODY["prices"]})
+    assert (version.status_code, version.json()["code"]) == (409, "plan_archived")
+    listed = await made(tenant.get("/billing/plans", archived=True))
+    assert [plan["code"] for plan in listed["data"]] == ["pro"]
     refused = await tenant.post("/billing/subscriptions", {"planId": "pro"})
     assert (refused.status_code, refused.json()["code"]) == (404, "plan_not_found")
     assert (await tenant.get(f"/billing/subscriptions/{subscription['subscriptionId']}")).status_code == 200

@@ -104,7 +104,7 @@ def test_a_flat_amount_fits_its_currency() -> None:
         check_floor(parse_floor({"model": "minimum", "schema": 1, "amount": "0"}), "USD")
 
 
-@pytest.mark.parametrize("quantity", ["-1", "NaN", "Infinity", "1E+26", "1E-13"])
+@pytest.mark.parametrize("quantity", ["-1", "NaN", "Infinity", "1E+26", "1E-13", f"{10**25}.1234567890123"])
 def test_a_quantity_that_cannot_be_kept_is_refused(quantity: str) -> None:
     price = parse({"model": "per_unit", "schema": 1, "unitPrice": "1"})
     with pytest.raises(errors.QuantityInvalid):

@@ -2,7 +2,8 @@
 
 Forbidden    └── PlanOfInstallation   403 plan_of_installation
 NotFound     └── VersionNotFound      404 plan_version_not_found
-Conflict     └── PlanInUse            409 plan_in_use
+Conflict     ├── PlanInUse            409 plan_in_use
+             └── PlanArchived         409 plan_archived
 InvalidInput └── PlanInvalid          422 plan_invalid
                  ├── PlanWithoutPrice     422 plan_without_price
                  ├── CurrencyRepeated     422 currency_repeated
@@ -47,6 +48,18 @@ class PlanInUse(Conflict):
             f"{subscriptions} subscriptions rest on the plan {plan!r}, so it cannot be deleted. Archive it instead "
             f'(PATCH /billing/plans/{plan} {{"archived": true}}): it is sold to nobody new, and what was agreed stays.',
             subscriptions=subscriptions,
+        )
+
+
+class PlanArchived(Conflict):
+    """A plan out of sale takes no new terms."""
+
+    code = "plan_archived"
+    title = "The plan is archived"
+
+    def __init__(self, plan: str) -> None:
+        super().__init__(
+            f'The plan {plan!r} is archived. Bring it back first: PATCH /billing/plans/{plan} {{"archived": false}}.'
         )
 
 

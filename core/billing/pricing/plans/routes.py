@@ -20,7 +20,7 @@ from core.billing.catalog.routes import plan_answer
 from core.billing.catalog.schemas import PlanMade
 from core.billing.catalog.service import get_offer_of
 from core.billing.pricing.plans import repository, service
-from core.billing.pricing.plans.errors import PlanInUse, PlanInvalid, PlanOfInstallation, VersionNotFound
+from core.billing.pricing.plans.errors import PlanArchived, PlanInUse, PlanInvalid, PlanOfInstallation, VersionNotFound
 from core.billing.pricing.plans.quoting import quote
 from core.billing.pricing.plans.schemas import (
     NewPlan,
@@ -103,7 +103,7 @@ async def delete_plan(scope: Writing, plan: PlanPath) -> PlanDetail:
     "/{plan}/versions",
     operation_id="create_plan_version",
     status_code=201,
-    responses=refusals(PlanNotFound, PlanOfInstallation, PlanInvalid, PriceInvalid, *ONCE),
+    responses=refusals(PlanNotFound, PlanOfInstallation, PlanArchived, PlanInvalid, PriceInvalid, *ONCE),
 )
 async def create_plan_version(
     scope: Writing, plan: PlanPath, body: NewVersion, idempotency_key: KeyHeader = None

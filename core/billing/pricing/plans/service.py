@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.catalog.errors import PlanNotFound
 from core.billing.catalog.models import Plan, PlanVersion, Price, PriceComponent
-from core.billing.catalog.products.service import get_product
+from core.billing.catalog.products.service import ProductNotFound, get_product
 from core.billing.catalog.service import add_once, as_id
 from core.billing.pricing.plans import repository
 from core.billing.pricing.plans.errors import (
@@ -22,6 +22,7 @@ from core.billing.pricing.plans.errors import (
     CurrencyRepeated,
     EffectiveInPast,
     MeterUnknown,
+    PlanArchived,
     PlanInUse,
     PlanInvalid,
     PlanOfInstallation,
@@ -37,7 +38,7 @@ from core.billing.pricing.plans.schemas import (
     Terms,
 )
 from core.billing.pricing.schemes.commitments import check_floor
-from core.billing.pricing.schemes.definitions import Flat, dump
+from core.billing.pricing.schemes.definitions import Flat, Percentage, dump
 from core.billing.pricing.schemes.rating import Measured, check_currency, rate
 from core.foundation.ids import new_id
 from core.foundation.money import MAX_MINOR, AmountOutOfRange, minor_to_units
@@ -82,6 +83,8 @@ async def create_plan(session: AsyncSession, body: NewPlan, *, tenant_id: UUID, 
     elif body.currency is not None:
         raise PlanInvalid("currency", "goes with amountMinor: prices name their own")
     product = await get_product(session, tenant_id, body.product) if body.product is not None else None
+    if product is not None and product.archived_at is not None:
+        raise ProductNotFound(product.code)
     plan = Plan(
         tenant_id=tenant_id,
         id=new_id(),
@@ -97,10 +100,10 @@ async def create_plan(session: AsyncSession, body: NewPlan, *, tenant_id: UUID, 
 
 
 async def create_version(session: AsyncSession, body: NewVersion, *, plan: str, tenant_id: UUID, now: datetime) -> Made:
-    """New terms from an instant not yet over. Raises PlanNotFound, PlanOfInstallation, PlanInvalid, PriceInvalid."""
+    """New terms from an instant not yet over. Raises PlanNotFound, PlanArchived, PlanOfInstallation, PlanInvalid."""
     found = await get_own_plan(session, tenant_id, plan)
     if found.archived_at is not None:
-        raise PlanNotFound(plan)
+        raise PlanArchived(found.code)
     at = body.effective_from or now
     if at < now:
         raise EffectiveInPast("effectiveFrom", f"must not be before {now.isoformat()}: what was sold stays as it was")
@@ -174,6 +177,8 @@ def _check(terms: Terms, prices: Sequence[NewPrice], *, now: datetime) -> None:
         for part in price.components:
             if (part.kind == "usage") != (part.meter is not None):
                 raise PlanInvalid(f"{field}.components.{part.code}.meter", "goes with the kind usage, and needs it")
+            if isinstance(part.price, Percentage) and part.kind != "usage":
+                raise PlanInvalid(f"{field}.components.{part.code}.price", "is a percentage: it needs the kind usage")
             check_currency(part.price, price.currency)
         for floor in (price.minimum, price.commitment):
             if floor is not None:

@@ -21,7 +21,7 @@ from core.billing.pricing.schemes.definitions import (
     Volume,
 )
 from core.billing.pricing.schemes.errors import PriceInvalid, QuantityInvalid
-from core.foundation.money import add, fits_minor, multiply, percent, round_up_to_steps, subtract
+from core.foundation.money import add, decimals, fits_minor, multiply, percent, round_up_to_steps, subtract
 
 ONE = Decimal(1)
 MOST_QUANTITY = Decimal(10) ** 26
@@ -51,8 +51,7 @@ def check_quantity(quantity: Decimal, field: str = "quantity") -> None:
     """Raises QuantityInvalid unless it is finite, not negative, and fits numeric(38, 12)."""
     if not quantity.is_finite() or quantity < 0 or quantity >= MOST_QUANTITY:
         raise QuantityInvalid(field, "must be from 0 to less than 10^26")
-    exponent = quantity.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -MOST_DECIMALS:
+    if decimals(quantity) > MOST_DECIMALS:
         raise QuantityInvalid(field, f"must have at most {MOST_DECIMALS} decimals")
 
 
