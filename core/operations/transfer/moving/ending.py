@@ -9,7 +9,7 @@ from core.operations.transfer.moving.errors import MoveError, WrongPhase
 from core.operations.transfer.moving.handing_over import reason
 from core.operations.transfer.moving.holder import Holder
 from core.operations.transfer.moving.journal import ENDED, Ends, Journal
-from core.operations.transfer.tables import inventory, settle
+from core.operations.transfer.tables import settle
 
 
 def abort(journal: Journal, ends: Ends, say: Callable[[str], None]) -> None:
@@ -76,8 +76,7 @@ def _put_target_back(journal: Journal, ends: Ends, say: Callable[[str], None]) -
     with settle(ends.target_owner.connect("abort")) as owner:
         standing = schema.standing(owner)
     if standing is not None and standing.source == str(journal.id):
-        with settle(ends.source.connect("abort-tables")) as source:
-            schema.put_back(ends.target_owner.url, inventory(source))
+        schema.put_back(ends.target_owner.url)
     with settle(ends.target.connect("abort")) as target:
         there = fence.standing(target)
         if there.state == "standby" and there.reason == reason(journal.id):
