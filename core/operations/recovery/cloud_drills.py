@@ -42,7 +42,8 @@ def drill_in_cloud(settings: Settings, drill: Drill, say: Say) -> None:
         drill.reached_at = restored.reached_at
         drill.target = to if to != "latest" else str(restored.reached_at)
         if restored.reached_at:
-            drill.rpo_seconds = round((disaster - restored.reached_at).total_seconds(), 3)
+            # The cloud may put more of the log away while it is asked.
+            drill.rpo_seconds = round(max((disaster - restored.reached_at).total_seconds(), 0.0), 3)
         copy = _copy(restored, Path(folder))
         drill.database_bytes = _size(settings, copy)
         prove(settings, copy, drill, say, began=began, folder=Path(folder))

@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 
 from tests.operations.clouds.aws.conftest import REGION
+from tests.support.faults import Faults
 
 NAME = "cloudbill-test"
 
@@ -64,3 +65,13 @@ def snapshots(region: str = REGION) -> list[str]:
 def client(service: str, region: str = REGION) -> Any:
     """The test's own, past nothing: it goes through the proxy, too."""
     return boto3.client(service, region_name=region)
+
+
+def window(aws: Faults, *, start: str, end: str) -> None:
+    """What the emulator does not tell of automated backups."""
+    aws.alter(
+        "DescribeDBInstanceAutomatedBackups",
+        r"(<DBInstanceAutomatedBackup>)(.*?)(<RestoreWindow>.*?</RestoreWindow>|<RestoreWindow\s*/>)?"
+        r"(.*?</DBInstanceAutomatedBackup>)",
+        rf"\1<RestoreWindow><EarliestTime>{start}</EarliestTime><LatestTime>{end}</LatestTime></RestoreWindow>\2\4",
+    )

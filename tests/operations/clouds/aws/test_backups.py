@@ -12,7 +12,7 @@ from core.operations.clouds.base import Fault, Place
 from core.operations.clouds.errors import BackupNotFound, CloudRefused, CloudUnreachable, DatabaseNotFound
 from tests.operations.clouds.aws import original
 from tests.operations.clouds.aws.conftest import REGION
-from tests.operations.clouds.aws.original import Original, instance, instances, snapshots
+from tests.operations.clouds.aws.original import Original, instance, instances, snapshots, window
 from tests.support.faults import Faults
 
 AVAILABLE = "<DBInstanceStatus>available</DBInstanceStatus>"
@@ -275,13 +275,3 @@ def test_a_copy_elsewhere_is_sealed_with_a_key_of_that_region_and_made_once(aws:
     assert b"PreSignedUrl=" in first.body
     with pytest.raises(CloudRefused, match="us-east-1 is where the backup is"):
         backups.copy(name, region=REGION)
-
-
-def window(aws: Faults, *, start: str, end: str) -> None:
-    """What the emulator does not tell of automated backups."""
-    aws.alter(
-        "DescribeDBInstanceAutomatedBackups",
-        r"(<DBInstanceAutomatedBackup>)(.*?)(<RestoreWindow>.*?</RestoreWindow>|<RestoreWindow\s*/>)?"
-        r"(.*?</DBInstanceAutomatedBackup>)",
-        rf"\1<RestoreWindow><EarliestTime>{start}</EarliestTime><LatestTime>{end}</LatestTime></RestoreWindow>\2\4",
-    )
