@@ -18,8 +18,8 @@ STACKS = ("dev", "dev-gcp", "prod", "prod-gcp", "staging", "staging-gcp")
 SECTIONS = ["Look first", "Mend", "Verify", "Escalate"]
 
 
-BY_PLAN = {"rotate-secrets"}
-"""What is done when it is due, or after a leak: no alarm asks for it."""
+BY_PLAN = {"rotate-secrets", "failover", "region-loss"}
+"""What is done when it is due, after a leak, or when somebody decides so: no alarm asks for it."""
 
 
 def named() -> set[str]:

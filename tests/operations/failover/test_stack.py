@@ -1,0 +1,121 @@
+"""The same steps for a stack on AWS: RDS and its replica as an emulator answers, the databases two real ones."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from core.foundation import fence
+from core.operations.clouds.aws_standbys import AwsStandbys
+from core.operations.clouds.base import Place, Promoted
+from core.operations.clouds.local_standbys import LocalStandbys
+from core.operations.failover.errors import NothingToGoBackTo
+from core.operations.failover.grounds import StackGround
+from core.operations.failover.here import HOME
+from core.operations.failover.running import Failover
+from tests.operations.clouds.aws import original
+from tests.operations.clouds.aws.conftest import REGION
+from tests.operations.clouds.aws.conftest import aws as aws  # the fixtures
+from tests.operations.clouds.aws.conftest import emulator as emulator
+from tests.operations.clouds.aws.conftest import proxy as proxy
+from tests.support.faults import Faults
+from tests.support.pair import Pair
+
+REPLICA = "cloudbill-test-replica-1"
+SOURCE = "<ReadReplicaSourceDBInstanceIdentifier>.*?</ReadReplicaSourceDBInstanceIdentifier>"
+
+
+class Names:
+    """The names of the place."""
+
+    def __init__(self) -> None:
+        self.led: dict[str, str] = {}
+
+    def point(self, record: str, endpoint: str) -> None:
+        self.led[record] = endpoint
+
+    def health(self, record: str) -> bool | None:
+        return True
+
+
+class OnThePair(StackGround):
+    """RDS's endpoints lead to the two real servers."""
+
+    pair: Pair
+    down = False
+
+    @contextmanager
+    def mover(self, endpoint: str) -> Generator[psycopg.Connection[Any]]:
+        name = "east" if endpoint.startswith(REPLICA) else HOME
+        if name == HOME and self.down:
+            raise psycopg.OperationalError("connection timeout expired")
+        with self.pair.connect(name, "mover") as connection:
+            yield connection
+
+
+class Promoting(AwsStandbys):
+    """What RDS promotes is promoted for real."""
+
+    pair: Pair
+
+    def promote(self, replica: str) -> Promoted:
+        LocalStandbys(self.pair.settings()).promote("east")
+        return super().promote(replica)
+
+
+@pytest.fixture
+def ground(aws: Faults, pair: Pair) -> OnThePair:
+    made = original.make()
+    original.client("rds").create_db_instance_read_replica(
+        DBInstanceIdentifier=REPLICA, SourceDBInstanceIdentifier=made.name
+    )
+    aws.heal()
+    aws.once_asked("PromoteReadReplica", "DescribeDBInstances", SOURCE, "")
+    place = Place(cloud="aws", region=REGION)
+    standbys = Promoting(place, made.name, poll_seconds=0.01, longest_seconds=20)
+    standbys.pair = pair
+    ground = OnThePair(
+        pair.settings(),
+        stack="prod",
+        place=place,
+        endpoint=f"{made.name}.rds.amazonaws.com:5432",
+        outputs={},
+        standbys=standbys,
+        dns=Names(),
+        record="billing.example.com",
+        leads_to="other.example.com",
+    )
+    ground.pair = pair
+    return ground
+
+
+def test_the_database_is_asked_first_the_replica_promoted_and_the_name_led_elsewhere(
+    ground: OnThePair, pair: Pair
+) -> None:
+    done = Failover(ground).run()
+    assert done["steps"]["fenced"]["result"]["how"] == "database"
+    endpoint = done["steps"]["promoted"]["result"]["endpoint"]
+    assert endpoint.startswith(REPLICA)
+    with pair.connect(HOME, "owner") as old, pair.connect("east", "owner") as new:
+        before, after = fence.standing(old), fence.standing(new)
+        assert (before.state, before.successor) == ("closed", endpoint)
+        assert after.is_open
+        assert after.epoch > before.epoch
+        assert new.execute("SELECT count(*) FROM open_worker_holds()").fetchone() == (1,)
+    assert isinstance(ground._dns, Names)
+    assert ground._dns.led == {"billing.example.com": "other.example.com"}
+    with pytest.raises(NothingToGoBackTo, match="make a replica of the new one in the old place"):
+        Failover(ground).back()
+
+
+def test_a_primary_that_does_not_answer_is_cut_off_by_the_cloud(ground: OnThePair, pair: Pair) -> None:
+    ground.down = True
+    pair.kill(HOME)
+    done = Failover(ground).run()
+    assert done["steps"]["fenced"]["result"]["how"] == "cut off"
+    groups = original.client("rds").describe_db_instances(DBInstanceIdentifier="cloudbill-test")["DBInstances"][0]
+    assert groups["DBInstanceStatus"] in ("stopped", "available", "rebooting")
+    with pair.connect("east", "owner") as new:
+        assert fence.standing(new).is_open
