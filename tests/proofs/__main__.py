@@ -72,6 +72,13 @@ PROOFS = (
         unit="kills",
     ),
     Proof(
+        name="kills-of-failovers",
+        promise="A failover killed at any of its lines goes on; nothing is lost, and never do two servers take writes.",
+        tests=("tests/operations/failover/test_kills.py",),
+        count=26,
+        unit="kills",
+    ),
+    Proof(
         name="kills-of-jobs",
         promise="A job is done once, whenever its worker dies.",
         tests=("tests/worker/test_jobs.py",),
