@@ -73,6 +73,27 @@ def export(
     say: Callable[[str], None] = lambda words: None,
 ) -> Exported:
     """Writes a set to a folder or a bucket, or goes on with one. Raises TransferError, CloudError, SettingsInvalid."""
+    try:
+        return _export(
+            settings, address, jobs=jobs, chunk_bytes=chunk_bytes, seal_to=seal_to, with_cache=with_cache, say=say
+        )
+    except psycopg.OperationalError as error:
+        said = " ".join(str(error).split("\n")[0].split())
+        raise ServerUnfit(
+            f"the source does not answer ({said}): what was exported stays, the same command goes on"
+        ) from None
+
+
+def _export(
+    settings: Settings,
+    address: str,
+    *,
+    jobs: int,
+    chunk_bytes: int,
+    seal_to: Sequence[str],
+    with_cache: bool,
+    say: Callable[[str], None],
+) -> Exported:
     objects, url, keys = objects_at(address), settings.mover_url, load_signing_keys(settings)
     known = _find_unfinished(objects)
     with _snapshot(url) as (leader, snapshot):

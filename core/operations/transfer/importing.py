@@ -86,6 +86,7 @@ def import_set(
     heads = Heads(settings.heads_path, load_signing_keys(settings))
     books.refuse_foreign_heads(heads, manifest["chainHeads"])
     imported = Imported(manifest=manifest)
+    cache = redis_state.connect(settings.cache_url) if with_cache else None
     with open_as(settings.owner_url, "owner") as owner:
         tables = refuse_unfit(owner, settings, manifest)
         begun = schema.standing(owner)
@@ -94,7 +95,6 @@ def import_set(
             align_partitions(owner, sets.find_json(objects, sets.SCHEMA) or {})
             _refuse_other_schema(owner, objects)
             schema.strip(owner, tables, source=manifest["id"])
-    cache = redis_state.connect(settings.cache_url) if with_cache else None
     try:
         with _put_back_when_wrong(settings, jobs, say):
             _fill(settings, objects, imported, by, jobs, say)
@@ -252,14 +252,14 @@ def _finish(settings: Settings, objects: Objects, imported: Imported, jobs: int,
     schema.rebuild(settings.owner_url, jobs=jobs, stay_closed=True, say=say)
     with open_as(settings.mover_url, "mover") as mover:
         books.set_sequences(mover, manifest["sequences"])
-        if schema.remembered(mover, "held") is None:
+        if schema.remembered(mover, "compared") is None:
             _refuse_other_rows(mover, manifest)
+            schema.remember(mover, "compared", manifest["root"])
     # Here the tombstones of erased subjects will be repeated, before anybody is let in.
     with open_as(settings.owner_url, "owner") as owner:
-        if schema.remembered(owner, "held") is None:
-            reason = f"imported from {objects.address} (set {manifest['id']})"
+        reason = f"imported from {objects.address} (set {manifest['id']})"
+        if owner.execute("SELECT FROM public.worker_holds WHERE reason = %s", [reason]).rowcount == 0:
             hold_copy(settings.owner_url, reason=reason, state_of=datetime.fromisoformat(manifest["takenAt"]))
-            schema.remember(owner, "held", reason)
         _refuse_unopenable(owner, settings)
         _refuse_other_schema(owner, objects)
     imported.checked = asyncio.run(_check(settings))

@@ -83,8 +83,8 @@ def _refuse_in_use(owner: Connection) -> None:
     rows = owner.execute(
         "SELECT a.usename, count(*) FROM pg_catalog.pg_stat_activity a "
         "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usename IS NOT NULL "
-        "AND (pg_has_role(a.usename, 'cloudbill_app', 'MEMBER') "
-        "     OR pg_has_role(a.usename, 'cloudbill_operator', 'MEMBER')) "
+        "AND (pg_has_role(a.usename, 'cloudbill_app', 'USAGE') "
+        "     OR pg_has_role(a.usename, 'cloudbill_operator', 'USAGE')) "
         "AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = a.usename AND r.rolsuper) GROUP BY 1"
     ).fetchall()
     if rows:

@@ -42,6 +42,7 @@ DECISIONS: tuple[tuple[str, Decision, str], ...] = (
 _AT_ONCE = 1000
 _A_FILE = 20_000
 _EXPIRY_MS = 1000
+_GONE = -2  # what PEXPIRETIME says of a key that is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +115,35 @@ def read_all(client: Redis, looked: Looked, *, secrets: bool) -> Iterator[Key]:
 
 
 def read(client: Redis, names: Sequence[bytes]) -> Iterator[Key]:
-    """These keys, those that are there; two round trips."""
+    """These keys, those that are there. Nearly all are strings, so they are asked for as strings, all at once."""
+    if not names:
+        return
     pipe: Any = cast("Any", client).pipeline(transaction=False)
+    pipe.mget(names)
     for name in names:
-        pipe.type(name)
         pipe.pexpiretime(name)
-    answers = _asked(pipe)
-    kinds = [(name, answers[2 * at].decode(), answers[2 * at + 1]) for at, name in enumerate(names)]
-    kinds = [one for one in kinds if one[1] != "none" and one[2] != -2]
+    values, *expiries = _asked(pipe)
+    others: list[tuple[bytes, int]] = []
+    for name, value, expires in zip(names, values, expiries, strict=True):
+        if value is not None:
+            yield Key(name, "string", value, expires if expires > 0 else None)
+        elif expires != _GONE:
+            others.append((name, expires))
+    yield from _read_others(client, others)
+
+
+def _read_others(client: Redis, others: list[tuple[bytes, int]]) -> Iterator[Key]:
+    pipe: Any = cast("Any", client).pipeline(transaction=False)
+    for name, _ in others:
+        pipe.type(name)
+    kinds = [(name, kind.decode(), expires) for (name, expires), kind in zip(others, _asked(pipe), strict=True)]
+    kinds = [one for one in kinds if one[1] != "none"]
     for name, kind, _ in kinds:
         if kind not in _READS:
             raise CacheUnfit(f"{name.decode('utf-8', 'replace')} is a {kind}, which is not copied: delete it")
         pipe.execute_command(*_READS[kind](name))
     for (name, kind, expires), value in zip(kinds, _asked(pipe), strict=True):
-        if value is not None and value not in ([], {}):
+        if value:
             yield Key(name, kind, _plain(kind, value), expires if expires > 0 else None)
 
 

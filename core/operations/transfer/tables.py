@@ -134,9 +134,10 @@ def refuse_hidden_rows(connection: Connection, tables: list[Table]) -> None:
         hidden = [row[0] for row in connection.execute(query, [[table.name for table in tables]]).fetchall()]
         if hidden:
             user = connection.info.user
+            more = f" and {len(hidden) - 5} more tables" if len(hidden) > 5 else ""
             raise RowsHidden(
-                f"{user} does not have all {what} of {', '.join(hidden)}: sign in as a member of cloudbill_mover, and "
-                "bring the schema up to date (`cloudbill migrate`)"
+                f"{user} does not have all {what} of {', '.join(hidden[:5])}{more}: sign in as a member of "
+                "cloudbill_mover, and bring the schema up to date (`cloudbill migrate`)"
             )
 
 
