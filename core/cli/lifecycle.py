@@ -14,8 +14,18 @@ from core.cli.supervisor.home import Home
 from core.cli.supervisor.records import SUPERVISOR, find_record, forget
 from core.cli.supervisor.state import clear_state
 
-_EMBEDDED_DATA = ("valkey", "run", "ledger-heads", "ledger-heads.key", "stripe", "log-received", "standbys", "failover",
-                  "serving.json")  # fmt: skip
+_EMBEDDED_DATA = (
+    "valkey",
+    "run",
+    "ledger-heads",
+    "ledger-heads.key",
+    "stripe",
+    "log-received",
+    "standbys",
+    "standby.options",
+    "failover",
+    "serving.json",
+)
 
 
 def up(

@@ -60,12 +60,13 @@ def where(settings: Settings, *, now: Addresses | None = None) -> Addresses | No
     here = _ask(now.app)
     serving = read_serving(settings.cloudbill_home)
     # A server that was cut off without being asked may come back and think that it is open.
-    overtaken = serving is not None and at(settings.app_url, serving[0]) != now.app and serving[1] > now.epoch
-    overtaken = overtaken and (here is None or serving is not None and serving[1] > here.epoch)
+    overtaken = (
+        serving is not None and serving.replaces(now.app) and serving.epoch > max(now.epoch, here.epoch if here else 0)
+    )
     if here is not None and here.is_open and here.epoch >= now.epoch and not overtaken:
         return Addresses(app=now.app, operator=now.operator, epoch=here.epoch)
     seen = max(now.epoch, here.epoch if here else 0)
-    named = serving[0] if serving and overtaken else here.successor if here else None
+    named = serving.endpoint if serving and overtaken else here.successor if here else None
     if named is None:
         return None
     after_app, after_operator = settings.database_app_url_after_move, settings.database_operator_url_after_move
@@ -126,7 +127,7 @@ class Following:
     async def lost(self) -> None:
         """The server does not answer: somebody may have taken its place on this machine."""
         serving = await asyncio.to_thread(read_serving, self._settings.cloudbill_home)
-        if serving and at(self._settings.app_url, serving[0]) != self._now.app:
+        if serving and serving.replaces(self._now.app):
             self.paused = True
 
     async def settled(self, *, seconds: float | None = None) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from core.cli.supervisor.home import Home
 from core.cli.supervisor.state import find_state
 from core.foundation.embedded.ports import LOOPBACK
-from core.foundation.serving import at, read_serving
+from core.foundation.serving import now_at
 
 if TYPE_CHECKING:  # `cloudbill status` asks for the names only, and must be fast
     from core.foundation.settings import Settings
@@ -152,9 +152,8 @@ def adopt_saved(home: Home) -> None:
     known: dict[str, str] = json.loads(saved) if saved else {}
     if named and known.get("DATABASE_URL") != _named_database():
         return
-    serving = None if named else read_serving(home.folder)
     for name, value in known.items():
-        os.environ.setdefault(name, at(value, serving[0]) if serving and name in DATABASES else value)
+        os.environ.setdefault(name, now_at(value, home.folder) if name in DATABASES else value)
 
 
 def runs_outside(home: Home) -> bool:

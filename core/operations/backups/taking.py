@@ -9,7 +9,7 @@ from datetime import datetime
 import psycopg
 
 from core.foundation.clock import wall_now
-from core.foundation.serving import at, read_serving
+from core.foundation.serving import now_at
 from core.foundation.settings import Settings, SettingsInvalid
 from core.operations.backups.catalogue import Backup, Catalogue
 from core.operations.backups.contents import Reader
@@ -27,8 +27,7 @@ def backup_url(settings: Settings) -> str:
             "DATABASE_BACKUP_URL is not set: give an address of the database whose user may LOGIN and REPLICATION "
             "(`make up` makes one for its own; a cloud's database is backed up by the cloud)"
         )
-    serving = read_serving(settings.cloudbill_home)
-    return at(settings.backup_address, serving[0]) if serving else settings.backup_address
+    return now_at(settings.backup_address, settings.cloudbill_home)
 
 
 def catalogue_of(settings: Settings) -> Catalogue:

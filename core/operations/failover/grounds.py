@@ -92,7 +92,9 @@ class HereGround:
         """The file that this machine's processes and commands read."""
         path = self._settings.cloudbill_home.absolute() / SERVING
         unfinished = path.with_suffix(".writing")
-        unfinished.write_text(json.dumps({"endpoint": endpoint, "epoch": epoch}) + "\n", encoding="utf-8")
+        others = [one for one in map(self._servers.endpoint, self._servers.names()) if one != endpoint]
+        document = {"endpoint": endpoint, "epoch": epoch, "instead_of": others}
+        unfinished.write_text(json.dumps(document) + "\n", encoding="utf-8")
         unfinished.replace(path)
         return f"{path} names {endpoint}"
 

@@ -70,7 +70,7 @@ class ServersHere:
     def primary(self) -> str:
         """Who serves, by the last failover."""
         serving = read_serving(self._home)
-        named = next((name for name in self.names() if serving and self.endpoint(name) == serving[0]), HOME)
+        named = next((name for name in self.names() if serving and self.endpoint(name) == serving.endpoint), HOME)
         self.data(named)
         return named
 
