@@ -1,6 +1,8 @@
 """The application started against a copy, read-only: the real API as a process of its own, with a cache of its own."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Generator
@@ -57,6 +59,7 @@ def serving(settings: Settings, server: Copy, *, folder: Path) -> Generator[str]
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT}
     try:
         cache.start()
+        _note(folder, f"{LOOPBACK}:{cache.port}", cache.pid)
         api = ServerProcess(
             [sys.executable, "-m", "core.cli.main", "api"],
             log=folder / "api.log",
@@ -73,6 +76,7 @@ def serving(settings: Settings, server: Copy, *, folder: Path) -> Generator[str]
         )
         try:
             api.start(cwd=Path("/"))
+            _note(folder, "core.cli.main api", api.pid)
             _await(api, f"http://{LOOPBACK}:{port}/readyz")
             yield f"http://{LOOPBACK}:{port}"
         finally:
@@ -80,6 +84,22 @@ def serving(settings: Settings, server: Copy, *, folder: Path) -> Generator[str]
     finally:
         with suppress(OSError):
             cache.delete()
+
+
+def end_left_over(folder: Path) -> None:
+    """Ends what a killed process had started to serve a copy; whatever else has got such a number since is left."""
+    for noted in folder.glob("*.started"):
+        with suppress(OSError, ValueError):
+            pid, _, known_by = noted.read_text(encoding="utf-8").partition(" ")
+            asked = ["ps", "-ww", "-o", "args=", "-p", str(int(pid))]
+            shown = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False).stdout
+            if known_by and known_by in shown and os.getpgid(int(pid)) == int(pid):
+                os.killpg(int(pid), signal.SIGKILL)
+        noted.unlink(missing_ok=True)
+
+
+def _note(folder: Path, known_by: str, pid: int | None) -> None:
+    (folder / f"{pid}.started").write_text(f"{pid} {known_by}", encoding="utf-8")
 
 
 def _await(api: ServerProcess, url: str) -> None:

@@ -33,6 +33,8 @@ Scenario = Literal["pitr", "snapshot", "dropped-table", "region-loss"]
 SCENARIOS: tuple[Scenario, ...] = ("pitr", "snapshot", "dropped-table", "region-loss")
 RPO_TARGET, RTO_TARGET = timedelta(minutes=5), timedelta(minutes=60)
 Say = Progress
+APPLICATION = "application"
+"""The folder, beside a copy, of what serves it."""
 
 
 @dataclass
@@ -161,7 +163,7 @@ def scratch(settings: Settings, to: str | datetime, drill: Drill, say: Say) -> G
 
 def prove(settings: Settings, server: Copy, drill: Drill, say: Say, *, began: float, folder: Path) -> None:
     """The application on the copy, and the money in it against the original's; RTO ends when both are done."""
-    place = folder / "application"
+    place = folder / APPLICATION
     place.mkdir(mode=0o711)
     started = time.monotonic()
     try:

@@ -114,8 +114,8 @@ def _here(settings: Settings, now: datetime) -> Document:
     stands = standing.find(catalogue.folder)
     contents = catalogue.read()
     found = windows(contents)
-    reasons = [(window.end, f"the log lacks {window.missing}") for window in found if window.missing]
-    reasons += [(gap.at, gap.reason) for entry in contents.coverage.values() for gap in contents.gaps(entry.system)]
+    reasons = [(gap.at, gap.reason) for entry in contents.coverage.values() for gap in contents.gaps(entry.system)]
+    reasons += [(window.end, f"the log lacks {window.missing}") for window in found if window.missing]
     line = timeline((Span(start=window.start, end=window.end) for window in found), reasons=reasons)
     return {
         "place": {"cloud": "local", "name": str(catalogue.folder)},

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from core.operations.backups import standing
+from core.operations.backups import asking, standing
 from core.operations.backups.application import open_application, take_application
 from core.operations.backups.catalogue import Backup, Contents, Coverage
 from core.operations.backups.errors import NoRoom, UnknownBackup
@@ -17,6 +17,7 @@ from core.operations.backups.verification import verify
 from core.operations.backups.watching import SLOT
 from core.operations.clouds.base import Backups
 from core.operations.clouds.local import LocalBackups
+from core.operations.recovery import looking
 from tests.operations.backups.conftest import History, Original, eventually
 
 DAY = timedelta(days=1)
@@ -90,6 +91,15 @@ def test_a_lost_slot_is_noted_as_a_gap_and_followed_by_a_new_backup(history: His
     assert [gap.reason for gap in original.catalogue.read().gaps(history.backup.system)] == [
         "the replication slot was lost"
     ]
+    seen = looking._here(original.settings(), datetime.now(UTC))
+    (hole,) = seen["holes"]
+    newest = original.catalogue.read().backups("database")[-1]
+    assert hole == {
+        "start": seen["stretches"][0]["end"],
+        "end": newest.finished_at,
+        "reason": "the replication slot was lost",
+    }
+    assert [key["opens_here"] for key in seen["keys"]] == [True]
 
 
 def test_a_full_disk_is_refused_before_it_is_full(original: Original) -> None:
@@ -144,3 +154,21 @@ def test_this_machine_answers_as_a_cloud_does(history: History) -> None:
     assert (newest.reason, span.start) == ("scheduled", newest.finished_at)
     assert span.end >= span.start
     assert backups.prune() == []
+
+
+def test_a_backup_that_is_asked_for_is_taken_by_what_looks_after_them_and_answered(history: History) -> None:
+    folder = history.original.catalogue.folder
+    asking.ask(folder, asking.Asked(id="one", at=datetime.now(UTC)))
+    asking.ask(folder, asking.Asked(id="other", at=datetime.now(UTC)))
+    assert not asking.take_back(folder, "one")
+    with history.original.watched():
+        answered = eventually(lambda: asking.find_answer(folder, "other"))
+    newest = history.original.catalogue.read().backups("database")[-1]
+    assert (answered.backup, answered.error, newest.reason) == (newest.id, None, "asked for")
+    assert asking.find_asked(folder) is None
+    assert asking.find_answer(folder, "one") is None
+    with history.original.watched(backup_keep_free_mb=90_000_000):
+        asking.ask(folder, asking.Asked(id="third", at=datetime.now(UTC)))
+        refused = eventually(lambda: asking.find_answer(folder, "third"))
+    assert refused.backup is None
+    assert "BACKUP_KEEP_FREE_MB" in refused.error

@@ -229,6 +229,10 @@ def test_stretches_join_where_they_touch_and_a_hole_has_its_reason() -> None:
     assert [(span.start, span.end) for span in line.stretches] == [(at(1), at(4)), (at(6), at(8))]
     assert [(hole.start, hole.end, hole.reason) for hole in line.holes] == [(at(4), at(6), "the log lacks a segment")]
     assert line.points == [at(5)]
+    broken = [(at(3), "the slot was lost")]
+    young = timeline([Span(start=at(1), end=at(2)), Span(start=at(4), end=at(4))], reasons=broken)
+    assert [(hole.start, hole.end) for hole in young.holes] == [(at(2), at(4))]
+    assert timeline([Span(start=at(1), end=at(2)), Span(start=at(4), end=at(4))]).holes == []
 
 
 def test_what_a_cloud_says_of_its_backups_is_judged_like_ours() -> None:
