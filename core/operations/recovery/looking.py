@@ -84,6 +84,8 @@ async def _keep(database: Database, part: str, see: Callable[[], Awaitable[Docum
 
 
 async def _evidence(database: Database, settings: Settings) -> Document:
+    if settings.cloud != "local":
+        return {"faults": await evidence.catch_up(database, settings)}
     return {"faults": [fault async for fault in evidence.check(database, settings)]}
 
 

@@ -2,11 +2,16 @@
 PostgreSQL that was really restored.
 """
 
+import errno
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qsl, urlsplit
 
+import orjson
 import pytest
 
 from core.foundation.embedded.postgres import EmbeddedPostgres
@@ -126,6 +131,32 @@ def test_what_goes_wrong_is_kept_as_evidence(installation: Installation, cloud: 
     assert "in a cloud, pitr asks for the same" in str(drill.error)
     cloud.sql.runs[DATABASE].clear()
     assert "there is no backup to restore" in str(run_drill(settings_of(installation), "snapshot").error)
+
+
+def test_the_end_of_evidence_from_a_task_that_only_reads_the_folder_is_noted_by_the_worker(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = settings_of(installation)
+    end = settings.heads_path / "recovery-evidence.json"
+
+    def noted() -> int:
+        return int(orjson.loads(end.read_bytes())["number"])
+
+    def catch_up() -> list[str]:
+        return ask(installation, lambda database: evidence.catch_up(database, settings))
+
+    newest = ask(installation, evidence.list_pieces)[0].number
+    end.rename(tmp_path / "end")
+    assert catch_up() == ["the signed end of the evidence is gone"], "what was taken away is not made anew"
+    shutil.move(tmp_path / "end", end)
+    assert (catch_up(), noted()) == ([], newest)
+
+    with monkeypatch.context() as patched:
+        refused = OSError(errno.EROFS, "Read-only file system")
+        patched.setattr(evidence, "_note_end", Mock(side_effect=refused))
+        number = ask(installation, lambda database: evidence.record(database, settings, "drill", {"passed": True}))
+    assert (number, noted()) == (newest + 1, newest)
+    assert (catch_up(), noted()) == ([], newest + 1)
 
 
 def test_a_copy_in_a_cloud_proves_who_it_is(installation: Installation, tmp_path: Any) -> None:
