@@ -1,6 +1,8 @@
 """Plans through the API: built with every kind of price, versioned, quoted with their arithmetic, refused by name."""
 
 import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from core.billing.pricing.schemes.arithmetic import recompute
 from tests.support.callers import Caller, invite, issue_key
 from tests.support.furnished import made
+from tests.support.servers import ROOT
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -372,3 +375,19 @@ async def test_usage_is_priced_by_a_meter_of_the_sellers_own(tenant: Caller, oth
         body = {"code": "mine", "name": "M", "prices": [usd(part("c", packages, kind="usage", meter=meter_of_another))]}
         refused = await other.post("/billing/plans", body)
         assert (refused.status_code, refused.json()["code"]) == (422, "meter_unknown")
+
+
+async def test_the_example_in_the_documents_is_true(tenant: Caller) -> None:
+    text = (ROOT / "docs" / "billing.md").read_text()
+    plan, asked, expected = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    await made(
+        tenant.post("/billing/meters", {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "call"})
+    )
+    await made(tenant.post("/billing/coupons", {"code": "spring", "name": "Spring", "percent": "10"}))
+    welcome = {"code": "welcome", "name": "Welcome", "amountMinor": 500, "currency": "USD"}
+    await made(tenant.post("/billing/coupons", welcome))
+    await made(tenant.post("/billing/plans", plan))
+    quote = await quoted(tenant, plan["code"], **asked)
+    assert dict(amounts(quote)) == expected["lines"]
+    assert {found["coupon"]: found["amountMinor"] for found in quote["discounts"]} == expected["discounts"]
+    assert (quote["subtotalMinor"], quote["totalMinor"]) == (expected["subtotalMinor"], expected["totalMinor"])
