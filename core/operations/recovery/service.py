@@ -22,10 +22,10 @@ DOES = {
     "snapshot": "The log is lost, too; back to the newest base backup.",
     "dropped-table": "A copy loses its ledger to DROP TABLE and is brought back to the moment before. It happens to "
     "the copy, never to the original, and takes twice the room.",
-    "region-loss": "The place is lost; another one takes over.",
+    "region-loss": "The place and its backups are lost; back to the newest instant from the copies elsewhere alone.",
 }
-CONFIRMED = frozenset({"dropped-table", "region-loss"})
-"""What takes much room or moves callers: starting it takes its name."""
+CONFIRMED = frozenset({"dropped-table"})
+"""What takes twice the room, and drops something: starting it takes its name."""
 SILENT = timedelta(minutes=2)
 """A run that has not shown itself for so long has died with its process."""
 _EVIDENCE_READ = 200
