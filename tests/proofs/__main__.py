@@ -72,6 +72,20 @@ PROOFS = (
         unit="kills",
     ),
     Proof(
+        name="kills-of-metering",
+        promise="Every metered event that was sent is stored and counted once, though the API dies under its batches.",
+        tests=("tests/proofs/test_metering_kills.py",),
+        count=20,
+        unit="kills",
+    ),
+    Proof(
+        name="moves",
+        promise="A move between 15 and 18 loses and doubles nothing, whichever of its parts is killed, and when.",
+        tests=("tests/proofs/test_moves.py",),
+        count=50,
+        unit="kills",
+    ),
+    Proof(
         name="kills-of-failovers",
         promise="A failover killed at any of its lines goes on; nothing is lost, and never do two servers take writes.",
         tests=("tests/operations/failover/test_kills.py",),

@@ -1,8 +1,9 @@
-"""The job that makes the coming months' partitions of usage."""
+"""The jobs of usage: the coming months' partitions, and counting anew what was written."""
 
 from procrastinate import Blueprint, JobContext
 from sqlalchemy import text
 
+from core.billing.metering.events.checking import check_all
 from core.foundation.clock import wall_now
 from core.foundation.jobs import runtime_of
 
@@ -24,3 +25,10 @@ async def make_partitions(context: JobContext, timestamp: int) -> None:
             ),
             {"today": wall_now().date(), "ahead": MONTHS_AHEAD},
         )
+
+
+@jobs.periodic(cron="7 * * * *")
+@jobs.task(name="check_usage", lock="metering:check_usage", queueing_lock="metering:check_usage", pass_context=True)
+async def check_usage(context: JobContext, timestamp: int) -> None:
+    """Once an hour: every hour of usage that was written since is counted anew and compared with its aggregates."""
+    await check_all(runtime_of(context).database, now=wall_now())

@@ -94,7 +94,7 @@ async def amend(
         raise EventDoesNotCount
     replacement_id = None
     if replacement is not None:
-        replacement_id = await _replace(session, event, replacement, author=author)
+        replacement_id = await _replace(session, event, replacement, tenant_id=tenant_id, author=author)
     correction = _correction(tenant_id, event, kind, author=author, replacement_id=replacement_id)
     session.add(correction)
     await session.flush()
@@ -138,7 +138,7 @@ async def backfill(
     definitions = await load_definitions(session, tenant_id)
     months = _months(prepared)
     before = await _quantities(session, definitions, months, tenant_id=tenant_id)
-    results = await ingestion.store(connection, prepared, now=author.now)
+    results = await ingestion.store(connection, prepared, tenant_id=tenant_id, now=author.now)
     if refused := [one for one in results if isinstance(one, Refusal)]:
         raise EventsRefused(refused)
     after = await _quantities(session, definitions, months, tenant_id=tenant_id)
@@ -232,7 +232,9 @@ async def revert(session: AsyncSession, backfill_id: UUID, *, tenant_id: UUID, a
     return reverted
 
 
-async def _replace(session: AsyncSession, event: Row[Any], given: dict[str, Any], *, author: Author) -> UUID:
+async def _replace(
+    session: AsyncSession, event: Row[Any], given: dict[str, Any], *, tenant_id: UUID, author: Author
+) -> UUID:
     """Stores what counts instead: what is given, and the event for the rest."""
     document: dict[str, Any] = {
         "eventName": event.event_name,
@@ -243,7 +245,9 @@ async def _replace(session: AsyncSession, event: Row[Any], given: dict[str, Any]
         **given,
     }
     body = orjson.dumps({"events": [document]}, default=lambda number: orjson.Fragment(f"{number:f}"))
-    (result,) = await ingestion.ingest(session, read_batch(body, [document]), now=author.now, late=None)
+    (result,) = await ingestion.ingest(
+        session, read_batch(body, [document]), tenant_id=tenant_id, now=author.now, late=None
+    )
     if isinstance(result, Refusal):
         raise EventsRefused([result])
     if result.replayed:

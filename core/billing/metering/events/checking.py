@@ -112,6 +112,12 @@ def compare(counted: Counted, stored: Mapping[TallyKey, Tally]) -> Checked:
     )
 
 
+async def count_differing(session: AsyncSession, *, now: datetime) -> int:
+    """Hours that differed when they were last looked at, in the last day; as the reading operator."""
+    row = (await session.execute(_FIGURES, {"since": now - timedelta(days=1)})).one()
+    return int(row.differing)
+
+
 async def measure(session: AsyncSession, *, now: datetime) -> None:
     """Brings the gauges of this process up to date; as the reading operator."""
     row = (await session.execute(_FIGURES, {"since": now - timedelta(days=1)})).one()
@@ -168,11 +174,13 @@ UPDATE usage_checks SET checked_at = :now, accepted = :accepted, aggregated = :a
 WHERE tenant_id = :tenant AND id = :id
 """)
 
+# Of an hour that was checked more than once the last check counts.
 _FIGURES = text("""
-SELECT coalesce(sum(accepted), 0) AS accepted, coalesce(sum(aggregated), 0) AS aggregated,
-       count(*) FILTER (WHERE differing > 0) AS differing,
-       count(*) FILTER (WHERE checked_at IS NULL) + (SELECT count(*) FROM usage_touched) AS unchecked
-FROM usage_checks WHERE checked_at IS NULL OR checked_at >= :since
+SELECT coalesce(sum(c.accepted), 0) AS accepted, coalesce(sum(c.aggregated), 0) AS aggregated,
+       count(*) FILTER (WHERE c.differing > 0) AS differing,
+       count(*) FILTER (WHERE c.checked_at IS NULL) + (SELECT count(*) FROM usage_touched) AS unchecked
+FROM (SELECT DISTINCT ON (tenant_id, bucket) * FROM usage_checks
+      WHERE checked_at IS NULL OR checked_at >= :since ORDER BY tenant_id, bucket, id DESC) AS c
 """)
 
 _AGGREGATES: LiteralString = """

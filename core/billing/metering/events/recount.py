@@ -34,9 +34,8 @@ async def recount_hours(
         for hour in sorted(hours[customer_id]):
             await _clear(connection, customer_id=customer_id, meter_id=None, first=hour, last=hour)
             facts = await count_hour(connection, definitions, tenant_id=tenant_id, hour=hour, customer_id=customer_id)
-            await storing.add_tallies(connection, facts)
+            await storing.add_tallies(connection, facts, hours=[hour])
             whole.countings += facts.countings
-    await storing.touch(connection, {hour for some in hours.values() for hour in some})
     return whole
 
 
@@ -53,13 +52,14 @@ async def recount_meter(
 
     `earliest_id`: no event that occurred since then has a smaller id. Raises TooMany.
     """
-    first = hour_of(since)
+    first = hour_of(since.astimezone(UTC))
     await _clear(connection, customer_id=None, meter_id=meter_id, first=first, last=None)
     read = 0
     parameters = {
         "tenant": tenant_id,
         "names": sorted(definitions.by_event),
-        "first": hour_begin(first),
+        # What occurred before the meter counted anything need not be read.
+        "first": max(hour_begin(first), min(one.since for one in definitions.all)),
         "least": earliest_id or UUID(int=0),
         "most": MOST_RECOUNTED + 1,
     }
@@ -69,8 +69,7 @@ async def recount_meter(
         if read > MOST_RECOUNTED:
             raise TooMany
         add_up((measured_of(definitions, _fact(row)) for row in page), counted)
-    await storing.add_tallies(connection, counted)
-    await storing.touch(connection, {hour for _, _, hour, _, _ in counted.tallies})
+    await storing.add_tallies(connection, counted, hours=[hour for _, _, hour, _, _ in counted.tallies])
     return counted.metered
 
 

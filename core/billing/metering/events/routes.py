@@ -48,7 +48,9 @@ async def ingest_usage(scope: Writing, request: Request, batch: EventBatch) -> R
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with scope.writing() as unit:
-                results = await service.ingest(unit.session, entries, now=unit.now)
+                results = await service.ingest(
+                    unit.session, entries, tenant_id=unit.tenant_id, now=unit.now, commits=True
+                )
             break
         except psycopg.errors.DeadlockDetected:
             if attempt == ATTEMPTS:

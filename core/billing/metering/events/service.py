@@ -37,7 +37,7 @@ REFUSED = Counter(
 Measured = list[tuple[Definition, str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """An event that is stored, now or by an earlier request (`replayed`). `meters` is how many count it."""
 
@@ -71,14 +71,22 @@ class Prepared:
 
 
 async def ingest(
-    session: AsyncSession, entries: Sequence[Event | Refusal], *, now: datetime, late: timedelta | None = LATE
+    session: AsyncSession,
+    entries: Sequence[Event | Refusal],
+    *,
+    tenant_id: UUID,
+    now: datetime,
+    late: timedelta | None = LATE,
+    commits: bool = False,
 ) -> list[Result]:
     """Stores what can be stored of a batch and counts it; a result for each event, in order.
 
-    `late` None takes events however old. Nothing is committed here.
+    `late` None takes events however old. `commits`: what it wrote is committed with its last statement.
     """
+    await session.flush()
     connection = await driver_connection(session)
-    return await store(connection, await prepare(connection, entries, now=now, late=late), now=now)
+    prepared = await prepare(connection, entries, now=now, late=late)
+    return await store(connection, prepared, tenant_id=tenant_id, now=now, commits=commits)
 
 
 async def prepare(
@@ -103,15 +111,32 @@ async def prepare(
     return prepared
 
 
-async def store(connection: Connection, prepared: Prepared, *, now: datetime) -> list[Result]:
-    """Stores and counts what was prepared; a result for each event, in order."""
+async def store(
+    connection: Connection, prepared: Prepared, *, tenant_id: UUID, now: datetime, commits: bool = False
+) -> list[Result]:
+    """Stores and counts what was prepared; a result for each event, in order. `commits`: and commits it."""
     results: dict[int, Result] = dict(prepared.refused)
-    await make_customers(connection, prepared.ready, now=now)
-    results.update(await _store(connection, prepared.ready))
+    fresh: list[Ready] = []
+    if prepared.ready:
+        await make_customers(connection, prepared.ready, now=now)
+        ordered = [prepared.ready[key] for key in sorted(prepared.ready)]
+        await storing.stage(connection, map(_staged, ordered))
+        stored = await storing.insert_staged(connection, len(ordered), tenant_id=tenant_id)
+        fresh = ordered if stored is None else [one for one in ordered if one.fact[0] in stored]
+        for one in fresh:
+            index = one.event.index
+            results[index] = Stored(index, one.event.key, one.fact[0], False, len(one.measured))
+        if stored is not None:
+            rest = [one.event for one in ordered if one.fact[0] not in stored]
+            first = await storing.first_uses(connection, [event.key for event in rest])
+            results.update({event.index: _compare(event, first[event.key]) for event in rest})
     for event in prepared.again:
         results[event.index] = _same_batch(event, prepared.ready[event.key].event, results)
     for index, found in await _known_all_the_same(connection, prepared.entries, results):
         results[index] = found
+    counted = add_up((one.fact, one.measured) for one in fresh)
+    hours = {hour_of(one.fact[3]) for one in fresh}
+    await storing.add_tallies(connection, counted, hours=hours, commits=commits)
     return [results[one.index] for one in prepared.entries]
 
 
@@ -194,25 +219,6 @@ def _prepare(
         return Ready(event, fact, measure(definitions, fact))
     except Uncountable as reason:
         return Refusal(event.index, event.key, reason.code, reason.message)
-
-
-async def _store(connection: Connection, ready: dict[str, Ready]) -> dict[int, Result]:
-    if not ready:
-        return {}
-    ordered = [ready[key] for key in sorted(ready)]
-    await storing.stage(connection, map(_staged, ordered))
-    stored = await storing.insert_staged(connection)
-    fresh = ordered if stored is None else [one for one in ordered if one.fact[0] in stored]
-    await storing.add_tallies(connection, add_up((one.fact, one.measured) for one in fresh))
-    await storing.touch(connection, {hour_of(one.fact[3]) for one in fresh})
-    results: dict[int, Result] = {
-        one.event.index: Stored(one.event.index, one.event.key, one.fact[0], False, len(one.measured)) for one in fresh
-    }
-    if stored is not None:
-        rest = [one.event for one in ordered if one.fact[0] not in stored]
-        first = await storing.first_uses(connection, [event.key for event in rest])
-        results.update({event.index: _compare(event, first[event.key]) for event in rest})
-    return results
 
 
 async def _known_all_the_same(

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from core.billing.metering.events.tallies import Counted, hour_begin
+from core.billing.metering.events.tallies import Counted, Tally, TallyKey, hour_begin
 from core.foundation.ids import new_id
 
 Connection = psycopg.AsyncConnection[Any]
@@ -63,13 +63,15 @@ async def stage(connection: Connection, rows: Iterable[str]) -> None:
         await copy.write("".join(rows))
 
 
-async def insert_staged(connection: Connection) -> set[str] | None:
+async def insert_staged(connection: Connection, staged: int, *, tenant_id: UUID) -> set[str] | None:
     """Stores what was staged, each key once for ever. The ids of those stored, or None for all of them."""
-    cursor = await connection.execute(_INSERT, prepare=True)
-    found = await cursor.fetchone()
-    assert found is not None, "a count is one row"
-    staged, stored, ids = found
-    return None if staged == stored else set(ids or ())
+    parameters = {"tenant": tenant_id}
+    keyed = await connection.execute(_KEYS, parameters, prepare=True)
+    if keyed.rowcount == staged:
+        await connection.execute(_EVENTS, parameters, prepare=True)
+        return None
+    cursor = await connection.execute(_NEW_EVENTS, parameters, prepare=True)
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, FirstUse]:
@@ -78,37 +80,59 @@ async def first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, F
     return {key: FirstUse(event_id, hashed) for key, event_id, hashed in await cursor.fetchall()}
 
 
-async def add_tallies(connection: Connection, counted: Counted) -> None:
-    """Adds to the aggregates, by their keys in order, so that two batches do not wait for each other in a circle."""
-    lines = [
-        (
-            *(meter, customer, hour_begin(hour), version, group),
-            *(one.events, _text(one.total), _text(one.peak), _text(one.last), one.last_at, one.last_event_id),
-        )
-        for (meter, customer, hour, version, group), one in sorted(counted.tallies.items(), key=_key)
-    ]
-    if lines:
-        await connection.execute(_TALLY, [orjson.dumps(lines).decode()], prepare=True)
+async def add_tallies(connection: Connection, counted: Counted, *, hours: Iterable[int], commits: bool = False) -> None:
+    """Adds to the aggregates, by their keys in order, so that two batches do not wait for each other in a circle.
+
+    Notes `hours` as to be checked. With `commits` the commit goes with it in one message: aggregates are shared by many
+    batches, and none waits for a process that is busy between its last statement and its commit.
+    """
+    ordered = sorted(counted.tallies.items(), key=_key)
     values = [
         (meter, customer, str(hour_begin(hour).date()), version, group, value, 1 << hour % 24)
-        for (meter, customer, hour, version, group), one in sorted(counted.tallies.items(), key=_key)
-        for value in sorted(one.values or ())
+        for (meter, customer, hour, version, group), one in ordered
+        for value in one.values or ()
     ]
-    if values:
-        await connection.execute(_DISTINCT, [orjson.dumps(values).decode()], prepare=True)
+    touched = [hour_begin(hour) for hour in sorted(set(hours))]
+    async with connection.pipeline():
+        if touched:
+            await connection.execute(_TOUCH, [touched], prepare=True)
+        if ordered:
+            await connection.execute(_TALLY, _columns(ordered), prepare=True)
+        if values:
+            await connection.execute(_DISTINCT, [orjson.dumps(values).decode()], prepare=True)
+        if commits:
+            await connection.execute("COMMIT")
 
 
-async def touch(connection: Connection, hours: Iterable[int]) -> None:
-    """Notes hours that are to be checked."""
-    await connection.execute(_TOUCH, [[hour_begin(hour) for hour in sorted(set(hours))]], prepare=True)
+def _columns(ordered: Sequence[tuple[TallyKey, Tally]]) -> tuple[str, ...]:
+    begins = {key[2]: str(hour_begin(key[2])) for key, _ in ordered}
+    return (
+        _array([key[0] for key, _ in ordered]),
+        _array([key[1] for key, _ in ordered]),
+        _texts([begins[key[2]] for key, _ in ordered]),
+        _array([key[3] for key, _ in ordered]),
+        _texts([key[4] for key, _ in ordered]),
+        _array([one.events for _, one in ordered]),
+        _array([one.total for _, one in ordered]),
+        _array([one.peak for _, one in ordered]),
+        _array([one.last for _, one in ordered]),
+        _texts([None if one.last_at is None else str(one.last_at) for _, one in ordered]),
+        _array([one.last_event_id for _, one in ordered]),
+    )
 
 
-def _key(item: tuple[tuple[str, str, int, int, str], object]) -> tuple[str, str, int, int, str]:
+def _key(item: tuple[TallyKey, object]) -> TallyKey:
     return item[0]
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _array(values: Iterable[object]) -> str:
+    """An array as PostgreSQL reads it, of ids and numbers."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _texts(values: Sequence[str | None]) -> str:
+    """An array as PostgreSQL reads it, of texts without control characters: they are quoted as JSON quotes them."""
+    return "{" + ",".join(["NULL" if value is None else orjson.dumps(value).decode() for value in values]) + "}"
 
 
 _READ: LiteralString = "SELECT read_metering(%s, %s, %s)"
@@ -131,21 +155,26 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_usage (
 
 _COPY: LiteralString = "COPY staged_usage FROM STDIN"
 
-_INSERT: LiteralString = """
-WITH keyed AS (
-    INSERT INTO usage_keys (tenant_id, key, input_hash, event_id, event_occurred_at, is_metered)
-    SELECT app_tenant(), key, input_hash, id, occurred_at, true FROM staged_usage
-    ON CONFLICT (tenant_id, key) DO NOTHING RETURNING event_id
-), stored AS (
-    INSERT INTO usage_events (tenant_id, id, occurred_at, customer_id, idempotency_key, outcome, event_name, quantity,
-                              properties)
-    SELECT app_tenant(), s.id, s.occurred_at, s.customer_id, s.key, 'metered', s.event_name, s.quantity, s.properties
-    FROM staged_usage s WHERE s.id IN (SELECT event_id FROM keyed)
-    RETURNING id
-)
-SELECT (SELECT count(*) FROM staged_usage), count(*),
-       CASE WHEN count(*) < (SELECT count(*) FROM staged_usage) THEN array_agg(id::text) END
-FROM stored
+_KEYS: LiteralString = """
+INSERT INTO usage_keys (tenant_id, key, input_hash, event_id, event_occurred_at, is_metered)
+SELECT %(tenant)s, key, input_hash, id, occurred_at, true FROM staged_usage
+ON CONFLICT (tenant_id, key) DO NOTHING
+"""
+
+_EVENTS: LiteralString = """
+INSERT INTO usage_events (tenant_id, id, occurred_at, customer_id, idempotency_key, outcome, event_name, quantity,
+                          properties)
+SELECT %(tenant)s, id, occurred_at, customer_id, key, 'metered', event_name, quantity, properties FROM staged_usage
+"""
+
+# Those whose key is theirs: ids are made anew for every attempt.
+_NEW_EVENTS: LiteralString = """
+INSERT INTO usage_events (tenant_id, id, occurred_at, customer_id, idempotency_key, outcome, event_name, quantity,
+                          properties)
+SELECT %(tenant)s, s.id, s.occurred_at, s.customer_id, s.key, 'metered', s.event_name, s.quantity, s.properties
+FROM staged_usage s, LATERAL (
+    SELECT FROM usage_keys WHERE tenant_id = %(tenant)s AND key = s.key AND event_id = s.id OFFSET 0) k
+RETURNING id::text
 """
 
 _FIRST_USES: LiteralString = """
@@ -157,9 +186,8 @@ FROM unnest(%s::text[]) AS named (key), LATERAL (
 _TALLY: LiteralString = """
 INSERT INTO usage_aggregates AS a (tenant_id, meter_id, customer_id, bucket, version, dimensions, events, total, peak,
                                    last, last_at, last_event_id)
-SELECT app_tenant(), (t->>0)::uuid, (t->>1)::uuid, (t->>2)::timestamptz, (t->>3)::bigint, t->>4, (t->>5)::bigint,
-       (t->>6)::numeric, (t->>7)::numeric, (t->>8)::numeric, (t->>9)::timestamptz, (t->>10)::uuid
-FROM json_array_elements(%s::json) AS t
+SELECT app_tenant(), t.* FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::bigint[], %s::text[], %s::bigint[],
+                                     %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::uuid[]) AS t
 ON CONFLICT (tenant_id, meter_id, customer_id, bucket, version, dimensions) DO UPDATE SET
     events = a.events + excluded.events,
     total = a.total + excluded.total,

@@ -10,6 +10,7 @@ from uuid import UUID
 from core.billing.metering.meters.definitions import EXACT, Definition, Definitions
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = EPOCH.toordinal()
 
 TallyKey = tuple[str, str, int, int, str]
 """Meter, customer, hour since 1970 (UTC), version, group."""
@@ -58,9 +59,8 @@ Fact = tuple[str, str, str, datetime, Any, Decimal | None]
 
 
 def hour_of(at: datetime) -> int:
-    """Hours since 1970."""
-    since = at - EPOCH
-    return since.days * 24 + since.seconds // 3600
+    """Hours since 1970 of an instant in UTC."""
+    return (at.toordinal() - _FIRST_DAY) * 24 + at.hour
 
 
 def hour_begin(hour: int) -> datetime:
@@ -99,6 +99,9 @@ def add_up(
                 tally = tallies.get(key)
                 if tally is None:
                     tally = tallies[key] = Tally()
-                tally.add(definition.aggregation, amount, occurred_at, event_id)
+                if definition.aggregation == "count":
+                    tally.events += 1
+                else:
+                    tally.add(definition.aggregation, amount, occurred_at, event_id)
                 counted.countings += 1
     return counted

@@ -21,7 +21,9 @@ Scalar = str | int | float | bool | Decimal | None
 
 LARGEST = Decimal(10) ** 26
 DECIMALS = 12
+ONE = Decimal(1)
 LONGEST_VALUE = 200
+MOST_GROUPS = 10_000
 EXACT = Context(prec=80)
 """For sums of quantities: nothing is ever rounded."""
 
@@ -44,12 +46,16 @@ class Filter:
     property: str
     operator: Operator
     values: tuple[Any, ...] = ()
+    texts: frozenset[str] = frozenset()
+    """Those of the values that are texts."""
 
     def accepts(self, properties: Mapping[str, Scalar]) -> bool:
         """Whether an event with these properties passes. A property that is null does not exist."""
         value = properties.get(self.property)
         if value is None:
             return False
+        if type(value) is str:
+            return value in self.texts or self.operator == "exists"
         return self.operator == "exists" or typed(value) in self.values
 
 
@@ -67,6 +73,8 @@ class Definition:
     dimensions: tuple[str, ...]
     since: datetime
     until: datetime | None = None
+    groups: dict[tuple[Any, ...], str] = field(default_factory=lambda: dict[tuple[Any, ...], str](), compare=False)
+    """Groups of texts that were met before."""
 
     def counts(self, event_name: str, occurred_at: datetime, properties: Mapping[str, Scalar]) -> bool:
         """Whether it counts such an event."""
@@ -74,28 +82,34 @@ class Definition:
             event_name == self.event_name
             and self.since <= occurred_at
             and (self.until is None or occurred_at < self.until)
-            and all(one.accepts(properties) for one in self.filters)
+            and (not self.filters or all(one.accepts(properties) for one in self.filters))
         )
 
     def group(self, properties: Mapping[str, Scalar]) -> str:
         """The values of its dimensions as a JSON list; a property that is missing is null."""
         if not self.dimensions:
             return "[]"
-        values = [properties.get(name) for name in self.dimensions]
+        values = tuple([properties.get(name) for name in self.dimensions])
+        known = self.groups.get(values)
+        if known is not None:
+            return known
         for name, value in zip(self.dimensions, values, strict=True):
             if isinstance(value, str) and len(value) > LONGEST_VALUE:
                 raise Uncountable(
                     "usage_value_too_long",
                     f"properties.{name} must have at most {LONGEST_VALUE} characters: {self.code} groups by it",
                 )
-        return orjson.dumps([plain(value) for value in values]).decode()
+        group = orjson.dumps([plain(value) for value in values]).decode()
+        if len(self.groups) < MOST_GROUPS and all(type(value) is str for value in values):
+            self.groups[values] = group
+        return group
 
     def amount(self, properties: Mapping[str, Scalar], quantity: Decimal | None) -> Decimal | str:
         """How much the event is: a quantity, or for a meter of unique values the value. Raises Uncountable."""
         if self.aggregation == "count":
-            return Decimal(1)
+            return ONE
         if self.property is None:
-            return Decimal(1) if quantity is None else quantity
+            return ONE if quantity is None else quantity
         value = properties.get(self.property)
         if value is None:
             raise Uncountable(
@@ -130,6 +144,8 @@ def read_quantity(value: Any, name: str, why: str = "") -> Decimal:
     kind = type(value)
     if kind is int:
         found = Decimal(value)
+        if 0 <= value < 2**63:
+            return found
     elif kind is Decimal:
         found = cast("Decimal", value)
     elif kind is float:
@@ -198,7 +214,8 @@ def read_definitions(rows: Iterable[Sequence[Any]]) -> Definitions:
 def read_filter(document: Mapping[str, Any]) -> Filter:
     """A filter as it is stored: property, operator, values."""
     values = tuple(typed(_stored(value)) for value in document.get("values", ()))
-    return Filter(document["property"], document["operator"], values)
+    texts = frozenset(value for kind, value in values if kind == "text")
+    return Filter(document["property"], document["operator"], values, texts)
 
 
 def _stored(value: Any) -> Any:

@@ -5,7 +5,7 @@ the old one until the change and by the new one from it on; the aggregation neve
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -148,7 +148,8 @@ async def _recount(session: AsyncSession, meter_id: UUID, *, tenant_id: UUID, si
     definitions = await repository.load_definitions(session, tenant_id, meter_id=meter_id)
     is_test = await session.scalar(text("SELECT is_test FROM tenants WHERE id = :tenant"), {"tenant": tenant_id})
     # Ids are made by the wall clock: they bound the events of a tenant that lives on it.
-    least = None if is_test else earliest_id(since.replace(minute=0, second=0, microsecond=0) - _AHEAD)
+    hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    least = None if is_test else earliest_id(hour - _AHEAD)
     try:
         await recount_meter(
             await driver_connection(session),
