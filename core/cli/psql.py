@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import typer
 
+from core.operations.clouds.base import Place
 from core.operations.clouds.tunnels import Login, login, needed, tunnel
 from core.operations.rollouts.errors import InvalidRollout
 from core.operations.rollouts.program import Program
@@ -32,6 +33,9 @@ def psql(
         str | None, typer.Option(metavar="COMMAND", help="A command to run with DATABASE_URL, instead of psql.")
     ] = None,
     minutes: Annotated[int, typer.Option(min=1, max=480, help="How long the way stays open at most.")] = 60,
+    restored: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A database that a restore made beside the stack's own (AWS).")
+    ] = None,
 ) -> None:
     """Open a session on a stack's database, which has no public address; the way is closed when it ends.
 
@@ -46,8 +50,11 @@ def psql(
     missing = [name for name in ("databaseEndpoint", "secretNames", "network") if not outputs.get(name)]
     if missing:
         raise InvalidRollout(f"{stack} gives out no {', '.join(missing)}: deploy it first (cloudbill deploy {stack})")
+    if restored:
+        outputs = {**outputs, "databaseEndpoint": _beside(place, restored)}
     who = login(place, outputs, role)
-    typer.echo(f"opening a way to {stack}'s database, as {role}", err=True)
+    where = restored or f"{stack}'s database"
+    typer.echo(f"opening a way to {where}, as {role}", err=True)
     with tunnel(place, outputs, hold_minutes=minutes) as port, tempfile.TemporaryDirectory() as folder:
         # Ctrl-C is psql's: it cancels a statement there, and must not close the way.
         before = signal.signal(signal.SIGINT, _nothing)
@@ -72,6 +79,17 @@ def hold(minutes: Annotated[int, typer.Option(min=1, max=480, help="Then it ends
 
     signal.signal(signal.SIGTERM, end)
     ended.wait(minutes * 60)
+
+
+def _beside(place: Place, name: str) -> str:
+    if place.cloud != "aws":
+        raise typer.BadParameter(
+            "is for stacks on AWS: on Google Cloud an instance is reached by its own name, with gcloud sql connect",
+            param_hint="--restored",
+        )
+    from core.operations.clouds.aws import Rds
+
+    return Rds(place).endpoint_of(name)
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import getpass
+from datetime import UTC
+from typing import Annotated
 
 import orjson
 import typer
@@ -9,10 +11,11 @@ import typer
 from core.billing.payments.gateway import close_providers
 from core.cli.backup import Output
 from core.cli.formats import Format
+from core.cli.restore import parse_target
 from core.foundation.database import Database
 from core.foundation.settings import load_settings
 from core.operations.recovery import holding
-from core.operations.recovery.holding import Hold
+from core.operations.recovery.holding import Hold, hold_copy
 from core.operations.recovery.releasing import Released, release_all
 
 app = typer.Typer(no_args_is_help=True)
@@ -42,6 +45,26 @@ def status(output: Output = Format.TEXT) -> None:
     for hold in holds:
         typer.echo(f"The worker is held: {hold.reason}, with the state of {hold.state_of:%Y-%m-%d %H:%M:%S}Z.")
     typer.echo("`cloudbill recovery release` catches up and lets it go." if holds else "Nothing is held.")
+
+
+@app.command(name="hold")
+def put_hold(
+    state_of: Annotated[
+        str, typer.Option("--state-of", metavar="TIME", help="The instant of its state: 2026-11-21T20:18:32Z.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it is shown until it is released.")] = "restored in the cloud",
+) -> None:
+    """Hold the worker of a copy that a cloud restored, before it is put in place. DATABASE_URL is the copy's owner."""
+    at = parse_target(state_of)
+    if isinstance(at, str):
+        raise typer.BadParameter("must be an instant, such as 2026-11-21T20:18:32Z", param_hint="--state-of")
+    at = at.astimezone(UTC)
+    if not hold_copy(load_settings().owner_url, reason=reason, state_of=at):
+        raise typer.BadParameter(
+            "this database's schema knows no holds: is DATABASE_URL the copy's, and is it migrated?",
+            param_hint="DATABASE_URL",
+        )
+    typer.echo(f"Held: {reason}, with the state of {at:%Y-%m-%d %H:%M:%S}Z. `cloudbill recovery release` lets it go.")
 
 
 @app.command()

@@ -176,3 +176,14 @@ class Rds:
             f"no database of this account in {self._region} answers at {host}: are these the credentials of the "
             "stack's account, and does the stack's file name its region?"
         )
+
+    def endpoint_of(self, name: str) -> str:
+        """host:port of the database of that name. Raises DatabaseNotFound."""
+        with asked(f"for the database {name}"):
+            try:
+                found = self._rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["Endpoint"]
+            except exceptions().ClientError as error:
+                if code_of(error) not in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
+                    raise
+                raise DatabaseNotFound(f"there is no database {name} in {self._region}") from None
+        return f"{found['Address']}:{found['Port']}"

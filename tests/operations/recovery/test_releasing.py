@@ -4,7 +4,9 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
+from core.cli.recovery import app
 from core.foundation.database import Database
 from core.foundation.runtime import Runtime
 from core.foundation.settings import Settings
@@ -56,3 +58,16 @@ async def test_the_worker_waits_until_it_is_released(held: datetime, runtime: Ru
     assert await holding.release(runtime.database, hold, how="by hand")
     assert not await holding.release(runtime.database, hold, how="again")
     await asyncio.wait_for(waiting, 10)
+
+
+async def test_a_copy_that_a_cloud_restored_is_held_by_a_command(
+    servers: Servers, database_name: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", servers.url("owner", database_name))
+    words = ["hold", "--state-of", "2026-11-21T21:18:32+01:00"]
+    done = await asyncio.to_thread(CliRunner().invoke, app, words)
+    assert (done.exit_code, "with the state of 2026-11-21 20:18:32Z" in done.output) == (0, True)
+    (hold,) = await holding.list_open(runtime.database)
+    assert (hold.reason, hold.state_of) == ("restored in the cloud", datetime(2026, 11, 21, 20, 18, 32, tzinfo=UTC))
+    assert CliRunner().invoke(app, ["hold", "--state-of", "yesterday"]).exit_code == 2
+    assert await holding.release(runtime.database, hold, how="by hand")

@@ -149,6 +149,18 @@ def test_on_aws_a_one_off_task_holds_the_way_and_is_stopped(
     assert PASSWORD not in result.output
 
 
+def test_what_a_restore_made_beside_is_reached_by_the_same_way(
+    stack_on_aws: dict[str, Any], project: Project, tools: Path
+) -> None:
+    host = aws.database("before-it").partition(":")[0]
+    assert run(project, "prod", "--restored", "before-it", "-c", "SELECT 1").exit_code == 3
+    session, psql = calls(tools)
+    given = json.loads(session[1][session[1].index("--parameters") + 1])
+    assert (given["host"], psql[2]["PGHOST"], psql[2]["PGSSLMODE"]) == ([host], host, "verify-full")
+    refused = run(project, "prod", "--restored", "nothing")
+    assert "there is no database nothing in us-east-1" in str(refused.exception)
+
+
 def tasks(state: str) -> list[dict[str, Any]]:
     ecs: Any = boto3.client("ecs", region_name=aws.REGION)
     arns = ecs.list_tasks(cluster="cloudbill-prod", desiredStatus=state)["taskArns"]
