@@ -25,6 +25,8 @@ class Signals:
     """Age of the oldest transaction that no block holds; zero where there is none."""
     parked_jobs: int | None = None
     parked_webhooks: int | None = None
+    usage_differing: int | None = None
+    """Hours of metered usage whose aggregates were not as counted from their events, in the last day."""
     requests: int | None = None
     """Answered in the last five minutes by all API processes; `errors` of them with 5xx."""
     errors: int | None = None
@@ -144,6 +146,14 @@ RULES = (
         runbook="backup-failed",
         after=A_MINUTE,
         broken=lambda seen: seen.recovery_unseen,
+    ),
+    Rule(
+        name="usage-uncounted",
+        severity="critical",
+        says="Metered usage was not counted as its events say: an invoice made of it would be wrong.",
+        runbook="usage-uncounted",
+        after=AT_ONCE,
+        broken=lambda seen: _more_than(seen.usage_differing, 0),
     ),
     Rule(
         name="errors",

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.metering.events.checking import count_differing
 from core.foundation.clock import wall_now
 from core.foundation.runtime import Runtime
 from core.foundation.telemetry import HTTP_REQUESTS, SIGN_IN_FAILURES, log
@@ -101,6 +102,7 @@ class Watch:
             unsealed_for=timedelta(0) if oldest is None else now - oldest,
             parked_jobs=found.parked_jobs,
             parked_webhooks=found.parked_webhooks,
+            usage_differing=await count_differing(session, now=now),
             requests=counts.get("requests"),
             errors=counts.get("errors"),
             sign_in_failures=counts.get("sign_in_failures"),
