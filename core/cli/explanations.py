@@ -10,6 +10,7 @@ _WAYS_OUT = {
     "core.foundation.errors.CloudBillError": "",
     "core.foundation.embedded.errors.EmbeddedServerError": "",
     "core.foundation.roles.UnsafeRole": "",
+    "core.foundation.fence.FenceError": "",
     "core.foundation.migrations.upgrade.SchemaTooNew": "",
     "core.cli.supervisor.errors.StartRefused": "",
     "core.operations.demo.caller.DemoFailed": "",

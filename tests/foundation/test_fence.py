@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from core.foundation import fence
+from core.foundation.migrations.upgrade import upgrade_schema
 from tests.support.servers import Role, Servers
 
 Connection = psycopg.Connection[Any]
@@ -282,3 +283,15 @@ def test_a_successor_is_an_address(mover: Connection) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         fence.close(mover, reason="test", successor="somewhere")
     assert fence.standing(mover).is_open
+
+
+def test_a_closed_server_is_not_migrated(
+    sign_in: Callable[..., Connection], mover: Connection, servers: Servers
+) -> None:
+    fence.close(mover, reason="moved", successor=SUCCESSOR)
+    owner = sign_in("owner")
+    owner.execute("UPDATE alembic_version SET version_num = '0006'")
+    url = servers.url("owner", owner.info.dbname)
+    with pytest.raises(fence.WritesFenced, match="migrate who serves now, 127.0.0.1:6543"):
+        upgrade_schema(url)
+    assert owner.execute("SELECT version_num FROM alembic_version").fetchone() == ("0006",)

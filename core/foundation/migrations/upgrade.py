@@ -1,7 +1,7 @@
 """Brings a database's schema up to date and lets the serving roles sign in. Run before anything serves."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg import sql
 
+from core.foundation.fence import FenceMissing, WritesFenced, standing
 from core.foundation.settings import Settings, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -28,11 +29,15 @@ class SchemaTooNew(Exception):
 
 
 def upgrade_schema(owner_url: str) -> tuple[str | None, str]:
-    """Run what is missing, as the owner, in one transaction; the revision before and after. Raises SchemaTooNew."""
+    """Run what is missing, as the owner, in one transaction; the revision before and after.
+
+    Raises SchemaTooNew, and WritesFenced for a server whose place another one has taken: its tables are not changed.
+    """
     before, head = _current(owner_url), _newest()
     if before is not None and before > head:
         raise SchemaTooNew(f"The database is at {before} and this CloudBill knows {head} only: start the newer one.")
     if before != head:
+        _refuse_closed(owner_url)
         from alembic import command
 
         with _connected(owner_url) as connection:
@@ -94,6 +99,16 @@ def _signs_in(url: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def _refuse_closed(owner_url: str) -> None:
+    with psycopg.connect(owner_url, autocommit=True, connect_timeout=10) as connection, suppress(FenceMissing):
+        now = standing(connection)
+        if now.state == "closed":
+            raise WritesFenced(
+                f"this server is closed since epoch {now.epoch} ({now.reason}): migrate who serves now, "
+                f"{now.successor or 'whoever that is'}"
+            )
 
 
 def _current(owner_url: str) -> str | None:
