@@ -29,7 +29,9 @@ WITHOUT_SERVERS = (
     "tests/infra",
     "tests/operations/transfer",
     "tests/provider",
+    "tests/operations/transfer/moving",
     "tests/proofs/test_contract.py",
+    "tests/proofs/test_moves.py",
 )
 BROWSER = "tests/browser"
 CLOSING_LINE = re.compile(r"\b(passed|failed|errors?|skipped|no tests ran)\b.* in [\d.]+s")

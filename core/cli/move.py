@@ -36,20 +36,45 @@ def group() -> None:
 
 @app.command()
 def start(
-    source: Annotated[str, typer.Option("--from", envvar="MOVE_FROM_URL", metavar="URL", help="The mover's login on the side that serves; `here` for this installation.")] = "",
-    target: Annotated[str, typer.Option("--to", envvar="MOVE_TO_URL", metavar="URL", help="The mover's login on a database that was only migrated; `here` for this installation.")] = "",
-    target_owner: Annotated[str, typer.Option("--to-owner", envvar="MOVE_TO_OWNER_URL", metavar="URL", help="The owner's login on the target, which migrated it.")] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            envvar="MOVE_FROM_URL",
+            metavar="URL",
+            help="The mover's login on the side that serves, or `here`.",
+        ),
+    ] = "",
+    target: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            envvar="MOVE_TO_URL",
+            metavar="URL",
+            help="The mover's login on a migrated, empty database, or `here`.",
+        ),
+    ] = "",
+    target_owner: Annotated[
+        str,
+        typer.Option(
+            "--to-owner", envvar="MOVE_TO_OWNER_URL", metavar="URL", help="The login that migrated the target."
+        ),
+    ] = "",
     jobs: Jobs = 2,
     chunk_mb: Annotated[float, typer.Option(help="Size of a chunk.", min=0.001, max=1024)] = 16,
     preflight_only: Annotated[bool, typer.Option("--preflight-only", help="Look, and change nothing.")] = False,
-    wait_before_switch: Annotated[bool, typer.Option("--wait-before-switch", help="Follow until `cloudbill move switch`.")] = False,
-    exit_after_switch: Annotated[bool, typer.Option("--exit-after-switch", help="Do not stay to keep the old side up to date.")] = False,
+    wait_before_switch: Annotated[
+        bool, typer.Option("--wait-before-switch", help="Follow until `cloudbill move switch`.")
+    ] = False,
+    exit_after_switch: Annotated[
+        bool, typer.Option("--exit-after-switch", help="Do not stay to keep the old side up to date.")
+    ] = False,
     from_stack: Annotated[str | None, typer.Option(help="Its stack (or recorded graph), to price egress.")] = None,
     to_stack: Annotated[str | None, typer.Option(help="The other stack, to price both running side by side.")] = None,
     keep_hours: Annotated[float, typer.Option(help="How long the old side is kept after the switch.")] = 24,
     yes: Yes = False,
     output: Output = Format.TEXT,
-) -> None:  # fmt: skip
+) -> None:
     """Look at both sides, then copy, follow, compare, switch, and keep the old side up to date for a rollback."""
     from core.operations.transfer.moving.preview import preview
 
@@ -297,7 +322,8 @@ def _standing(journal: Journal) -> dict[str, Any]:
         if found is None:
             continue
         kept = found["keepsBytes"] or 0
-        says = f"keeps {kept / 1e6:.1f} MB of log, {found['walStatus']}, {'read' if found['active'] else 'nobody reads it'}"
+        read = "read" if found["active"] else "nobody reads it"
+        says = f"keeps {kept / 1e6:.1f} MB of log, {found['walStatus']}, {read}"
         document["slots"].append({"name": name, "side": endpoint.side, "says": says, **found})
         if found["walStatus"] == "lost":
             document["warnings"].append(f"the slot on the {endpoint.side} is lost: abort, then start anew")

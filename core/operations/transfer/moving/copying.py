@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from core.foundation import fence
 from core.operations.transfer import chunks, schema
 from core.operations.transfer.chunks import KeyRange
 from core.operations.transfer.moving.errors import SnapshotLost
@@ -178,6 +179,11 @@ def _copy_chunk(
 
 def begin_anew(ends: Ends, tables: Sequence[Table]) -> None:
     """What was copied under a snapshot that is gone is thrown away: the target is stripped and empty again."""
-    with settle(ends.target_owner.connect("begin-anew")) as owner, owner.transaction():
-        owner.execute("TRUNCATE cloudbill_transfer.chunks")
-        owner.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(table.identifier for table in tables)))
+    with settle(ends.target.connect("begin-anew")) as mover, settle(ends.target_owner.connect("begin-anew")) as owner:
+        before = fence.standing(mover)
+        # The fence refuses TRUNCATE to the owner, too; a stripped target has no way in for anybody else.
+        fence.open_(mover, before.epoch + 1, reason=before.reason)
+        with owner.transaction():
+            owner.execute("TRUNCATE cloudbill_transfer.chunks")
+            owner.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(table.identifier for table in tables)))
+        fence.stand_by(mover, reason=before.reason)

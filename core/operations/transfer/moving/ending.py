@@ -73,14 +73,15 @@ def _put_target_back(journal: Journal, ends: Ends, say: Callable[[str], None]) -
     with settle(ends.target.connect("abort")) as target:
         marks.drop_slot(ends.target, target, journal.back)
         marks.unpublish(target, journal.back)
+        # Before it is put back: the fence refuses TRUNCATE to the owner, too.
+        there = fence.standing(target)
+        if there.state == "standby" and there.reason == reason(journal.id):
+            fence.open_(target, there.epoch + 1, reason=f"move {journal.id} given up")
     with settle(ends.target_owner.connect("abort")) as owner:
         standing = schema.standing(owner)
     if standing is not None and standing.source == str(journal.id):
         schema.put_back(ends.target_owner.url)
     with settle(ends.target.connect("abort")) as target:
-        there = fence.standing(target)
-        if there.state == "standby" and there.reason == reason(journal.id):
-            fence.open_(target, there.epoch + 1, reason=f"move {journal.id} given up")
         target.execute("DELETE FROM move_positions WHERE move_id = %s", [journal.id])
         marks.end(target, journal.id, phase="aborted")
     say(f"{ends.target.place} is as it was before")

@@ -1,7 +1,7 @@
-"""The pause: writers of the serving side wait, the last change arrives, both sides are compared, the other one serves.
+"""The pause: writers of the serving side wait, the last change arrives, both sides are compared, the other serves.
 
-Until `close` nothing has changed: whatever fails or dies, the lock is gone with its connection and the serving side goes
-on. From `close` on the other side has been proven to hold all of it, so going on (never back) is right after a kill.
+Until `close` nothing has changed: whatever fails or dies, the lock is gone with its connection, and the serving side
+goes on. From `close` on the other side is proven to hold all of it: going on, never back, is right after a kill.
 """
 
 import time

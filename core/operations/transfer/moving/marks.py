@@ -28,7 +28,8 @@ def claim(endpoint: Endpoint, move_id: UUID) -> psycopg.Connection[Any]:
             return connection
         if time.monotonic() > give_up_at:
             holder = connection.execute(
-                "SELECT a.pid, a.application_name, a.client_addr::text FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+                "SELECT a.pid, a.application_name, a.client_addr::text "
+                "FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
                 "WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = %s LIMIT 1",
                 [MOVE_KEY],
             ).fetchone()
@@ -44,7 +45,8 @@ def note(connection: psycopg.Connection[Any], move_id: UUID, *, side: str, other
         connection.execute(
             "INSERT INTO moves (id, side, other, phase, document, started_at, changed_at) "
             "VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) ON CONFLICT (id) DO UPDATE "
-            "SET phase = excluded.phase, document = moves.document || excluded.document, changed_at = clock_timestamp()",
+            "SET phase = excluded.phase, document = moves.document || excluded.document, "
+            "changed_at = excluded.changed_at",
             [move_id, side, other, phase, Jsonb(more)],
         )
     except psycopg.errors.UniqueViolation:

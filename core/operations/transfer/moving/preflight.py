@@ -150,7 +150,7 @@ def _replication(report: Report, endpoint: Endpoint, connection: Connection) -> 
         ("max_replication_slots", "pg_replication_slots"),
         ("max_wal_senders", "pg_stat_replication"),
     ):
-        used = _number(connection, f"SELECT count(*) FROM {view}")
+        used = _number(connection, f"SELECT count(*) FROM {view}")  # noqa: S608 - one of two words of ours
         limit = int(_setting(connection, setting))
         report.add(
             setting, side, f"{used} of {limit} in use" + ("" if used < limit else ": raise it"), _unless(used < limit)
@@ -171,7 +171,7 @@ def _replication(report: Report, endpoint: Endpoint, connection: Connection) -> 
     kept = _setting(connection, "max_slot_wal_keep_size")
     if kept not in ("-1", "-1MB"):
         report.add(
-            "max_slot_wal_keep_size", side, f"{kept}: a mover that stands still for longer than that of log starts anew",
+            "max_slot_wal_keep_size", side, f"{kept}: a mover that falls further behind than that starts anew",
             "warns",
         )  # fmt: skip
     timeout = _setting(connection, "wal_sender_timeout")
@@ -189,7 +189,7 @@ def _schemas(report: Report, source: Connection, owner: Connection, ours: str | 
     here, there = revisions
     same = here == there and here != "none"
     report.add(
-        "schema", "both", f"revision {here}" if same else f"source {here}, target {there}: `cloudbill migrate` the older",
+        "schema", "both", f"revision {here}" if same else f"source {here}, target {there}: migrate the older",
         _unless(same),
     )  # fmt: skip
     if same and schema.standing(owner) is None and ours is None:
@@ -247,7 +247,7 @@ def _emptiness(report: Report, owner: Connection, ours: str | None) -> None:
         if table.name in IDLE:
             continue
         condition = f"WHERE {table.tenant_column} <> '{NOBODY}'" if table.tenant_column else ""
-        count = _number(owner, f'SELECT count(*) FROM (SELECT FROM public."{table.name}" {condition} LIMIT 1) one')
+        count = _number(owner, f'SELECT count(*) FROM (SELECT FROM public."{table.name}" {condition} LIMIT 1) one')  # noqa: S608 - the catalog's own names
         if count:
             found.append(table.name)
     report.add(
@@ -262,16 +262,21 @@ def _room(report: Report, source: Connection, owner: Connection) -> None:
     there = _number(owner, "SELECT pg_database_size(current_database())")
     report.add(
         "room", "target",
-        f"{report.source_bytes / 1e6:.0f} MB come to {there / 1e6:.0f} MB; keep {report.source_bytes * 1.3 / 1e6:.0f} MB free "
-        "(PostgreSQL cannot be asked; the cloud's storage grows by itself where that is switched on)",
+        f"{report.source_bytes / 1e6:.0f} MB come to {there / 1e6:.0f} MB; keep "
+        f"{report.source_bytes * 1.3 / 1e6:.0f} MB free (a server does not tell; a cloud's disk may grow)",
     )  # fmt: skip
     row = source.execute(
         "SELECT count(*), coalesce(extract(epoch FROM max(clock_timestamp() - xact_start)), 0) FROM pg_stat_activity "
         "WHERE datname = current_database() AND xact_start < clock_timestamp() - interval '5 minutes'"
     ).fetchone()
     if row and row[0]:
-        report.add("long transactions", "source",
-                   f"one is open for {float(row[1]) / 60:.0f} minutes: the snapshot waits for its end", "warns")  # fmt: skip
+        minutes = float(row[1]) / 60
+        report.add(
+            "long transactions",
+            "source",
+            f"one is open for {minutes:.0f} minutes: the snapshot may wait for it",
+            "warns",
+        )
 
 
 def _surroundings(report: Report, source: Connection, target: Connection) -> None:

@@ -67,8 +67,8 @@ def preview(
             # The free part of a month is taken as used up: it is the dearer, and the likelier, case.
             egress = (gigabytes * price.unit_price).quantize(Decimal("0.01"))
             egress_note = (
-                f"{egress} for the first copy at {price.unit_price} a {price.unit} ({price.source}, {price.date}); changes "
-                "while it runs come on top"
+                f"{egress} for the first copy at {price.unit_price} a {price.unit} ({price.source}, {price.date}); "
+                "changes while it runs come on top"
             )
     if from_stack and to_stack:
         share = (hours + keep_hours) / HOURS_A_MONTH

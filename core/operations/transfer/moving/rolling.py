@@ -100,6 +100,15 @@ class Side:
                 leaves[table][tenant] = Leaf(rows, f"{bits:064x}")
         return Digests(salt=self._salt, leaves=dict(leaves))
 
+    def stands_in_the_way_of(self) -> list[str]:
+        """Tables that somebody waits to alter, because the open snapshot has read them; all others wait behind that."""
+        rows = self._now.execute(
+            "SELECT DISTINCT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE NOT l.granted "
+            "AND l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation' AND %s = ANY (pg_blocking_pids(l.pid))",
+            [self._then.info.backend_pid],
+        ).fetchall()
+        return sorted(row[0] for row in rows)
+
     @property
     def connection(self) -> psycopg.Connection[Any]:
         """Sees what is committed now."""
