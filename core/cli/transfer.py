@@ -103,12 +103,12 @@ def import_command(
 def _check(settings: Any, place: str, trusted: list[str], jobs: int, output: Format) -> None:
     from core.operations.backups.errors import KeyMissing
     from core.operations.backups.keys import Keys
-    from core.operations.clouds.objects import objects_at
     from core.operations.transfer import sets
     from core.operations.transfer.documents import own_public_keys
     from core.operations.transfer.inspecting import inspect
+    from core.operations.transfer.places import place_at
 
-    objects = objects_at(place)
+    objects = place_at(place)
     manifest = sets.read_manifest(objects, believed=[*own_public_keys(settings), *trusted])
     try:
         by = Keys(settings).openings() if manifest["sealedTo"] else []

@@ -21,7 +21,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 from core.billing.ledger.signing import load_signing_keys
 from core.foundation.ids import new_id
 from core.foundation.settings import Settings
-from core.operations.clouds.objects import Objects, objects_at
+from core.operations.clouds.objects import Objects
 from core.operations.transfer import books, sets
 from core.operations.transfer.beside import fingerprints
 from core.operations.transfer.chunks import CHUNK_BYTES, KeyRange, copy_out, plan
@@ -30,6 +30,7 @@ from core.operations.transfer.digests import Digests, Leaf, digest_range, merge
 from core.operations.transfer.documents import sign
 from core.operations.transfer.errors import ServerUnfit, TransferError, TransferRefused
 from core.operations.transfer.packing import pack
+from core.operations.transfer.places import place_at
 from core.operations.transfer.progress import Progress
 from core.operations.transfer.redis_state import export_cache
 from core.operations.transfer.tables import LEFT_OUT, Connection, Table, inventory, refuse_hidden_rows, settle
@@ -94,7 +95,7 @@ def _export(
     with_cache: bool,
     say: Callable[[str], None],
 ) -> Exported:
-    objects, url, keys = objects_at(address), settings.mover_url, load_signing_keys(settings)
+    objects, url, keys = place_at(address), settings.mover_url, load_signing_keys(settings)
     known = _find_unfinished(objects)
     with _snapshot(url) as (leader, snapshot):
         about, planned = _plan(leader, objects, known, chunk_bytes=chunk_bytes, seal_to=seal_to)

@@ -25,7 +25,7 @@ from core.foundation.crypto import Sealer
 from core.foundation.database import Database
 from core.foundation.settings import Settings
 from core.operations.backups.keys import Keys, Opening
-from core.operations.clouds.objects import Objects, objects_at
+from core.operations.clouds.objects import Objects
 from core.operations.recovery.checking import Checked, check
 from core.operations.recovery.holding import hold_copy
 from core.operations.transfer import books, redis_state, schema, sets
@@ -36,6 +36,7 @@ from core.operations.transfer.digests import Digests, digest
 from core.operations.transfer.documents import own_public_keys
 from core.operations.transfer.errors import CacheUnfit, DigestsDiffer, SchemaDiffers, TransferError
 from core.operations.transfer.inspecting import inspect, read_file
+from core.operations.transfer.places import place_at
 from core.operations.transfer.progress import Progress
 from core.operations.transfer.receiving import align_partitions, open_as, refuse_unfit
 from core.operations.transfer.tables import Connection, Table, settle
@@ -79,7 +80,7 @@ def import_set(
 
     After a kill or a lost connection the target stays half filled and closed: the same command goes on.
     """
-    objects = objects_at(address)
+    objects = place_at(address)
     manifest = sets.read_manifest(objects, believed=[*own_public_keys(settings), *trusted])
     refuse_other_keys(manifest["keys"], settings, trusted=list(trusted))
     by = Keys(settings).openings() if manifest["sealedTo"] else []
