@@ -45,6 +45,17 @@ async def furnish(owner: Caller) -> Furnished:
         owner.post("/api/usage/reconcile", {**call, "userId": "their-user", "idempotencyKey": usage_key})
     )
     purchase = await made(owner.post("/api/purchases", {"packageCode": "starter"}, key=purchase_key))
+    meter = await made(
+        owner.post(
+            "/billing/meters", {"code": "own-meter", "name": "Own", "aggregation": "count", "eventName": "own-event"}
+        )
+    )
+    event = {"idempotencyKey": f"metered-{uuid4().hex[:8]}", "eventName": "own-event", "externalId": "their-user"}
+    metered = await made(owner.post("/billing/usage/events", {"events": [event]}))
+    late = {**event, "idempotencyKey": f"late-{uuid4().hex[:8]}"}
+    backfill = await made(
+        owner.post("/billing/usage/backfills", {"reason": "a late file", "events": [late]}, key="own-backfill")
+    )
     wallets = (await made(owner.get("/billing/wallets")))["data"]
     return Furnished(
         owner=owner,
@@ -60,6 +71,9 @@ async def furnish(owner: Caller) -> Furnished:
             "subscription_id": subscription["subscriptionId"],
             "hold_id": hold["holdId"],
             "usage_event_id": charge["usageEventId"],
+            "meter_id": meter["meterId"],
+            "metered_event_id": metered["data"][0]["usageEventId"],
+            "backfill_id": backfill["backfillId"],
             "transaction_id": charge["transactionId"],
             "purchase_id": purchase["purchaseId"],
             "customer_id": wallets[0]["customerId"],

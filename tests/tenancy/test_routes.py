@@ -23,6 +23,9 @@ METHODS = ("get", "post", "put", "patch", "delete")
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/auth/members/{user_id}"): {"role": "read_only"},
     ("POST", "/api/purchases/{purchase_id}/refunds"): {"amountMinor": 1},
+    ("PATCH", "/billing/meters/{meter_id}"): {"name": "Taken"},
+    ("POST", "/billing/usage/events/{metered_event_id}/amendments"): {"kind": "void", "reason": "taken"},
+    ("POST", "/billing/usage/backfills/{backfill_id}/revert"): {"reason": "taken"},
     ("PATCH", "/billing/plans/{plan}"): {"archived": True},
     ("PATCH", "/billing/products/{product}"): {"archived": True},
     ("PATCH", "/billing/coupons/{coupon}"): {"archived": True},

@@ -53,13 +53,13 @@ class _Previewed(Exception):
 
 
 @router.post(
-    "/events/{usage_event_id}/amendments",
+    "/events/{metered_event_id}/amendments",
     operation_id="amend_usage_event",
     status_code=201,
     responses=refusals(MeteredEventNotFound, EventDoesNotCount, EventCounts, EventsRefused, KeyReused, KeyInFlight),
 )
 async def amend_usage_event(
-    scope: Writing, usage_event_id: UUID, body: Amendment, idempotency_key: KeyHeader = None
+    scope: Writing, metered_event_id: UUID, body: Amendment, idempotency_key: KeyHeader = None
 ) -> AmendmentAnswer:
     """Void, replace or restore an event; the event itself stays as it was sent, with this line in its trail."""
     async with scope.writing() as unit:
@@ -67,7 +67,7 @@ async def amend_usage_event(
         async def amend() -> AmendmentAnswer:
             return await service.amend(
                 unit.session,
-                usage_event_id,
+                metered_event_id,
                 tenant_id=unit.tenant_id,
                 kind=body.kind,
                 replacement=body.replacement,
@@ -75,7 +75,7 @@ async def amend_usage_event(
             )
 
         answer = await answer_once(
-            unit, amend, door="usage_amendments", key=idempotency_key, document=[str(usage_event_id), dump(body)]
+            unit, amend, door="usage_amendments", key=idempotency_key, document=[str(metered_event_id), dump(body)]
         )
     return AmendmentAnswer.model_validate(answer)
 

@@ -82,14 +82,14 @@ async def list_metered_events(
     return Page(data=[MeteredEvent(**shown(row)) for row in page], next_cursor=str(last.id) if last else None)
 
 
-@router.get("/{usage_event_id}", operation_id="get_metered_event", responses=refusals(MeteredEventNotFound))
-async def get_metered_event(scope: Reading, usage_event_id: UUID) -> MeteredEventDetail:
+@router.get("/{metered_event_id}", operation_id="get_metered_event", responses=refusals(MeteredEventNotFound))
+async def get_metered_event(scope: Reading, metered_event_id: UUID) -> MeteredEventDetail:
     """A metered event with its trail."""
     async with scope.reading() as unit:
-        row = await repository.find_event(unit.session, unit.tenant_id, usage_event_id)
+        row = await repository.find_event(unit.session, unit.tenant_id, metered_event_id)
         if row is None:
             raise MeteredEventNotFound
-        corrections = await repository.list_corrections(unit.session, unit.tenant_id, usage_event_id)
+        corrections = await repository.list_corrections(unit.session, unit.tenant_id, metered_event_id)
     return MeteredEventDetail(
         **shown(row),
         backfill_id=row.backfill_id,

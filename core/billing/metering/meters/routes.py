@@ -1,6 +1,7 @@
 """/billing/meters."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -141,10 +142,15 @@ def _version(row: Row[Any]) -> VersionAnswer:
             FilterAnswer(
                 property=one["property"],
                 operator=one["operator"],
-                values=[float(v["number"]) if isinstance(v, dict) else v for v in one["values"]],
+                values=[_value(value) for value in one["values"]],
             )
             for one in row.filters
         ],
         dimensions=row.dimensions,
         effective_from=row.effective_from,
     )
+
+
+def _value(stored: Any) -> Any:
+    """A filter's value as JSON has it; a number with a fraction is stored by its digits."""
+    return json.loads(cast("dict[str, str]", stored)["number"]) if isinstance(stored, dict) else stored

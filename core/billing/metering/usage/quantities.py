@@ -154,8 +154,8 @@ class _Parts:
 
 
 def _begin(at: datetime, interval: Interval) -> datetime:
-    at = at.astimezone(UTC)
-    return at.replace(minute=0, second=0, microsecond=0, **({"hour": 0} if interval == "day" else {}))
+    at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return at.replace(hour=0) if interval == "day" else at
 
 
 def _merge(into: Tally, other: Tally) -> None:
