@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import psycopg
 
 from core.foundation.database import Database
+from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.serving import SERVING, at
 from core.foundation.settings import Settings
 from core.operations.clouds.base import Dns, Place, Say, Standbys, silently
 from core.operations.clouds.local_standbys import LocalStandbys
 from core.operations.failover.here import ServersHere
 from core.operations.recovery import evidence
+from core.operations.recovery.adopting import adopt_heads
 
 Connection = psycopg.Connection[Any]
 CONNECT_SECONDS = 5
@@ -107,14 +109,23 @@ class HereGround:
             }
         )
 
+        # The signed heads are apart from the database, and may be ahead of a standby that lacked something.
+        lost = document["steps"]["caught_up"]["result"]["lost_bytes"] != 0
+        shortened = adopt_heads(self._settings, self._running(endpoint)) if lost else 0
+
         async def keep() -> int:
             database = Database(there)
             try:
-                return await evidence.record(database, there, "failover", document)
+                return await evidence.record(database, there, "failover", {**document, "shortened_chains": shortened})
             finally:
                 await database.dispose()
 
         return asyncio.run(keep())
+
+    def _running(self, endpoint: str) -> EmbeddedPostgres:
+        server = self._servers.server(self._servers.primary())
+        server.port = int(endpoint.rpartition(":")[2])
+        return server
 
     def rebuild(self, name: str) -> str:
         """By pg_rewind, or a copy of all; one that follows already is left alone."""

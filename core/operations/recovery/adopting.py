@@ -72,6 +72,20 @@ def adopt(settings: Settings, name: str) -> Adopted:
     return Adopted(set_aside=[target for _, target in done if target != home / "postgres"], shortened=shortened)
 
 
+def adopt_heads(settings: Settings, server: EmbeddedPostgres) -> int:
+    """Signs the heads anew from a running copy that took the original's place; how many chains are shorter than signed.
+
+    What was signed is set aside. With none shorter nothing is changed. Raises CopyContradicts.
+    """
+    ends = _ends(server)
+    shortened = _compare(settings, server, ends)
+    if shortened:
+        aside = settings.heads_path.with_name(f"{settings.heads_path.name}.replaced-{wall_now():%Y%m%dT%H%M%SZ}")
+        settings.heads_path.rename(aside)
+        _sign(settings, ends)
+    return shortened
+
+
 def _stop(restores: Restores, server: EmbeddedPostgres, name: str) -> None:
     server.stop()
     restores.stop(name)  # also where another process of ours started it

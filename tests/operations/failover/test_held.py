@@ -1,8 +1,12 @@
 """What was paid after the standby's last instant: the worker waits, then it is booked once, and charged once."""
 
 import asyncio
+from uuid import UUID
 
 from core.api.app import create_app
+from core.billing.ledger.heads import Heads
+from core.billing.ledger.sealing import seal_tenant
+from core.billing.ledger.signing import load_signing_keys
 from core.billing.payments.gateway import close_providers
 from core.billing.payments.providers.simulator.main import Simulator
 from core.foundation.cache import create_cache
@@ -16,6 +20,11 @@ from tests.support import callers, lifespan
 from tests.support.environment import STRIPE_WEBHOOK_SECRET
 from tests.support.pair import Pair
 from tests.support.servers import Servers
+
+
+def _number(heads: Heads, tenant_id: UUID) -> int:
+    head = heads.find(tenant_id)
+    return head.number if head else 0
 
 
 async def test_a_charge_made_after_the_standbys_last_instant_is_booked_once_and_charged_once(
@@ -36,15 +45,22 @@ async def test_a_charge_made_after_the_standbys_last_instant_is_booked_once_and_
         known, meanwhile = await shop.buy(), await shop.buy(key="buy-it-once")
         shop.pay(known)
         await shop.tell(shop.events())
+        heads = Heads(settings.heads_path, load_signing_keys(settings))
+        tenant_id = pair.ask(HOME, "SELECT id FROM tenants WHERE slug = 'acme'")[0]
+        await seal_tenant(runtime.database, heads, tenant_id)
         await asyncio.to_thread(pair.until_streaming)
         await asyncio.to_thread(pair.servers.stop, "east")
         shop.pay(meanwhile)
         await shop.tell(shop.events())
         assert await shop.wallet() == ("10", "10", "0")
+        await seal_tenant(runtime.database, heads, tenant_id)
+        assert _number(heads, tenant_id) == 2
         await asyncio.to_thread(pair.kill, HOME)
         await asyncio.to_thread(pair.servers.start, "east")
         done = await asyncio.to_thread(pair.failover().run)
         assert done["steps"]["fenced"]["result"]["how"] == "cut off"
+        assert _number(heads, tenant_id) == 1  # as far as the standby's chain goes, signed anew
+        assert len(list(settings.heads_path.parent.glob("ledger-heads.replaced-*"))) == 1
         for following in (runtime.database.following, application.state.runtime.database.following):
             assert await following.settled()
         assert await shop.wallet() == ("5", "5", "0")  # what had not reached the standby
