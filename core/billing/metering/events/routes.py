@@ -45,6 +45,7 @@ ATTEMPTS = 4
 async def ingest_usage(scope: Writing, request: Request, batch: EventBatch) -> Response:
     """See the description."""
     entries = read_batch(await request.body(), batch.events)
+    results: list[Result] = []
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with scope.writing() as unit:

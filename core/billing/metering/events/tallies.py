@@ -70,7 +70,7 @@ def hour_begin(hour: int) -> datetime:
 
 def measure(definitions: Definitions, fact: Fact) -> list[tuple[Definition, str, Decimal | str]]:
     """By which definitions an event is counted, in which group and as how much. Raises Uncountable."""
-    event_id, _, event_name, occurred_at, properties, quantity = fact
+    _, _, event_name, occurred_at, properties, quantity = fact
     found: list[tuple[Definition, str, Decimal | str]] = []
     for one in definitions.by_event.get(event_name, ()):
         if one.counts(event_name, occurred_at, properties):

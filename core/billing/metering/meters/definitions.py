@@ -141,7 +141,7 @@ class Definitions:
 
 def read_quantity(value: Any, name: str, why: str = "") -> Decimal:
     """A quantity given as a JSON number or as a decimal text, exactly. Raises Uncountable."""
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind is int:
         found = Decimal(value)
         if 0 <= value < 2**63:
@@ -220,7 +220,7 @@ def read_filter(document: Mapping[str, Any]) -> Filter:
 
 def _stored(value: Any) -> Any:
     # A number with a fraction is stored as {"number": "0.25"}: JSON readers would make a float of it.
-    return Decimal(value["number"]) if isinstance(value, dict) else value
+    return Decimal(cast("dict[str, str]", value)["number"]) if isinstance(value, dict) else value
 
 
 def _id(value: Any) -> UUID:
