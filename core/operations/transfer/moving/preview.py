@@ -53,8 +53,8 @@ def preview(
     size: int, *, from_stack: str | None, to_stack: str | None, keep_hours: Decimal = SETTLING_HOURS, today: date
 ) -> Preview:
     """From the source's size and, where they are named, the two stacks. Raises GraphUnavailable."""
-    gigabytes = (Decimal(size) / 10**9).quantize(Decimal("0.01"))
-    hours = (Decimal(size) / STATED_BYTES_A_SECOND / 3600).quantize(Decimal("0.01")).max(Decimal("0.01"))
+    gigabytes = round(Decimal(size) / 10**9, 2)
+    hours = max(round(Decimal(size) / STATED_BYTES_A_SECOND / 3600, 2), Decimal("0.01"))
     egress, egress_note = None, "nothing is charged on one machine; name the stack with --from-stack to price it"
     running, running_note = None, "name both stacks (--from-stack, --to-stack) to price it"
     monthly = Decimal(0)
@@ -65,15 +65,15 @@ def preview(
         if name == from_stack:
             price = price_list(made.cloud, made.region).get("egress/internet/data")
             # The free part of a month is taken as used up: it is the dearer, and the likelier, case.
-            egress = (gigabytes * price.unit_price).quantize(Decimal("0.01"))
+            egress = round(gigabytes * price.unit_price, 2)
             egress_note = (
                 f"{egress} for the first copy at {price.unit_price} a {price.unit} ({price.source}, {price.date}); "
                 "changes while it runs come on top"
             )
     if from_stack and to_stack:
         share = (hours + keep_hours) / HOURS_A_MONTH
-        running = (monthly * share).quantize(Decimal("0.01"))
-        running_note = f"{running} for {hours + keep_hours} h of both ({monthly.quantize(Decimal('0.01'))} a month)"
+        running = round(monthly * share, 2)
+        running_note = f"{running} for {hours + keep_hours} h of both ({round(monthly, 2)} a month)"
     return Preview(
         gigabytes=gigabytes,
         hours=hours,
