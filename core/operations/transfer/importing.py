@@ -107,7 +107,7 @@ def import_set(
             schema.forget(owner)
     except psycopg.OperationalError as error:
         raise TransferError(
-            f"the target was lost ({_said(error)}); what came in stays, closed to the application: the same command "
+            f"the target gave up ({_said(error)}); what came in stays, closed to the application: the same command "
             "goes on, `cloudbill import --clean` puts the target back"
         ) from None
     if cache is not None:
@@ -130,11 +130,6 @@ def _put_back_when_wrong(settings: Settings, jobs: int, say: Callable[[str], Non
     """What the set or the target is to blame for is undone; a lost connection or a kill is gone on with."""
     try:
         yield
-    except psycopg.errors.DiskFull:
-        _put_back(settings, jobs, say)
-        raise TransferError(
-            "the target's disk is full: the target was put back as it was; give it more room and import again"
-        ) from None
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:

@@ -154,6 +154,8 @@ def put_back(owner_url: str, *, jobs: int = 2) -> None:
             ).fetchall()
             everything = sql.SQL(", ").join(sql.Identifier("public", name) for name, _ in tables)
             connection.execute(sql.SQL("TRUNCATE {}").format(everything))
+        # Committed first: only then has a full disk room again.
+        with connection.transaction():
             for name, columns in tables:
                 connection.execute(
                     sql.SQL(

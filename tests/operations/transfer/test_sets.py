@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,8 +272,6 @@ def test_a_sealed_set_shows_no_personal_data_and_opens_with_the_private_key_only
 
 
 def test_a_full_disk_ends_an_export_by_name(source: Settings, tmp_path: Path) -> None:
-    import subprocess
-
     place = tmp_path / "small"
     place.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(place)], check=False).returncode:
@@ -284,3 +283,50 @@ def test_a_full_disk_ends_an_export_by_name(source: Settings, tmp_path: Path) ->
         assert export(source, str(place / "set")).kept > 0, "with more room it goes on"
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+def test_connections_that_are_cut_are_opened_again(
+    source: Settings, made: tuple[Path, Exported], empty: Settings, pair: tuple[Place, Place], tmp_path: Path
+) -> None:
+    cut = 0
+
+    def cut_all(words: str) -> None:
+        nonlocal cut
+        if cut < 2:
+            with pair[1].connect("admin") as admin:
+                row = admin.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'twin_mover' "
+                    "AND datname = current_database()"
+                ).fetchone()
+                cut += 1 if row and row[0] else 0
+
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("core.operations.transfer.progress._EVERY_SECONDS", 0.0)
+    try:
+        done = importing.import_set(empty, str(made[0]), say=cut_all)
+    finally:
+        monkey.undo()
+    assert cut == 2
+    assert done.checked.findings == []
+    with connected(source.mover_url) as here, connected(empty.mover_url) as there:
+        assert {one.table for one in compare(here, there, inventory(here))} == {"worker_holds"}
+
+
+def test_an_export_whose_snapshot_is_lost_says_so_and_goes_on(source: Settings, tmp_path: Path) -> None:
+    def cut_all(words: str) -> None:
+        if words.startswith("exports"):
+            with connected(source.owner_url) as owner:
+                owner.execute("SELECT 1")
+            name = urlsplit(source.owner_url).path.removeprefix("/")
+            with psycopg.connect(source.mover_url, autocommit=True) as mover:  # a login may end its own sessions
+                mover.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> "
+                    "pg_backend_pid() AND usename = current_user",
+                    [name],
+                )
+
+    with pytest.raises(TransferError, match="goes on"):
+        export(source, str(tmp_path / "set"), chunk_bytes=CHUNK, say=cut_all)
+    assert (tmp_path / "set" / "plan.json").exists()
+    assert not (tmp_path / "set" / "manifest.json").exists()
+    assert export(source, str(tmp_path / "set"), chunk_bytes=CHUNK).manifest["ledgerSums"]["USD"]["entries"] == 2400
