@@ -31,6 +31,7 @@ class Job(ComponentResource):
     definition: Output[str]
     subnets: list[Output[str]]
     group: Output[str]
+    roles: tuple[Output[str], ...]
 
     def __init__(self, name: str, args: JobArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:aws:Job", name, None, opts)
@@ -60,6 +61,6 @@ class Job(ComponentResource):
             ResourceOptions(parent=self),
         )
         self.name = Output.from_input(task.family)
-        self.definition = task.definition
+        self.definition, self.roles = task.definition, task.roles
         self.subnets, self.group = args.network.subnets[Tier.TASKS], args.network.group(Part.JOB)
         self.register_outputs({"name": self.name})

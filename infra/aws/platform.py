@@ -13,6 +13,7 @@ from infra.aws.cache import Cache, CacheArgs
 from infra.aws.channels import TOLD, topic_name
 from infra.aws.database import AUTHORITIES_FILE, MIGRATION_SETTINGS, NAME, OWNER, Database, DatabaseArgs
 from infra.aws.domain import Domain
+from infra.aws.drill import Drill
 from infra.aws.edge import Edge, EdgeArgs
 from infra.aws.files import Files, FilesArgs
 from infra.aws.firewall import POSTGRESQL
@@ -178,6 +179,8 @@ class Platform(ComponentResource):
             BackupArgs(config=config, keys=self.keys, database=self.database, files=self.files),
             here,
         )
+        if config.is_production:
+            Drill(f"{name}-drills", config=config, job=self.job, network=self.network, opts=here)
         Oversight(f"{name}-oversight", config=config, keys=self.keys, opts=here)
         if config.switches.off_hours:
             OffHours(f"{name}-off-hours", config=config, database=self.database, opts=here)

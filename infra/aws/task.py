@@ -53,6 +53,8 @@ class Task(ComponentResource):
 
     definition: Output[str]
     family: str
+    roles: tuple[Output[str], ...]
+    """Whoever starts the task has to be allowed to pass them on."""
 
     def __init__(self, name: str, args: TaskArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("cloudbill:aws:Task", name, None, opts)
@@ -63,6 +65,7 @@ class Task(ComponentResource):
         self._logs = log_group(
             f"{name}-logs", f"/cloudbill/{config.stack}/{args.title}", config=config, key=args.keys.logs, parent=self
         )
+        starts, does = self._starts().arn, self._does().arn
         definition = aws.ecs.TaskDefinition(
             f"{name}-definition",
             family=self.family,
@@ -74,8 +77,8 @@ class Task(ComponentResource):
                 "operating_system_family": "LINUX",
                 "cpu_architecture": "ARM64" if config.release.architecture == "arm64" else "X86_64",
             },
-            execution_role_arn=self._starts().arn,
-            task_role_arn=self._does().arn,
+            execution_role_arn=starts,
+            task_role_arn=does,
             container_definitions=Output.json_dumps(
                 [container.definition(self._log_options(container)) for container in args.containers]
             ),
@@ -83,7 +86,7 @@ class Task(ComponentResource):
             skip_destroy=True,
             opts=ResourceOptions(parent=self),
         )
-        self.definition = definition.arn
+        self.definition, self.roles = definition.arn, (starts, does)
         self.register_outputs({"definition": self.definition})
 
     def _starts(self) -> Role:

@@ -231,10 +231,27 @@ def test_a_stop_waits_as_long_as_the_load_balancer_drains(graphs: Graphs, stack:
         assert containers(graph, role)[role]["stopTimeout"] == 60
 
 
+SCHEDULE = "aws:scheduler/schedule:Schedule"
+
+
 def test_staging_sleeps_at_night(graphs: Graphs, stack: str) -> None:
     actions = list(graphs(stack).of_type("aws:appautoscaling/scheduledAction:ScheduledAction"))
-    schedules = list(graphs(stack).of_type("aws:scheduler/schedule:Schedule"))
+    schedules = [of for of in graphs(stack).of_type(SCHEDULE) if "aws-sdk:rds" in of.inputs["target"]["arn"]]
     assert (len(actions), len(schedules)) == ((6, 2) if stack == "staging" else (0, 0))
+
+
+def test_production_drills_each_quarter_and_nothing_else_may_be_started(graphs: Graphs, stack: str) -> None:
+    graph = graphs(stack)
+    drills = [of for of in graph.of_type(SCHEDULE) if of.name == "cloudbill-drills-quarterly"]
+    assert len(drills) == (1 if stack == "prod" else 0)
+    for drill in drills:
+        assert drill.inputs["scheduleExpression"] == "cron(0 5 8 1,4,7,10 ? *)"
+        target = drill.inputs["target"]
+        assert json.loads(target["input"]) == {"containerOverrides": [{"name": "job", "command": ["drill", "run"]}]}
+        assert target["ecsParameters"]["taskDefinitionArn"] == "${cloudbill-job-task-definition.arn}"
+        run, hand_on = json.loads(graph.get("cloudbill-drills-role-policy").inputs["policy"])["Statement"]
+        assert (run["Action"], run["Resource"]) == (["ecs:RunTask"], ["${cloudbill-job-task-definition.arn}"])
+        assert (hand_on["Action"], len(hand_on["Resource"])) == (["iam:PassRole"], 2)
 
 
 ASKED_OF_INSTANCES = ("worker-gone", "api-failing", "console-failing", "answers-5xx", "answers-refused")

@@ -8,7 +8,7 @@ from typing import Any
 REGIONAL = (
     "acm", "application-autoscaling", "backup", "backup-storage", "cloudtrail", "cloudwatch", "config", "ec2", "ecr",
     "ecs", "elasticache", "elasticfilesystem", "elasticloadbalancing", "events", "guardduty", "kms", "logs", "rds",
-    "s3", "secretsmanager", "servicediscovery", "sns", "wafv2",
+    "s3", "scheduler", "secretsmanager", "servicediscovery", "sns", "wafv2",
 )  # fmt: skip
 """IAM's names of the services that the program makes things in. A test holds them to the recorded graphs."""
 GLOBAL = ("budgets", "route53")
@@ -22,7 +22,7 @@ MANAGED = (
 """AWS's own policies that the program attaches; no other may be."""
 PASSED_TO = (
     "backup.amazonaws.com", "cloudtrail.amazonaws.com", "config.amazonaws.com", "ecs-tasks.amazonaws.com",
-    "ecs.amazonaws.com", "monitoring.rds.amazonaws.com", "vpc-flow-logs.amazonaws.com",
+    "ecs.amazonaws.com", "monitoring.rds.amazonaws.com", "scheduler.amazonaws.com", "vpc-flow-logs.amazonaws.com",
 )  # fmt: skip
 ROLE_ACTIONS = (
     "iam:CreateRole", "iam:DeleteRole", "iam:GetRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:TagRole",
