@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from redis.exceptions import RedisError
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +27,10 @@ from console.place import Place, place
 from console.session import COOKIE, LIFE_SECONDS, Session, session_id_of, sessions
 
 SIGN_IN = "/sign-in"
+BEGUN = "cloudbill_begun"
+"""The cookie of a browser that has gone to sign in elsewhere: a nonce, and where it wanted to go."""
+NONCE_LENGTH = 32
+REFUSED_ELSEWHERE = {"identity_unknown": "not-linked", "identity_email_taken": "not-linked"}
 SAFE = ("GET", "HEAD", "OPTIONS")
 NOT_PAGES = ("/assets/", "/session", "/_", "/ping", "/health", "/metrics")
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
@@ -62,11 +67,64 @@ async def sign_in(request: Request) -> Response:
     except RedisError:
         metrics.SIGN_INS.labels("no_cache").inc()
         return without_redis()
+    return _let_in(session, onward)
+
+
+async def begin_elsewhere(request: Request) -> Response:
+    """Send the browser to sign in with an account elsewhere; only this browser can come back from there."""
+    wanted = request.path_params["provider"]
+    onward = _asked_for(urlsplit(request.headers.get("referer", "")).query)
+    try:
+        start = next((one["startUrl"] for one in await sessions().providers() if one["provider"] == wanted), "")
+    except (ApiUnreachable, ApiRefused):
+        return _back_to_form("unreachable", onward)
+    if not start:
+        return _back_to_form("elsewhere", onward)
+    nonce = secrets.token_urlsafe(24)
+    back = f"{place().console_url}/session/oauth?{urlencode({'nonce': nonce})}"
+    response = RedirectResponse(f"{start}?{urlencode({'returnTo': back})}", status_code=303)
+    response.set_cookie(
+        BEGUN, f"{nonce}{onward}", max_age=600, path="/session", httponly=True, samesite="lax", secure=place().secure
+    )
+    return response
+
+
+async def end_elsewhere(request: Request) -> Response:
+    """Take what the API handed over to this browser."""
+    kept = request.cookies.get(BEGUN, "")
+    nonce, onward = kept[:NONCE_LENGTH], _own_path(kept[NONCE_LENGTH:])
+    given = request.query_params
+    is_ours = len(nonce) == NONCE_LENGTH and secrets.compare_digest(nonce, given.get("nonce", ""))
+    if not is_ours or "handover" not in given:
+        metrics.SIGN_INS.labels("refused").inc()
+        reason = REFUSED_ELSEWHERE.get(given.get("error", ""), "elsewhere") if is_ours else "elsewhere"
+        return _without_beginning(_back_to_form(reason, onward))
+    try:
+        session = await sessions().redeem(given["handover"])
+        await sessions().close(session_id_of(request.headers.get("cookie", "")))
+    except ApiUnreachable:
+        metrics.SIGN_INS.labels("unreachable").inc()
+        return _without_beginning(_back_to_form("unreachable", onward))
+    except ApiRefused:
+        metrics.SIGN_INS.labels("refused").inc()
+        return _without_beginning(_back_to_form("elsewhere", onward))
+    except RedisError:
+        metrics.SIGN_INS.labels("no_cache").inc()
+        return without_redis()
+    return _without_beginning(_let_in(session, onward))
+
+
+def _let_in(session: Session, onward: str) -> Response:
     metrics.SIGN_INS.labels("signed_in").inc()
     response = RedirectResponse(onward or session.viewer.home, status_code=303)
     response.set_cookie(
         COOKIE, session.session_id, max_age=LIFE_SECONDS, httponly=True, samesite="lax", secure=place().secure
     )
+    return response
+
+
+def _without_beginning(response: Response) -> Response:
+    response.delete_cookie(BEGUN, path="/session", httponly=True, samesite="lax", secure=place().secure)
     return response
 
 
@@ -93,6 +151,8 @@ routes = [
     Route("/session", sign_in, methods=["POST"]),
     Route("/session", sign_out, methods=["DELETE"]),
     Route("/session/end", sign_out, methods=["POST"]),
+    Route("/session/with/{provider}", begin_elsewhere, methods=["GET"]),
+    Route("/session/oauth", end_elsewhere, methods=["GET"]),
 ]
 
 

@@ -78,6 +78,15 @@ class Sessions:
         issued = await self._connection.ask("POST", "/auth/login", json=wanted, headers=forwarded)
         return await self._keep(secrets.token_urlsafe(32), issued)
 
+    async def providers(self) -> list[dict[str, Any]]:
+        """The accounts elsewhere that the API signs people in with. Raises `ApiUnreachable`."""
+        return (await self._connection.ask("GET", "/auth/providers"))["data"]
+
+    async def redeem(self, handover: str) -> Session:
+        """Sign in with what the API handed over through the browser; it works once, within a minute."""
+        issued = await self._connection.ask("POST", "/auth/refresh", json={"refreshToken": handover})
+        return await self._keep(secrets.token_urlsafe(32), issued)
+
     async def find(self, session_id: str | None) -> Session | None:
         """The session of a cookie, if it is still open."""
         kept = await self._redis.get(_key(session_id)) if session_id else None

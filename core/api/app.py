@@ -43,6 +43,7 @@ from core.foundation.settings import Settings, load_settings
 from core.foundation.telemetry import configure_logs, create_tracer_provider, log
 from core.identity.api_keys import routes as api_keys
 from core.identity.assembly import open_identity
+from core.identity.oauth import routes as oauth
 from core.identity.sign_in import routes as sign_in
 from core.identity.tenants import routes as tenants
 from core.operations.alerts import routes as alerts
@@ -60,6 +61,7 @@ ROUTERS = (
     health.router,
     metrics.router,
     sign_in.router,
+    oauth.router,
     tenants.router,
     api_keys.router,
     catalog.router,

@@ -58,6 +58,16 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _web_urls(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment or "*" in value:
+            raise ValueError(
+                "must be a comma-separated list of addresses such as https://app.example.com/signed-in; no wildcard"
+            )
+    return values
+
+
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     try:
         for text in values:
@@ -110,6 +120,7 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 KeysOf32Bytes = Annotated[SecretStr, AfterValidator(_keys_of_32_bytes)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+WebUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_web_urls)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Certificates = Annotated[Path, AfterValidator(_certificates)]

@@ -22,6 +22,7 @@ from core.foundation.setting_types import (
     StripeKey,
     WebhookSecrets,
     WebUrl,
+    WebUrls,
     Words,
 )
 
@@ -83,6 +84,17 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     jwt_tenant: str | None = None
+    # Accounts elsewhere that people may sign in with, and where they may be led back to
+    google_client_id: str | None = None
+    google_client_secret: SecretStr | None = None
+    google_callback_url: WebUrl | None = None
+    google_issuer: WebUrl = "https://accounts.google.com"
+    github_client_id: str | None = None
+    github_client_secret: SecretStr | None = None
+    github_callback_url: WebUrl | None = None
+    github_url: WebUrl = "https://github.com"
+    github_api_url: WebUrl = "https://api.github.com"
+    oauth_return_urls: WebUrls = ()
     encryption_key: KeysOf32Bytes | None = None
     registration: Literal["open", "invited"] = "open"
     cors_origin: Origins = ()

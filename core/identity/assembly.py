@@ -9,6 +9,7 @@ from core.foundation.crypto import Sealer
 from core.foundation.runtime import Runtime
 from core.foundation.settings import Settings
 from core.identity.authenticator import Authenticator
+from core.identity.oauth.providers import Provider, providers
 from core.identity.sign_in.slowdown import Slowdown
 from core.identity.tenants.directory import Directory
 from core.identity.tokens.access_tokens import AccessTokens
@@ -26,6 +27,8 @@ class Identity:
     tokens: AccessTokens
     authenticator: Authenticator
     slowdown: Slowdown
+    providers: dict[str, Provider]
+    """Accounts elsewhere that sign people in, by their key."""
 
 
 async def open_identity(runtime: Runtime) -> Identity:
@@ -38,7 +41,7 @@ async def open_identity(runtime: Runtime) -> Identity:
         database=runtime.database, directory=directory, tokens=tokens, foreign=foreign_issuer(settings)
     )
     await keys.open()
-    return Identity(settings, directory, keys, tokens, authenticator, Slowdown(runtime.cache))
+    return Identity(settings, directory, keys, tokens, authenticator, Slowdown(runtime.cache), providers(settings))
 
 
 def identity(request: Request) -> Identity:

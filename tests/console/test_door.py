@@ -1,15 +1,23 @@
 """Nobody comes in without signing in, no other site speaks in somebody's name, and nothing leads elsewhere."""
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from urllib.parse import quote
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisGone
 
 from console import door
+from console.client import Connection
+from console.place import Place
 from console.session import COOKIE, Sessions
+from core.api.app import create_app
+from core.foundation.settings import Settings
 from tests.console.conftest import CONSOLE
+from tests.support import identity_provider, lifespan
 from tests.support.callers import PASSWORD, Caller
+from tests.support.identity_provider import IdentityProvider
 
 
 async def test_a_stranger_is_asked_to_sign_in_and_led_back(browser: httpx.AsyncClient) -> None:
@@ -155,3 +163,84 @@ async def test_a_cache_that_is_down_is_named(browser: httpx.AsyncClient, monkeyp
     assert answer.status_code == 503
     assert "Redis is down" in answer.text
     assert "cloudbill status" in answer.text
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityProvider]:
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    with identity_provider.running() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def linking(
+    make_settings: Callable[..., Settings],
+    cache: object,
+    elsewhere: IdentityProvider,
+    browser: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The API of an installation that Google signs people in to, and a console before it."""
+    settings = make_settings(**elsewhere.settings(), api_url="http://api.test", console_url=CONSOLE)
+    application = create_app(settings)
+    redis = Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)
+    place = Place(api_url="http://api.test", console_url=CONSOLE, redis_url="")
+    async with lifespan.started(application), lifespan.client_of(application) as api:
+        monkeypatch.setattr(door, "sessions", lambda: Sessions(redis, Connection(api)))
+        monkeypatch.setattr(door, "place", lambda: place)
+        yield api
+    await redis.aclose()
+
+
+async def _through(browser: httpx.AsyncClient, api: httpx.AsyncClient, onward: str = "") -> httpx.Response:
+    """The way of a browser: from the console to the API, to Google, back to the API, back to the console."""
+    begun = await browser.get("/session/with/google", headers={"referer": f"{CONSOLE}/sign-in?next={onward}"})
+    started = await api.get(begun.headers["location"])
+    async with httpx.AsyncClient() as plain:
+        led = await plain.get(started.headers["location"])
+    handed = await api.get(led.headers["location"])
+    return await browser.get(handed.headers["location"])
+
+
+async def _register(api: httpx.AsyncClient) -> None:
+    started = await api.get("/auth/google/start?purpose=register&tenantId=acme")
+    async with httpx.AsyncClient() as plain:
+        led = await plain.get(started.headers["location"])
+    assert "handover=" in (await api.get(led.headers["location"])).headers["location"]
+
+
+async def test_an_account_elsewhere_opens_the_door(browser: httpx.AsyncClient, linking: httpx.AsyncClient) -> None:
+    await _register(linking)
+    answer = await _through(browser, linking, onward="/tenants/acme/usage")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/tenants/acme/usage")
+    assert (await browser.get("/tenants/acme")).status_code == 200
+    assert all(".ey" not in value for value in browser.cookies.values())
+
+
+async def test_an_account_that_nobody_linked_is_told_at_the_form(
+    browser: httpx.AsyncClient, linking: httpx.AsyncClient
+) -> None:
+    answer = await _through(browser, linking, onward="/tenants")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/tenants#not-linked")
+
+
+async def test_nobody_is_signed_in_by_an_address_that_somebody_else_sends(
+    browser: httpx.AsyncClient, linking: httpx.AsyncClient
+) -> None:
+    await _register(linking)
+    begun = await browser.get("/session/with/google")
+    started = await linking.get(begun.headers["location"])
+    async with httpx.AsyncClient() as plain:
+        led = await plain.get(started.headers["location"])
+    address = (await linking.get(led.headers["location"])).headers["location"]
+    browser.cookies.clear()  # the browser of somebody else
+    answer = await browser.get(address)
+    assert answer.headers["location"] == "/sign-in#elsewhere"
+    assert browser.cookies.get(COOKIE) is None
+
+
+async def test_a_provider_without_a_client_leads_back_to_the_form(
+    browser: httpx.AsyncClient, linking: httpx.AsyncClient
+) -> None:
+    answer = await browser.get("/session/with/microsoft")
+    assert answer.headers["location"] == "/sign-in#elsewhere"

@@ -31,6 +31,7 @@ PULUMI: dict[str, set[str]] = {
     "stack rm": set(),
     "config set": {"--stack", "--secret", "--path"},
     "destroy": set(),
+    "import": set(),
 }
 """Of Pulumi 3.272, as its own pages say (pulumi.com/docs/iac/cli/commands), those of them that its Python package calls
 or wraps also as that says (pulumi/automation). A command or option that is used here for the first time is looked up

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from core.api.app import create_app
 from core.foundation.settings import SettingsInvalid
-from core.identity.tokens import foreign
+from core.identity.tokens import remote_keys
 from core.identity.tokens.foreign import foreign_issuer
 from tests.support import callers, lifespan
 from tests.support.callers import Caller
@@ -151,7 +151,7 @@ async def test_a_customer_sees_and_touches_its_own_usage_only(
 async def test_keys_may_be_fetched_from_their_address_and_rotate(
     make_settings: Callable[..., Any], cache: Any, trusting: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign, "_FETCH_AT_MOST_EVERY_SECONDS", 0)
+    monkeypatch.setattr(remote_keys, "_FETCH_AT_MOST_EVERY_SECONDS", 0)
     keys = {name: generate_private_key(public_exponent=65537, key_size=2048) for name in ("one", "two")}
     published = ["one"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.callers import Caller
 
-TABLES = ("users", "sign_ins", "refresh_tokens", "signing_keys")
+TABLES = ("users", "sign_ins", "refresh_tokens", "signing_keys", "user_identities")
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -16,7 +16,8 @@ TABLES = ("users", "sign_ins", "refresh_tokens", "signing_keys")
 async def test_the_tables_themselves_are_closed(
     tenant: Caller, connect: Callable[..., Any], role: str, table: str
 ) -> None:
-    for statement in (f"SELECT * FROM {table}", f"DELETE FROM {table}", f"UPDATE {table} SET id = id"):
+    key = "subject" if table == "user_identities" else "id"
+    for statement in (f"SELECT * FROM {table}", f"DELETE FROM {table}", f"UPDATE {table} SET {key} = {key}"):
         connection = await connect(role)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await connection.execute(statement)

@@ -13,7 +13,7 @@ from tests.support.rows import read_shapes
 Connection = psycopg.AsyncConnection[Any]
 
 # Read before a tenant is known, and reached through narrow functions alone.
-BEFORE_A_TENANT = {"users", "sign_ins", "refresh_tokens", "signing_keys", "provider_events"}
+BEFORE_A_TENANT = {"users", "sign_ins", "refresh_tokens", "signing_keys", "user_identities", "provider_events"}
 # The job library's own: they hold our ids only, and no tenant's.
 JOBS = {"procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers", "procrastinate_workers"}
 # What is kept of jobs beside the library's tables.

@@ -68,6 +68,8 @@ OF_THE_INSTALLATION = {
     "deployment_id": "019b76da-a800-7000-8000-0000000000d0",
     "stack": "prod",
     "runbook": "database-down",
+    "drill_id": "019b76da-a800-7000-8000-0000000000f0",
+    "provider": "google",
 }
 QUERIES = (("/api/usage/events", "customerId"), ("/api/ledger", "customerId"))
 
@@ -138,7 +140,8 @@ async def test_bs_ids_open_nothing_to_a(
 async def test_the_same_calls_are_answered_to_b_itself(api: httpx.AsyncClient, b: Furnished) -> None:
     # Otherwise the test above would also pass on addresses that nobody answers.
     for method, path in await routes(api):
-        if method == "GET" and (names := re.findall(r"{(\w+)}", path)) and "operations" not in path:
+        names = re.findall(r"{(\w+)}", path)
+        if method == "GET" and names and not set(names) & OF_THE_INSTALLATION.keys() and "operations" not in path:
             answer = await b.owner.get(path.format(**b.ids))
             assert answer.status_code == 200, f"{path} {names}: {answer.status_code} {answer.text}"
 
@@ -182,6 +185,8 @@ async def test_naming_b_as_the_tenant_is_forbidden_on_every_route(
         for method, operation in methods.items():
             if not any(one["name"] == "tenantId" and one["in"] == "query" for one in operation.get("parameters", [])):
                 continue
+            if path == "/auth/{provider}/start":
+                continue  # for who is signed out, as POST /auth/login is: whose tenant it is shows at its end
             taken += 1
             address = path.format(**{**OF_THE_INSTALLATION, **b.ids})
             answer = await a.request(method.upper(), address, params={"tenantId": b.owner.tenant}, json={})

@@ -273,6 +273,7 @@ async def test_the_operator_reads_no_secret(worlds: Worlds, connect: Callable[[R
         ("refresh_tokens", "token_hash"),
         ("signing_keys", "private_pem_encrypted"),
         ("sign_ins", "user_id"),
+        ("user_identities", "subject"),
     ):
         outcome = await attempt(
             operator, sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))

@@ -13,6 +13,7 @@ MODELS = (
     "core.foundation.jobs",
     "core.identity.tenants.models",
     "core.identity.users.models",
+    "core.identity.oauth.models",
     "core.identity.tokens.models",
     "core.identity.api_keys.models",
     "core.billing.catalog.models",

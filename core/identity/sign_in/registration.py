@@ -1,11 +1,13 @@
 """Registering: a new tenant with its owner, or a member by invitation. All of it in one transaction."""
 
-from datetime import datetime
-from typing import Any, cast
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.foundation.clock import tenant_now
 from core.foundation.crypto import token_hash
@@ -16,7 +18,7 @@ from core.foundation.settings import Settings
 from core.foundation.telemetry import SIGN_INS
 from core.identity.access import OWNER
 from core.identity.errors import InvitationInvalid, RegistrationClosed, TenantExists
-from core.identity.sign_in.schemas import Register
+from core.identity.sign_in.schemas import NewMember, Register
 from core.identity.sign_in.service import check_credentials
 from core.identity.sign_in.slowdown import Slowdown
 from core.identity.tenants import repository as tenants
@@ -31,28 +33,78 @@ class _EmailTaken(Exception):
     """Somebody registered the same e-mail at the same moment."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """Who registers: `password_hash` is what to store where the user is new, None where he is known."""
+
+    user_id: UUID
+    password_hash: str | None = None
+
+
+class Applicant(Protocol):
+    """How somebody proves who he is."""
+
+    async def prove(self) -> Known:
+        """Raises what signing in raises."""
+        ...
+
+    async def introduce(self, session: AsyncSession, user_id: UUID) -> None:
+        """In the transaction that makes the user."""
+        ...
+
+
+class ByPassword:
+    """A new user by a good password; a known one by his own."""
+
+    def __init__(self, database: Database, slowdown: Slowdown, wanted: Register, *, address: str) -> None:
+        self._database, self._slowdown, self._wanted, self._address = database, slowdown, wanted, address
+
+    async def prove(self) -> Known:
+        """Raises PasswordRefused, InvalidCredentials, SignInSlowed, and Forbidden for a user of the installation."""
+        wanted = self._wanted
+        async with self._database.nobody() as session:
+            known = await users.find_user_by_email(session, wanted.email)
+        if known is None:
+            check_password(wanted.password, about=(wanted.email, wanted.tenant_id))
+            return Known(new_id(), await hash_password(wanted.password))
+        user: Row[Any] = await check_credentials(
+            self._database, self._slowdown, email=wanted.email, password=wanted.password, address=self._address
+        )
+        refuse_installation_user(user)
+        return Known(user.id)
+
+    async def introduce(self, session: AsyncSession, user_id: UUID) -> None:
+        """The password is all there is."""
+
+
+def refuse_installation_user(user: Row[Any]) -> None:
+    """Raises Forbidden."""
+    if user.installation_role is not None:
+        raise Forbidden("Users of the installation belong to no tenant. Register with another e-mail.")
+
+
 class Registration:
     """One request to register."""
 
     def __init__(
         self,
         database: Database,
-        slowdown: Slowdown,
         settings: Settings,
-        wanted: Register,
+        wanted: NewMember,
+        applicant: Applicant,
         *,
-        address: str,
+        life: timedelta,
         now: datetime,
     ) -> None:
         self._database = database
-        self._slowdown = slowdown
         self._settings = settings
         self._wanted = wanted
-        self._address = address
+        self._applicant = applicant
+        self._life = life
         self._now = now
 
     async def run(self) -> SignedIn:
-        """Signs the user in to the tenant."""
+        """Signs the user in to the tenant; `life` is that of the first refresh token."""
         for _ in range(2):
             try:
                 signed_in = await (self._join() if self._wanted.invitation_token else self._found())
@@ -69,30 +121,27 @@ class Registration:
         async with self._database.nobody() as session:
             if await tenants.find_tenant_by_slug(session, wanted.tenant_id) is not None:
                 raise TenantExists
-        user_id, password_hash = await self._user()
+        known = await self._applicant.prove()
         tenant_id = new_id()
         try:
             async with self._database.tenant(tenant_id) as session:
-                if password_hash is not None:
-                    await users.create_user(
-                        session, user_id=user_id, email=wanted.email, name=wanted.name, password_hash=password_hash
-                    )
+                await self._enter(session, known)
                 await service.create_tenant(
                     session,
                     tenant_id=tenant_id,
                     slug=wanted.tenant_id,
                     name=wanted.tenant_name or wanted.tenant_id,
                     currency=wanted.currency,
-                    owner_id=user_id,
+                    owner_id=known.user_id,
                     is_test=wanted.test_tenant or wanted.test_clock is not None,
                     is_probe=wanted.probe,
                     clock=wanted.test_clock or (self._now if wanted.test_tenant else None),
                     now=wanted.test_clock or self._now,
                 )
-                token = await self._sign_in(session, user_id, tenant_id)
+                token = await self._sign_in(session, known.user_id, tenant_id)
         except IntegrityError as error:
             raise _meaning_of(error) from None
-        return self._signed_in(user_id, OWNER, token)
+        return self._signed_in(known.user_id, OWNER, token)
 
     async def _join(self) -> SignedIn:
         wanted = self._wanted
@@ -105,48 +154,42 @@ class Registration:
             or not service.is_open(cast("Any", found), self._now)
         ):
             raise InvitationInvalid
-        user_id, password_hash = await self._user()
+        known = await self._applicant.prove()
         try:
             async with self._database.tenant(found.tenant_id) as session:
-                if password_hash is not None:
-                    await users.create_user(
-                        session, user_id=user_id, email=wanted.email, name=wanted.name, password_hash=password_hash
-                    )
+                await self._enter(session, known)
                 role = await service.accept_invitation(
                     session,
                     tenant_id=found.tenant_id,
                     invitation_id=found.id,
-                    user_id=user_id,
+                    user_id=known.user_id,
                     wall=self._now,
                     now=await tenant_now(session, found.tenant_id),
                 )
-                token = await self._sign_in(session, user_id, found.tenant_id)
+                token = await self._sign_in(session, known.user_id, found.tenant_id)
         except IntegrityError as error:
             raise _meaning_of(error) from None
-        return self._signed_in(user_id, role, token)
+        return self._signed_in(known.user_id, role, token)
 
-    async def _user(self) -> tuple[UUID, str | None]:
-        """The id, and the hash to store where the user is new; a known user must give the right password."""
-        wanted = self._wanted
-        async with self._database.nobody() as session:
-            known = await users.find_user_by_email(session, wanted.email)
-        if known is None:
-            check_password(wanted.password, about=(wanted.email, wanted.tenant_id))
-            return new_id(), await hash_password(wanted.password)
-        user: Row[Any] = await check_credentials(
-            self._database, self._slowdown, email=wanted.email, password=wanted.password, address=self._address
-        )
-        if user.installation_role is not None:
-            raise Forbidden("Users of the installation belong to no tenant. Register with another e-mail.")
-        return user.id, None
+    async def _enter(self, session: AsyncSession, known: Known) -> None:
+        if known.password_hash is not None:
+            wanted = self._wanted
+            await users.create_user(
+                session,
+                user_id=known.user_id,
+                email=wanted.email,
+                name=wanted.name,
+                password_hash=known.password_hash,
+            )
+            await self._applicant.introduce(session, known.user_id)
 
-    async def _sign_in(self, session: Any, user_id: UUID, tenant_id: UUID) -> str:
+    async def _sign_in(self, session: AsyncSession, user_id: UUID, tenant_id: UUID) -> str:
         return await tokens.start_sign_in(
             session,
             user_id=user_id,
             tenant_id=tenant_id,
             now=self._now,
-            life=self._settings.jwt_refresh_expiration,
+            life=self._life,
         )
 
     def _signed_in(self, user_id: UUID, role: str, token: str) -> SignedIn:

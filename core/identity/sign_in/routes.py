@@ -26,7 +26,7 @@ from core.identity.errors import (
 )
 from core.identity.scope import Caller
 from core.identity.sign_in import service
-from core.identity.sign_in.registration import Registration
+from core.identity.sign_in.registration import ByPassword, Registration
 from core.identity.sign_in.schemas import Login, Logout, Me, OwnTenant, Refresh, Register, Tokens
 from core.identity.tenants import repository as tenants
 from core.identity.tokens import repository as sign_ins
@@ -58,9 +58,9 @@ router = APIRouter(tags=["auth"])
 async def register(request: Request, body: Register) -> Tokens:
     """Register a new tenant as its owner, or join one with an invitation."""
     parts, own = runtime(request), identity(request)
-    registration = Registration(
-        parts.database, own.slowdown, own.settings, body, address=_address(request), now=wall_now()
-    )
+    applicant = ByPassword(parts.database, own.slowdown, body, address=_address(request))
+    life = own.settings.jwt_refresh_expiration
+    registration = Registration(parts.database, own.settings, body, applicant, life=life, now=wall_now())
     return await _tokens(own, await registration.run())
 
 

@@ -40,11 +40,10 @@ Currency = Annotated[str, Field(examples=["USD"]), AfterValidator(_known_currenc
 Token = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Register(Body):
-    """A new tenant with you as owner, or, with `invitationToken`, you as a member of an existing one."""
+class NewMember(Body):
+    """A new tenant with somebody as its owner, or, with an invitation, as a member of an existing one."""
 
     email: Email
-    password: Password
     tenant_id: Slug
     name: Name | None = Field(None, description="Your name.")
     tenant_name: Name | None = Field(None, description="What the tenant is called; its tenantId if left out.")
@@ -53,6 +52,12 @@ class Register(Body):
     test_tenant: bool = Field(False, description="A test tenant has a clock of its own and never pays with a live key.")
     test_clock: ClockStart | None = Field(None, description="Start of the tenant's clock; makes it a test tenant.")
     probe: bool = Field(False, description="Marks a tenant made by a check of the installation, kept out of figures.")
+
+
+class Register(NewMember):
+    """A new tenant with you as owner, or, with `invitationToken`, you as a member of an existing one."""
+
+    password: Password
 
 
 class Login(Body):

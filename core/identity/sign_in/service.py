@@ -1,6 +1,6 @@
 """Signing in: by password, by registering, and what a caller is told about itself."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -59,6 +59,11 @@ async def login(
     except ValueError:
         folded = email.strip().lower()  # nobody has it; judged like any unknown e-mail
     user = await check_credentials(database, slowdown, email=folded, password=password, address=address)
+    return await enter(database, user, tenant=tenant, life=settings.jwt_refresh_expiration, now=now)
+
+
+async def enter(database: Database, user: Row[Any], *, tenant: str | None, life: timedelta, now: datetime) -> SignedIn:
+    """A new sign-in of a user who has proved who he is; `life` is that of its first refresh token."""
     async with database.nobody() as session:
         chosen = None
         if user.installation_role is None:
@@ -71,7 +76,7 @@ async def login(
             user_id=user.id,
             tenant_id=chosen.id if chosen else None,
             now=now,
-            life=settings.jwt_refresh_expiration,
+            life=life,
         )
     SIGN_INS.inc()
     return SignedIn(
