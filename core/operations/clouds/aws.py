@@ -39,7 +39,11 @@ def client(service: str, region: str | None) -> Any:
     made.meta.events.register("after-call", _name_the_action)
     # botocore takes an answer that was cut off for a whole one, which its parser then cannot read, and gives up.
     endpoint: Any = made._endpoint
-    made.meta.events.register("before-send", lambda request, **_: _whole(endpoint.http_session, request))
+
+    def send(request: Any, **_: Any) -> Any:
+        return _whole(endpoint.http_session, request)
+
+    made.meta.events.register("before-send", send)
     return made
 
 
@@ -109,8 +113,8 @@ def _explained(what: str, error: Exception) -> CloudError:
 def _whole(session: Any, request: Any) -> Any:
     """The answer to it; cut off it counts as a lost connection, which is tried again."""
     answer = session.send(request)
-    promised = answer.headers.get("content-length")
-    is_read = promised is not None and request.method != "HEAD" and not request.stream_output
+    promised = answer.headers.get("content-length", "0")
+    is_read = request.method != "HEAD" and not request.stream_output
     if is_read and len(answer.content) < int(promised):
         raise exceptions().ConnectionClosedError(endpoint_url=request.url)
     return answer

@@ -5,7 +5,7 @@ backup's size: what is told is the size of the database that it restores to.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -168,13 +168,13 @@ class AwsBackups:
                 yield from page["DBSnapshots"]
 
     def _snapshot(self, name: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = []
         with asked(f"for the backup {name}"):
             try:
                 found = self._rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
             except exceptions().ClientError as error:
                 if code_of(error) not in ("DBSnapshotNotFound", "DBSnapshotNotFoundFault", "InvalidParameterValue"):
                     raise
-                found = []
         if not found:
             raise BackupNotFound(
                 f"there is no backup {name} in {self._place.region}: `cloudbill backup list --stack NAME` names them"
@@ -214,7 +214,7 @@ class AwsBackups:
         self._wait(look, f"database {name}", failed=aws_restores.has_failed)
         return found[0]
 
-    def _wait(self, look: Any, what: str, *, failed: Any) -> None:
+    def _wait(self, look: Callable[[], str], what: str, *, failed: Callable[[str], bool]) -> None:
         wait_until(
             look,
             what=what,

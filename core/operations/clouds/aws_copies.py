@@ -76,11 +76,8 @@ def _key(instance: dict[str, Any], region: str) -> str:
 
 
 def _replicated(instance: dict[str, Any]) -> list[str]:
-    return [
-        str(one["DBInstanceAutomatedBackupsArn"])
-        for one in instance.get("DBInstanceAutomatedBackupsReplications") or []
-        if one.get("DBInstanceAutomatedBackupsArn")
-    ]
+    found: list[dict[str, Any]] = instance.get("DBInstanceAutomatedBackupsReplications") or []
+    return [str(one["DBInstanceAutomatedBackupsArn"]) for one in found if one.get("DBInstanceAutomatedBackupsArn")]
 
 
 def _region_of(arn: str) -> str:

@@ -77,7 +77,7 @@ def begin(rds: Any, wanted: Wanted, like: dict[str, Any]) -> None:
         else:
             return
         found = rds.describe_db_instances(DBInstanceIdentifier=wanted.into)["DBInstances"][0]
-    tags = _tags_of(found)
+    tags = tags_of(found)
     if (tags.get(FROM), tags.get(TO)) != (wanted.database, wanted.target):
         raise CloudRefused(
             f"there is a database {wanted.into} already, and it is not a restore of {wanted.database} to "
@@ -94,7 +94,7 @@ def drop(rds: Any, name: str, *, database: str) -> None:
             if code_of(error) not in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
                 raise
             raise DatabaseNotFound(f"nothing was dropped: there is no database {name}") from None
-    if _tags_of(found).get(FROM) != database:
+    if tags_of(found).get(FROM) != database:
         raise CloudRefused(f"nothing was dropped: {name} was not made by a restore of {database}")
     if found["DBInstanceStatus"] == "deleting":
         return
@@ -141,5 +141,7 @@ def _tags(wanted: Wanted) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in words.items()]
 
 
-def _tags_of(found: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in found.get("TagList") or []}
+def tags_of(found: dict[str, Any]) -> dict[str, str]:
+    """As RDS describes them."""
+    tags: list[dict[str, str]] = found.get("TagList") or []
+    return {tag["Key"]: tag["Value"] for tag in tags}

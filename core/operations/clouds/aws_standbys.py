@@ -4,7 +4,7 @@ from typing import Any
 
 from core.operations.clouds import aws_metrics
 from core.operations.clouds.aws import LONGEST_SECONDS, POLL_SECONDS, asked, client, code_of, exceptions
-from core.operations.clouds.aws_restores import has_failed
+from core.operations.clouds.aws_restores import has_failed, tags_of
 from core.operations.clouds.base import Place, Promoted, Replica, Say, Standing, silently
 from core.operations.clouds.errors import CloudRefused, DatabaseNotFound
 from core.operations.clouds.waiting import wait_until
@@ -40,6 +40,7 @@ class AwsStandbys:
         """RDS says of a standby only where it is: with a zone of its own, and the database up, it counts as healthy."""
         found = self._get(self._database)
         state, is_doubled = str(found["DBInstanceStatus"]), bool(found["MultiAZ"])
+        replicas: list[str] = found.get("ReadReplicaDBInstanceIdentifiers") or []
         known = bool(found.get("SecondaryAvailabilityZone")) if state == "available" else None
         return Standing(
             name=self._database,
@@ -48,7 +49,7 @@ class AwsStandbys:
             is_serving=state in _SERVING,
             has_standby=is_doubled,
             standby_is_healthy=known if is_doubled else None,
-            replicas=tuple(self._replica(name) for name in found.get("ReadReplicaDBInstanceIdentifiers") or []),
+            replicas=tuple(self._replica(name) for name in replicas),
         )
 
     def promote(self, replica: str) -> Promoted:
@@ -63,7 +64,7 @@ class AwsStandbys:
                     ResourceName=found["DBInstanceArn"], Tags=[{"Key": OF, "Value": self._database}]
                 )
                 self._rds.promote_read_replica(DBInstanceIdentifier=replica, BackupRetentionPeriod=self._retention())
-        elif {tag["Key"]: tag["Value"] for tag in found.get("TagList") or []}.get(OF) != self._database:
+        elif tags_of(found).get(OF) != self._database:
             raise CloudRefused(f"{replica} is no replica of {self._database}")
         made = self._await_primary(replica)
         return Promoted(name=replica, endpoint=f"{made['Endpoint']['Address']}:{made['Endpoint']['Port']}")
@@ -155,7 +156,8 @@ class AwsStandbys:
         region = identifier.split(":")[3] if identifier.startswith("arn:") else self._place.region
         rds = self._rds if region == self._place.region else client("rds", region)
         found = self._get(name, rds=rds, region=region)
-        normal = [one["Normal"] for one in found.get("StatusInfos") or [] if one["StatusType"] == "read replication"]
+        told: list[dict[str, Any]] = found.get("StatusInfos") or []
+        normal = [bool(one["Normal"]) for one in told if one["StatusType"] == "read replication"]
         state = str(found["DBInstanceStatus"])
         lag = aws_metrics.newest(region, name, {"lag": "ReplicaLag"})
         return Replica(
