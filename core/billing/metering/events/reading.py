@@ -178,7 +178,7 @@ def _properties(given: Any) -> tuple[dict[str, Any], str]:
         raise Uncountable("invalid_input", f"properties must have at most {MOST_PROPERTIES} members")
     writable = properties
     for name, value in properties.items():
-        kind: type[Any] = type(value)
+        kind = cast("type[Any]", type(value))
         if kind is str:
             if len(value) > LONGEST_TEXT:
                 raise Uncountable(

@@ -141,7 +141,7 @@ class Definitions:
 
 def read_quantity(value: Any, name: str, why: str = "") -> Decimal:
     """A quantity given as a JSON number or as a decimal text, exactly. Raises Uncountable."""
-    kind: type[Any] = type(value)
+    kind = cast("type[Any]", type(value))
     if kind is int:
         found = Decimal(value)
         if 0 <= value < 2**63:

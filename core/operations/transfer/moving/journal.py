@@ -63,7 +63,7 @@ class Journal:
         folder = home / "moves" / str(move_id)
         folder.mkdir(mode=0o700, parents=True)
         short = move_id.hex[-12:]
-        document = {
+        document: dict[str, Any] = {
             "id": str(move_id),
             "phase": "preparing",
             "from": ends.source.place,

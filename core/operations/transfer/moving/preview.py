@@ -5,8 +5,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from core.foundation.money import minor_to_units, round_to_minor
 from core.operations.costs.graphs import find_graph
-from infra.costs import estimate
+from infra.costs.estimate import estimate
 from infra.costs.prices import price_list
 
 STATED_BYTES_A_SECOND = 20_000_000
@@ -57,23 +58,23 @@ def preview(
     hours = max(round(Decimal(size) / STATED_BYTES_A_SECOND / 3600, 2), Decimal("0.01"))
     egress, egress_note = None, "nothing is charged on one machine; name the stack with --from-stack to price it"
     running, running_note = None, "name both stacks (--from-stack, --to-stack) to price it"
-    monthly = Decimal(0)
+    monthly, currency = Decimal(0), "USD"
     for name in filter(None, (from_stack, to_stack)):
         graph = find_graph(name)
         made = estimate(graph, today=today)
-        monthly += made.monthly
+        monthly, currency = monthly + made.monthly, made.currency
         if name == from_stack:
             price = price_list(made.cloud, made.region).get("egress/internet/data")
             # The free part of a month is taken as used up: it is the dearer, and the likelier, case.
-            egress = round(gigabytes * price.unit_price, 2)
+            egress = _cents(gigabytes * price.unit_price, made.currency)
             egress_note = (
                 f"{egress} for the first copy at {price.unit_price} a {price.unit} ({price.source}, {price.date}); "
                 "changes while it runs come on top"
             )
     if from_stack and to_stack:
         share = (hours + keep_hours) / HOURS_A_MONTH
-        running = round(monthly * share, 2)
-        running_note = f"{running} for {hours + keep_hours} h of both ({round(monthly, 2)} a month)"
+        running = _cents(monthly * share, currency)
+        running_note = f"{running} for {hours + keep_hours} h of both ({_cents(monthly, currency)} a month)"
     return Preview(
         gigabytes=gigabytes,
         hours=hours,
@@ -83,3 +84,7 @@ def preview(
         running=running,
         running_note=running_note,
     )
+
+
+def _cents(amount: Decimal, currency: str) -> Decimal:
+    return minor_to_units(round_to_minor(amount, currency), currency)

@@ -150,7 +150,7 @@ class Stream:
                 raise refusal(self._line.endpoint, "go on", said or "the stream ended")
             if length > 0:
                 self.heard_at = time.monotonic()
-                kind = piece[:1]
+                kind = bytes(piece[:1])
                 if kind == b"w":
                     _start, end, _at = _DATA_AHEAD.unpack_from(piece, 1)
                     self.server_end = max(self.server_end, end)

@@ -9,8 +9,9 @@ writes but the applier's from the beginning (its fence stands by), so nothing es
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -159,7 +160,7 @@ class Rolling:
         """Take in what the stream wrote since; how many rows that were."""
         keys = self.touched.take()
         if keys:
-            self._both(lambda side: side.refresh(keys))
+            self._both(partial(Side.refresh, keys=keys))
         return len(keys)
 
     def close(self) -> None:
@@ -167,7 +168,7 @@ class Rolling:
         self.left.close()
         self.right.close()
 
-    def _both(self, work: Any) -> None:
+    def _both(self, work: Callable[[Side], None]) -> None:
         with ThreadPoolExecutor(2) as pool:
             for done in [pool.submit(work, side) for side in (self.left, self.right)]:
                 done.result()
