@@ -34,6 +34,7 @@ class Startup:
         self._settings = settings
         self._progress = progress
         self._stop = stop
+        self._database: EmbeddedPostgres | None = None
         self._build: Task | None = None
         self.recording: Task | None = None
         """The stacks being recorded in the background, for the console's pages about costs and deployments."""
@@ -58,6 +59,8 @@ class Startup:
             # Each is launched as soon as what it needs is there, and waited for only afterwards.
             self._start(stripe)
             self._run_task("Database schema", "migrate", environment, "migrate")
+            if self._database:
+                self._database.let_replicate("cloudbill_mover")  # `cloudbill move --from here` follows its changes
             for server in servers:
                 self._start(server)
             if self._build_is_done():
@@ -116,6 +119,7 @@ class Startup:
         if server.data_dir == home.postgres:
             _remember_port(home, "database", server.port)
         self._start_standbys()
+        self._database = server
         return server.url()
 
     def _failed_over(self) -> EmbeddedPostgres | None:

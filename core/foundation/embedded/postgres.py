@@ -222,6 +222,11 @@ class EmbeddedPostgres:
             return DataUnreadable(files.NAME, self.data_dir, f"{reason} (log: {self.log})")
         return StartFailed(files.NAME, reason, log=self.log)
 
+    def let_replicate(self, role: str) -> None:
+        """Gives a role that is there the right to follow this server's changes, which its owner may not give."""
+        with psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=10) as connection:
+            connection.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(role)))
+
     def _ensure_owner(self) -> None:
         with psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=10) as connection:
             self._ensure_login(connection, OWNER, "LOGIN CREATEROLE")

@@ -258,3 +258,14 @@ def test_a_full_disk_is_named_and_after_freeing_it_all_is_well(small_disk: Path)
     (small_disk / "ballast").unlink()
     with server.start():
         assert value(server.url(), "SELECT 1") == 1
+
+
+def test_a_role_that_moves_may_follow_its_changes(postgres: EmbeddedPostgres) -> None:
+    with postgres.start():
+        with psycopg.connect(postgres.url(), autocommit=True) as owner:
+            owner.execute("CREATE ROLE cloudbill_mover LOGIN")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):  # an ordinary owner may not give it
+                owner.execute("ALTER ROLE cloudbill_mover REPLICATION")
+        postgres.let_replicate("cloudbill_mover")
+        asked = "SELECT rolreplication FROM pg_roles WHERE rolname = 'cloudbill_mover'"
+        assert value(postgres.url(), asked) is True
