@@ -223,9 +223,10 @@ class EmbeddedPostgres:
         return StartFailed(files.NAME, reason, log=self.log)
 
     def let_replicate(self, role: str) -> None:
-        """Gives a role that is there the right to follow this server's changes, which its owner may not give."""
+        """Gives a role, once it is there, the right to follow this server's changes, which its owner may not give."""
         with psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=10) as connection:
-            connection.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(role)))
+            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+                connection.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(role)))
 
     def _ensure_owner(self) -> None:
         with psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=10) as connection:
