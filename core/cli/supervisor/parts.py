@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.cli.supervisor.home import SOURCES
 from core.cli.supervisor.probes import without_password
+from core.foundation.embedded.errors import AlreadyRunning
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.embedded.process import ServerProcess
 from core.foundation.embedded.valkey import EmbeddedValkey
@@ -40,6 +41,11 @@ class Part(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stop it; what is not ours is left alone."""
+
+    def restart(self) -> None:
+        """Start it again after its end."""
+        self.stop()  # its remaining children
+        self.start()
 
     @property
     def pid(self) -> int | None:
@@ -104,6 +110,14 @@ class Embedded(Part):
 
     def start(self) -> None:
         self.server.start()
+
+    def restart(self) -> None:
+        try:
+            super().restart()
+        except AlreadyRunning:
+            if not isinstance(self.server, EmbeddedPostgres):
+                raise
+            self.server.take_over()  # a failover started it meanwhile, and it is ours to keep up
 
     def stop(self) -> None:
         self.server.stop()

@@ -77,8 +77,7 @@ class Supervision:
         url = part.url
         forget(self._home.run, part.name)
         try:
-            part.stop()  # its remaining children
-            part.start()
+            part.restart()
         except EmbeddedServerError as error:
             self._progress.warn(str(error))
             self._failures[part.name].append(now)

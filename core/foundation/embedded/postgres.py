@@ -122,6 +122,11 @@ class EmbeddedPostgres:
         if self._process:
             self._process.stop((signal.SIGINT, 60), (signal.SIGQUIT, 10))
 
+    def take_over(self) -> Self:
+        """Start it anew where another process of ours has started it, such as a failover."""
+        files.end_server(self.data_dir.resolve(), seconds=30)
+        return self.start()
+
     def delete(self) -> None:
         """Stop and remove the data, its secrets, its log and the link to it, wherever the data lies."""
         self.stop()

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from core.cli.supervisor.parts import Embedded
 from core.foundation.embedded.errors import AlreadyRunning, BinaryMissing, DataUnreadable, DiskFull, WrongVersion
 from core.foundation.embedded.postgres import EmbeddedPostgres, bundled_binaries
 
@@ -269,3 +270,19 @@ def test_a_role_that_moves_may_follow_its_changes(postgres: EmbeddedPostgres) ->
         postgres.let_replicate("cloudbill_mover")
         asked = "SELECT rolreplication FROM pg_roles WHERE rolname = 'cloudbill_mover'"
         assert value(postgres.url(), asked) is True
+
+
+def test_what_a_failover_started_is_taken_over_where_it_was(postgres: EmbeddedPostgres) -> None:
+    part = Embedded("database", "PostgreSQL", server=postgres)
+    part.start()
+    address = part.url
+    part.stop()
+    other = EmbeddedPostgres(postgres.data_dir, secrets=postgres.secrets.folder, port=postgres.port).start()
+    try:
+        assert not part.running
+        part.restart()
+        assert (part.running, other.running, part.url) == (True, False, address)
+        assert value(postgres.url(), "SELECT 1") == 1
+    finally:
+        other.stop()
+        part.stop()
