@@ -37,6 +37,9 @@ BROAD_ROLES = re.compile(
 )
 
 
+_CHANGES_DATABASES = re.compile(r"rds:(AddTags|Create|Copy|Restore|Delete)")
+
+
 WIDE_PERMISSION = re.compile(r"\*|setIamPolicy|\.iam\.|serviceAccountKeys|actAs$|getAccessToken$")
 
 
@@ -83,6 +86,19 @@ def _starting_is_not_running(stack: Stack) -> Found:
                         continue
                     if action.startswith(("secretsmanager:GetSecretValue", "ecr:", "iam:", "sts:", "kms:CreateGrant")):
                         yield Finding(policy.name, f"take {action} from the task role of {task.name}")
+
+
+def _changes_its_own(stack: Stack) -> Found:
+    """What a task may change of RDS is bound by a condition, so that a name that is like another's is not enough."""
+    for task in stack.of(TASK):
+        role = stack.target(task.inputs.get("taskRoleArn"))
+        if role is None:
+            continue
+        for policy in stack.referring(role, "aws:iam/rolePolicy:RolePolicy", "role"):
+            for statement in in_resource(policy):
+                changing = [action for action in actions(statement) if _CHANGES_DATABASES.match(action)]
+                if changing and not entries(statement.get("Condition")):
+                    yield Finding(policy.name, f"bind {changing[0]} by the tags of what is the installation's own")
 
 
 def _project_grants(stack: Stack) -> Found:
@@ -163,6 +179,12 @@ RULES = (
         "What the application holds while it runs reads no secrets and no images: who starts it does.",
         judged(_starting_is_not_running, TASK),
         source="INF-3; AWS-2",
+    ),
+    rule(
+        "identity.changes-its-own",
+        "What a task may make, mark, copy, restore or delete at RDS is bound by tags.",
+        judged(_changes_its_own, TASK),
+        source="INF-3; DR-2",
     ),
     rule(
         "identity.no-broad-roles",

@@ -85,6 +85,14 @@ def _own_network_only(stack: Stack) -> Found:
                 yield Finding(instance.name, f"remove {place}: nobody is let in by address")
 
 
+SCHEDULE = "aws:scheduler/schedule:Schedule"
+_TASK_NETWORK = "target.ecsParameters.networkConfiguration"
+
+
+def _runs_task(stack: Stack, schedule: Resource) -> bool:
+    return value(schedule.inputs, "target.ecsParameters") is not None
+
+
 RULES = (
     rule(
         "network.database-not-public",
@@ -107,8 +115,10 @@ RULES = (
     ),
     rule(
         "network.tasks-have-no-public-address",
-        "Services have no public address.",
+        "Services and scheduled tasks have no public address; tasks stand in a security group of their own.",
         each(ECS, "networkConfiguration.assignPublicIp", FALSE),
+        each(SCHEDULE, f"{_TASK_NETWORK}.assignPublicIp", FALSE, when=_runs_task),
+        each(SCHEDULE, f"{_TASK_NETWORK}.securityGroups", PRESENT, when=_runs_task),
         source="INF-3; ECS.2",
         severity=Severity.CRITICAL,
     ),
