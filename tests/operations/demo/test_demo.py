@@ -18,8 +18,8 @@ from core.operations.demo.profiles import DAYS, PROFILES, Days
 from core.operations.demo.tenant import DemoTenant
 
 SMALL = (
-    replace(PROFILES[0], calls=(3, 4), package="starter", customer_with_wallet=None),
-    replace(PROFILES[3], calls=(3, 4), tokens=400_000, runs_dry_on_day=1, decline_on_day=1),
+    replace(PROFILES[0], calls=(3, 4), weekend=1.0, package="starter", customer_with_wallet=None),
+    replace(PROFILES[3], calls=(3, 4), weekend=1.0, tokens=400_000, runs_dry_on_day=1, decline_on_day=1),
     replace(PROFILES[4], calls=(2, 3), weekend=1.0, refund_on_day=2, owes=True),
 )
 
