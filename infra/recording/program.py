@@ -125,11 +125,16 @@ def _run(file: StackFile, settings: dict[str, Any], config: dict[str, str], secr
     path = list(sys.path)
     try:
         with _configured(config, secrets):
-            asyncio.run(
-                pulumi.runtime.run_in_stack(lambda: _discard(runpy.run_path(str(file.main), run_name="__main__")))
-            )
+            asyncio.run(_program(file.main))
     finally:
         sys.path[:] = path
+
+
+async def _program(main: Path) -> None:
+    # A program that failed leaves futures with the same failure behind. It is raised below; told once more by each of
+    # them, whenever the collector finds it, it would only be formatted in the middle of something else.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    await pulumi.runtime.run_in_stack(lambda: _discard(runpy.run_path(str(main), run_name="__main__")))
 
 
 @contextlib.contextmanager

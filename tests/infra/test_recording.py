@@ -1,5 +1,7 @@
 """The recorder sees what the engine would see, and refuses what the engine or a provider would refuse."""
 
+import contextlib
+import gc
 import json
 import subprocess
 import sys
@@ -201,6 +203,17 @@ def test_a_recording_leaves_nothing_behind_for_the_next(record_program: Record) 
 
     assert [resource.name for resource in second.resources if resource.custom] == ["second"]
     assert second.to_json() == record_program('aws.sqs.Queue("second")').to_json()
+
+
+def test_a_program_that_failed_says_so_once(record_program: Record, caplog: pytest.LogCaptureFixture) -> None:
+    with contextlib.suppress(ProgramFailed):
+        record_program('aws.sqs.Queue("q", name=["a"])')
+
+    # The next one makes the SDK forget the program before.
+    record_program('aws.sqs.Queue("q")')
+    gc.collect()
+
+    assert caplog.messages == []
 
 
 def test_a_graph_is_read_back_as_it_was_written(record_program: Record) -> None:
