@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -157,7 +157,7 @@ def _client(order: dict[str, Any]) -> None:
     end = begin + order["seconds"]
     for key in list(selector.get_map().values()):
         key.data[1] = time.perf_counter()
-        key.fileobj.sendall(requests.pop())  # type: ignore[union-attr]
+        cast("socket.socket", key.fileobj).sendall(requests.pop())
     latencies: list[float] = []
     accepted = 0
     waiting = order["connections"]

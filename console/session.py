@@ -201,8 +201,8 @@ def _viewer(about: dict[str, Any]) -> Viewer:
 def _read(session_id: str, kept: str) -> Session | None:
     try:
         session = Session(**json.loads(kept))
-        viewer = Viewer(**session.viewer)  # type: ignore[arg-type]
-        tenants = tuple(Membership(**entry) for entry in viewer.tenants)  # type: ignore[arg-type]
+        viewer = Viewer(**session.viewer)
+        tenants = tuple(Membership(**entry) for entry in viewer.tenants)
     except (TypeError, ValueError):
         return None  # written by another version of the console: signing in again mends it
     return replace(session, session_id=session_id, viewer=replace(viewer, tenants=tenants))

@@ -173,7 +173,7 @@ def asking(right: rights.Right) -> Callable[..., Any]:
 
         signature = inspect.signature(handler)
         without_api = [parameter for name, parameter in signature.parameters.items() if name != "api"]
-        run.__signature__ = signature.replace(parameters=without_api)  # type: ignore[attr-defined]
+        run.__signature__ = signature.replace(parameters=without_api)
         return run
 
     return decorate

@@ -219,7 +219,7 @@ def _token(path: str, kind: Any, depth: int) -> Any:
 
 
 def _options(request: resource_pb2.RegisterResourceRequest) -> dict[str, Any]:
-    aliases: list[Any] = list(request.aliases)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    aliases: list[Any] = list(request.aliases)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  (of a stub)
     found: dict[str, Any] = {
         "aliases": sorted({*request.aliasURNs, *(_alias(alias) for alias in aliases)}),
         "customTimeouts": {

@@ -110,5 +110,5 @@ async def test_traces_are_sent_to_the_collector_that_is_set(
 
 async def test_without_a_collector_nothing_is_traced(api: httpx.AsyncClient) -> None:
     assert (await api.get("/health")).status_code == 200
-    application: Any = api._transport.app  # type: ignore[attr-defined]
+    application: Any = api._transport.app
     assert application.state.traces is None

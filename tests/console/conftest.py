@@ -22,7 +22,7 @@ CONSOLE = "http://console.test"
 @pytest.fixture
 async def sessions(api: httpx.AsyncClient, settings: object) -> AsyncIterator[Sessions]:
     """The console's sessions, kept as the console keeps them."""
-    redis = Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)  # type: ignore[attr-defined]
+    redis = Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)
     yield Sessions(redis, Connection(api))
     await redis.aclose()
 
@@ -35,7 +35,7 @@ async def browser(
     monkeypatch.setattr(door, "sessions", lambda: sessions)
 
     async def page(request: object) -> PlainTextResponse:
-        return PlainTextResponse(request.url.path)  # type: ignore[attr-defined]
+        return PlainTextResponse(request.url.path)
 
     (tmp_path / "sign-in").mkdir()
     (tmp_path / "sign-in" / "index.html").write_text("<script>let built = 1</script><script src='/x.js'></script>")

@@ -119,7 +119,7 @@ async def test_another_site_cannot_send_a_form(
 
 
 async def test_another_site_cannot_open_a_socket(browser: httpx.AsyncClient) -> None:
-    house: door.Door = browser._transport.app  # type: ignore[attr-defined]
+    house: door.Door = browser._transport.app
     sent: list[dict[str, object]] = []
 
     async def receive() -> dict[str, object]:
@@ -130,7 +130,7 @@ async def test_another_site_cannot_open_a_socket(browser: httpx.AsyncClient) -> 
 
     headers = [(b"host", b"console.test"), (b"origin", b"https://evil.test")]
     scope = {"type": "websocket", "path": "/_event", "query_string": b"", "headers": headers}
-    await house(scope, receive, send)  # type: ignore[arg-type]
+    await house(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 4403}]
 
 

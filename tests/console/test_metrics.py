@@ -147,7 +147,7 @@ async def test_a_web_socket_is_counted_while_it_is_open(browser: httpx.AsyncClie
         seen.append((await scrape(browser))["cloudbill_console_connections"])
         raise ConnectionResetError  # a browser that is gone says no farewell
 
-    house: door.Door = browser._transport.app  # type: ignore[attr-defined]
+    house: door.Door = browser._transport.app
     monitored = door.Door(socket, place=house._place, pages=door.Path("/nonexistent"))
     before = (await scrape(browser))["cloudbill_console_connections"]
 
@@ -157,6 +157,6 @@ async def test_a_web_socket_is_counted_while_it_is_open(browser: httpx.AsyncClie
     headers = [(b"host", b"console.test"), (b"origin", CONSOLE.encode())]
     scope = {"type": "websocket", "path": "/_event", "query_string": b"", "headers": headers}
     with pytest.raises(ConnectionResetError):
-        await monitored(scope, send, send)  # type: ignore[arg-type]
+        await monitored(scope, send, send)
     assert seen == [before + 1]
     assert (await scrape(browser))["cloudbill_console_connections"] == before

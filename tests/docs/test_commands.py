@@ -121,7 +121,7 @@ def _cloudbill(words: list[str]) -> str | None:
         return None
     if words[0] not in COMMANDS:
         return f"there is no command {words[0]}"
-    command: Any = typer.main.get_command(application(words)).commands[words[0]]  # type: ignore[attr-defined]
+    command: Any = typer.main.get_command(application(words)).commands[words[0]]
     rest = words[1:]
     while getattr(command, "commands", None) and rest:
         if isinstance(command, DefaultCommand) and rest[0] not in command.commands:
@@ -152,7 +152,7 @@ def _pulumi(words: list[str]) -> str | None:
 
 def _make(words: list[str]) -> str | None:
     text = (ROOT / "Makefile").read_text()
-    targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())  # type: ignore[index]
+    targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
     unknown = [word for word in words if "=" not in word and not word.startswith("-") and word not in targets]
     return f"make has no target {unknown[0]}" if unknown else None
 

@@ -30,7 +30,7 @@ def test_migrations_at_once_wait_for_each_other(
     name = f"{database_name}_empty"
     servers.create_database(name, template="template0")
     empty = {
-        f"database_{role}url": servers.url(role.removesuffix("_") or "owner", name)  # type: ignore[arg-type]
+        f"database_{role}url": servers.url(role.removesuffix("_") or "owner", name)
         for role in ("", "app_", "operator_")
     }
     environ = environment.of_process(make_settings(**empty))

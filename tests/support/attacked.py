@@ -28,7 +28,7 @@ class Books:
 
     async def run(self, statement: str, **values: Any) -> None:
         await self.connection.execute(
-            statement,  # pyright: ignore[reportArgumentType]
+            statement,
             {**vars(self), "at": AT, **values},
         )
 

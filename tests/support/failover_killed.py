@@ -27,7 +27,7 @@ def main() -> None:
             if next(lines) == number:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    journal.Journal._write = die_at_some_line  # type: ignore[method-assign]
+    journal.Journal._write = die_at_some_line
     Failover(HereGround(load_settings(**given))).run()
 
 

@@ -123,7 +123,7 @@ class Pair:
     def ask(self, name: str, query: str, *, role: str = "owner") -> Any:
         """The first row."""
         with self.connect(name, role) as connection:
-            row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(query).fetchone()
             return row
 
     def pid(self, name: str) -> int:

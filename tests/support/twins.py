@@ -16,7 +16,7 @@ from psycopg import sql
 
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.migrations.upgrade import upgrade_schema
-from tests.support.servers import DEBIAN_POSTGRES, _fast_folder  # pyright: ignore[reportPrivateUsage]
+from tests.support.servers import DEBIAN_POSTGRES, _fast_folder
 
 OWNER, MOVER, APP, OPERATOR = "cloudbill_owner", "twin_mover", "twin_app", "twin_operator"
 WORD = "twin-word"

@@ -41,7 +41,7 @@ ROLES = ("cloudbill_app", "cloudbill_operator", "cloudbill_mover")
 
 
 async def rows(admin: Connection, statement: sql.SQL | str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
-    query = sql.SQL(statement) if isinstance(statement, str) else statement  # pyright: ignore
+    query = sql.SQL(statement) if isinstance(statement, str) else statement
     return await (await admin.execute(query, parameters)).fetchall()
 
 

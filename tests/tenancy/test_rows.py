@@ -87,7 +87,7 @@ async def test_tables_without_a_tenant_are_closed_to_the_application(worlds: Wor
         if shape.tenant_column:
             continue
         for statement in ("SELECT * FROM {}", "DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES"):
-            outcome = await attempt(app, sql.SQL(statement).format(sql.Identifier(shape.name)))  # pyright: ignore
+            outcome = await attempt(app, sql.SQL(statement).format(sql.Identifier(shape.name)))
             assert isinstance(outcome, errors.InsufficientPrivilege), f"{statement} {shape.name}: {outcome}"
 
 
@@ -157,7 +157,7 @@ async def test_a_refers_to_no_row_of_b(worlds: Worlds, app: Connection) -> None:
             except psycopg.Error as error:
                 outcome = error
             assert outcome is not None, f"{reference.name} let tenant A refer to a row of tenant B"
-            refused_by = getattr(outcome, "diag", None) and outcome.diag.constraint_name  # type: ignore[attr-defined]
+            refused_by = getattr(outcome, "diag", None) and outcome.diag.constraint_name
             assert isinstance(outcome, (*REFUSED, errors.ForeignKeyViolation)) or (
                 isinstance(outcome, errors.CheckViolation) and refused_by == "subscriptions_plan_tenant_check"
             ), f"{reference.name}: {outcome!r}"
@@ -212,7 +212,7 @@ async def test_a_turns_no_reference_towards_b(worlds: Worlds, app: Connection) -
     ],
 )
 async def test_the_application_cannot_lift_what_binds_it(app: Connection, statement: str) -> None:
-    outcome = await attempt(app, sql.SQL(statement).format())  # pyright: ignore
+    outcome = await attempt(app, sql.SQL(statement).format())
     assert isinstance(outcome, errors.InsufficientPrivilege | errors.DuplicateObject), outcome
 
 
@@ -290,5 +290,5 @@ async def test_partitions_are_no_way_around_their_parent(app: Connection, admin:
     assert "usage_events_elsewhere" in partitions
     for partition in partitions:
         for statement in ("SELECT * FROM {}", "DELETE FROM {}"):
-            outcome = await attempt(app, sql.SQL(statement).format(sql.Identifier(partition)))  # pyright: ignore
+            outcome = await attempt(app, sql.SQL(statement).format(sql.Identifier(partition)))
             assert outcome == 0 or isinstance(outcome, errors.InsufficientPrivilege), f"{partition}: {outcome}"

@@ -287,7 +287,7 @@ class ServersHere:
     def _options(self, name: str) -> dict[str, str]:
         with suppress(OSError):
             lines = (self._place(name) / "standby.options").read_text(encoding="ascii").splitlines()
-            return dict(line.split("=", 1) for line in lines)  # type: ignore[misc]
+            return {name: value for name, _, value in (line.partition("=") for line in lines)}
         return {}
 
     def _keep_options(self, primary: str, name: str) -> None:

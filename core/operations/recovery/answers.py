@@ -189,7 +189,7 @@ def _run(run: Row[Any], now: datetime) -> RunAnswer:
     return RunAnswer(
         run_id=str(run.id),
         what=run.what,
-        state=state,  # pyright: ignore[reportArgumentType]
+        state=state,
         requested_at=run.requested_at,
         requested_by=run.email,
         started_at=run.started_at,

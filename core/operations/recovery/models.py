@@ -1,7 +1,7 @@
 """Evidence of recovery, holds on the worker, how it stands, what runs: no tenant's, written by narrow functions."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, text
@@ -47,7 +47,8 @@ class WorkerHold(Table):
 
 
 RUN_KINDS = ("drill", "backup")
-RUN_STATES = ("waiting", "running", "passed", "failed", "lost")
+RunState = Literal["waiting", "running", "passed", "failed", "lost"]
+RUN_STATES: tuple[str, ...] = get_args(RunState)
 
 
 class RecoveryStanding(Table):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from core.foundation.schemas import Answer, Body, Instant, Text
+from core.operations.recovery.models import RunState
 
 State = Literal["ready", "attention", "not_ready", "unknown"]
 Verdict = Literal["met", "missed", "small", "stale", "untested"]
@@ -78,7 +79,7 @@ class RunAnswer(Answer):
 
     run_id: str
     what: str
-    state: Literal["waiting", "running", "passed", "failed", "lost"]
+    state: RunState
     requested_at: Instant
     requested_by: str | None
     started_at: Instant | None
@@ -216,7 +217,7 @@ class DrillRow(Answer):
 
     drill_id: str
     scenario: str
-    state: Literal["waiting", "running", "passed", "failed", "lost"]
+    state: RunState
     at: Instant
     started_by: str | None
     is_scheduled: bool

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sqlalchemy import Row
@@ -14,6 +14,7 @@ from core.operations.alerts.runbooks import has_runbook
 from core.operations.recovery import repository, targets
 from core.operations.recovery.drilling import SCENARIOS
 from core.operations.recovery.looking import place_of
+from core.operations.recovery.models import RunState
 from core.operations.recovery.readiness import FRESH, RUNBOOKS, DrillFact, Facts, Item, Seen, judge
 from core.operations.recovery.targets import Comparison, Measured
 
@@ -83,11 +84,11 @@ def seen(row: Row[Any] | None) -> Seen | None:
     return Seen(document=row.document, at=row.seen_at, error=row.error)
 
 
-def state_of(run: Any, now: datetime) -> str:
+def state_of(run: Any, now: datetime) -> RunState:
     """A run's state; one whose process is silent is lost, though nobody has said so yet."""
     if run.state == "running" and run.beat_at is not None and now - run.beat_at > SILENT:
         return "lost"
-    return str(run.state)
+    return cast("RunState", run.state)
 
 
 def error_of(run: Any, now: datetime) -> str | None:

@@ -86,11 +86,11 @@ def decide(name: bytes) -> Decision | None:
 
 def connect(url: str) -> Redis:
     """Patient where the application is not: a copy waits and tries again."""
-    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # redis leaves **kwargs untyped
+    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  (redis leaves **kwargs untyped)
         url, socket_timeout=30, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=2), 4)
     )
     try:
-        client.ping()  # pyright: ignore[reportUnknownMemberType]
+        client.ping()  # pyright: ignore[reportUnknownMemberType]  (redis leaves **kwargs untyped)
     except RedisError as error:
         raise CacheUnfit(
             f"Redis does not answer as it should ({error}): is REDIS_URL right, its password, TLS?"
@@ -102,7 +102,7 @@ def read_all(client: Redis, looked: Looked, *, secrets: bool) -> Iterator[Key]:
     """All keys that are to be copied; expired ones are gone."""
     names: list[bytes] = []
     seen: set[bytes] = set()
-    for name in cast("Iterator[bytes]", client.scan_iter(count=_AT_ONCE)):  # pyright: ignore[reportUnknownMemberType]
+    for name in cast("Iterator[bytes]", client.scan_iter(count=_AT_ONCE)):  # pyright: ignore[reportUnknownMemberType]  (as above)
         if name in seen:  # SCAN may say a key twice
             continue
         seen.add(name)

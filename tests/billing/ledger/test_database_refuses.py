@@ -123,7 +123,7 @@ async def test_not_even_the_owner_takes_a_row_back(books: Books, connect: Connec
     await owner.execute("SELECT set_config('app.tenant_id', %s, true)", [str(books.tenant)])
 
     with pytest.raises(errors.RestrictViolation):
-        await owner.execute(statement.format(table))  # pyright: ignore[reportArgumentType]
+        await owner.execute(statement.format(table))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_another_tenant_sees_and_writes_nothing(books: Books, connect: Con
     other = await connect("app")
     for tenant in (str(uuid4()), ""):
         await other.execute("SELECT set_config('app.tenant_id', %s, true)", [tenant])
-        seen = await (await other.execute(f"SELECT count(*) FROM {table}")).fetchone()  # pyright: ignore[reportArgumentType]
+        seen = await (await other.execute(f"SELECT count(*) FROM {table}")).fetchone()
         assert seen == (0,)
     with pytest.raises(errors.InsufficientPrivilege):
         await other.execute(

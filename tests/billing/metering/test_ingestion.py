@@ -207,7 +207,7 @@ async def test_events_stay_as_they_came(metering: Metering, connect: Connect) ->
         with pytest.raises(
             (psycopg.errors.IntegrityError, psycopg.errors.InsufficientPrivilege, psycopg.errors.RestrictViolation)
         ):
-            await application.execute(statement)  # pyright: ignore[reportArgumentType]
+            await application.execute(statement)
         await application.rollback()
 
 

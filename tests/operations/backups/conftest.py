@@ -47,7 +47,7 @@ class Original:
 
     def execute(self, statement: str, *values: Any) -> Any:
         with psycopg.connect(self.server.url(), autocommit=True) as connection:
-            done = connection.execute(statement, values)  # type: ignore[arg-type]
+            done = connection.execute(statement, values)
             return done.fetchone() if done.description else None
 
     def switch_segment(self) -> None:

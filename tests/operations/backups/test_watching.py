@@ -66,7 +66,7 @@ def contents(*, good: timedelta, log: timedelta) -> Contents:
     ],
 )
 def test_what_is_wrong_is_said(found: Contents, standing_is: dict[str, object], keys: list[str]) -> None:
-    stands = Standing(**{"seen_at": NOW, "began_at": NOW - DAY, **standing_is})  # type: ignore[arg-type]
+    stands = Standing(**{"seen_at": NOW, "began_at": NOW - DAY, **standing_is})
     assert [trouble.key for trouble in troubles(found, stands, now=NOW, interval=DAY)] == keys
 
 

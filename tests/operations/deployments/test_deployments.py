@@ -205,7 +205,7 @@ async def test_no_role_changes_what_is_over(operator: Caller, connect: Callable[
         await session.set_autocommit(True)
         for table in ("deployments", "cost_estimates", "actual_costs", "alerts"):
             with pytest.raises(errors.InsufficientPrivilege):
-                await session.execute(f"DELETE FROM {table}")  # pyright: ignore
+                await session.execute(f"DELETE FROM {table}")
     admin = await connect("admin")
     await admin.set_autocommit(True)
     for statement in (
@@ -216,4 +216,4 @@ async def test_no_role_changes_what_is_over(operator: Caller, connect: Callable[
         "DELETE FROM cost_estimates",
     ):
         with pytest.raises(errors.RestrictViolation):
-            await admin.execute(statement)  # pyright: ignore
+            await admin.execute(statement)

@@ -61,6 +61,6 @@ def test_killed_there_it_goes_on_and_never_two_take_writes(pair: Pair, line: int
 
 def _wait(condition: object) -> None:
     end = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.02)

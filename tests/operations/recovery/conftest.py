@@ -50,7 +50,7 @@ class Installation(Original):
         with psycopg.connect(self.server.admin_url("cloudbill"), autocommit=True) as connection:
             connection.execute("SET session_replication_role = replica")
             for statement in statements:
-                connection.execute(statement)  # type: ignore[arg-type]
+                connection.execute(statement)
 
     async def _keep_books(self) -> None:
         settings = self.settings()

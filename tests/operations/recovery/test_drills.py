@@ -107,7 +107,7 @@ def test_evidence_is_never_changed_and_a_change_behind_the_database_is_seen(inst
             "INSERT INTO recovery_evidence SELECT * FROM recovery_evidence",
         ):
             with psycopg.connect(url) as connection, pytest.raises(psycopg.Error):
-                connection.execute(statement)  # type: ignore[arg-type]
+                connection.execute(statement)
     last = ask(installation, evidence.list_pieces)[0].number
     was = installation.execute("SELECT document FROM recovery_evidence WHERE number = 1")[0]
     installation.alter("UPDATE recovery_evidence SET document = replace(document, 'pitr', 'none') WHERE number = 1")

@@ -201,7 +201,7 @@ async def test_a_run_whose_worker_died_is_shown_as_lost_and_the_next_may_start(
 ) -> None:
     run_id = (await made(operator.post("/operations/drills", {"scenario": "pitr"})))["runId"]
     async with database.nobody() as session:
-        assert (await repository.begin(session, UUID(run_id)) or object()).state == "begun"  # type: ignore[attr-defined]
+        assert (await repository.begin(session, UUID(run_id)) or object()).state == "begun"
         step = {"name": "restored", "started_at": "2026-11-21T10:00:00Z", "finished_at": None, "seconds": None}
         assert await repository.note(session, UUID(run_id), [{**step, "failed": False}], "recovering")
     running = await made(operator.get(f"/operations/drills/{run_id}"))
@@ -236,7 +236,7 @@ async def test_a_run_that_is_over_is_never_changed(operator: Caller, runtime: Ru
         connection = await connect(role)
         for statement in ("UPDATE recovery_runs SET state = 'passed'", "DELETE FROM recovery_runs"):
             with pytest.raises((errors.RestrictViolation, errors.InsufficientPrivilege)):
-                await connection.execute(statement)  # type: ignore[arg-type]
+                await connection.execute(statement)
             await connection.rollback()
 
 

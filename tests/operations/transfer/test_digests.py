@@ -77,7 +77,7 @@ def test_equal_rows_have_equal_digests_on_15_and_18_whatever_the_servers_say(fil
     assert here == there
     assert here.root() == there.root()
     assert other.root() != here.root()
-    assert Digests.from_json(here.to_json()) == here  # pyright: ignore[reportArgumentType]
+    assert Digests.from_json(here.to_json()) == here
     assert len(here.leaves) > 35, "rows of nearly every table"
     assert here.rows("exotic") == 12
     assert len(here.tenants()) == 5, "three tenants, the installation's own rows, and tenant zero's"
@@ -222,7 +222,7 @@ def _changed(name: str, kind: str) -> sql.Composed:
     if kind.startswith("timestamp"):
         return sql.SQL("CASE WHEN isfinite({0}) THEN {0} + '1 microsecond'::interval ELSE 'epoch' END").format(column)
     if kind.endswith("[]"):
-        return sql.SQL("CASE WHEN {0} = '{{}}' THEN ARRAY[NULL]::{1} ELSE '{{}}' END").format(column, sql.SQL(kind))  # pyright: ignore
+        return sql.SQL("CASE WHEN {0} = '{{}}' THEN ARRAY[NULL]::{1} ELSE '{{}}' END").format(column, sql.SQL(kind))
     if kind.startswith("numeric("):
         return sql.SQL("coalesce({}, 0) - 0.000001").format(column)
     if kind.startswith("character("):
@@ -235,7 +235,7 @@ def _changed(name: str, kind: str) -> sql.Composed:
         return sql.SQL("{} + '1 microsecond'::interval").format(column)
     if kind.startswith("procrastinate"):  # an enum of ours: its first word, or its last
         return sql.SQL("CASE WHEN {0} = enum_first({0}) THEN enum_last({0}) ELSE enum_first({0}) END").format(column)
-    return sql.SQL(_CHANGES[kind]).format(column)  # pyright: ignore
+    return sql.SQL(_CHANGES[kind]).format(column)
 
 
 def _made(kind: str) -> sql.Composable:
@@ -262,4 +262,4 @@ def _made(kind: str) -> sql.Composable:
         return sql.SQL("'::'")
     if kind == "tstzrange":
         return sql.SQL("'empty'")
-    return sql.SQL(values.get(kind, "'0'"))  # pyright: ignore
+    return sql.SQL(values.get(kind, "'0'"))

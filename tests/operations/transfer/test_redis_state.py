@@ -19,14 +19,14 @@ ROOT = Path(__file__).parent.parent.parent.parent
 
 @pytest.fixture
 def redis7(caches: Caches) -> Iterator[Redis]:
-    with Redis.from_url(caches.redis.format(number=5)) as client:  # pyright: ignore
+    with Redis.from_url(caches.redis.format(number=5)) as client:
         client.flushdb()
         yield client
 
 
 @pytest.fixture
 def valkey9(caches: Caches) -> Iterator[Redis]:
-    with Redis.from_url(caches.valkey.format(number=5)) as client:  # pyright: ignore
+    with Redis.from_url(caches.valkey.format(number=5)) as client:
         client.flushdb()
         yield client
 
@@ -69,9 +69,9 @@ def test_all_that_is_counted_arrives_with_its_expiry(
     assert (looked.locks, looked.rebuilt, looked.secret) == (1, 2, 1)
     assert looked.unknown == ["of:somebody:else"], "a finding, and not copied"
     assert target.dbsize() == expected
-    assert {name.decode() for name in target.scan_iter("console:*")} == {"console:session:s1"}  # pyright: ignore
+    assert {name.decode() for name in target.scan_iter("console:*")} == {"console:session:s1"}
     for name in ("limit:user:7", "limit:a-hash", "sign-in:pair:abc:n"):
-        assert abs(int(source.pexpiretime(name)) - int(target.pexpiretime(name))) <= 1000  # pyright: ignore
+        assert abs(int(source.pexpiretime(name)) - int(target.pexpiretime(name))) <= 1000
     assert target.pexpiretime("limit:a-list") == -1
     assert target.zscore("limit:a-zset", "tiny") == 1e-300
     assert target.lrange("limit:a-list", 0, -1) == [b"3", b"1", b"2", b"1"]

@@ -215,7 +215,7 @@ def test_newer_sets_foreign_ones_and_other_keys_are_refused(
 
 
 def test_a_target_in_use_is_refused(source: Settings, made: tuple[Path, Exported], empty: Settings) -> None:
-    with psycopg.connect(empty.database_app_url.get_secret_value()):  # pyright: ignore[reportOptionalMemberAccess]
+    with psycopg.connect(empty.database_app_url.get_secret_value()):
         with pytest.raises(TransferError) as refused:
             importing.import_set(empty, str(made[0]))
         assert refused.value.code == "target_busy"

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.catalog import changing
 from core.billing.catalog.coupons import repository
 from core.billing.catalog.coupons.errors import (
     CouponInUse,
@@ -75,10 +76,7 @@ async def change_coupon(
     """Another name; out of use or back. Raises CouponNotFound."""
     found = await get_coupon(session, tenant_id, coupon)
     row = await session.get_one(CouponRow, (tenant_id, found.id))
-    if change.name is not None:
-        row.name = change.name
-    if change.archived is not None and change.archived != (row.archived_at is not None):
-        row.archived_at = now if change.archived else None
+    changing.change(row, change, now=now)
     await session.flush()
     return await get_coupon(session, tenant_id, str(found.id))
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.catalog import changing
 from core.billing.catalog.models import Product
 from core.billing.catalog.products import repository
 from core.billing.catalog.products.schemas import NewProduct, ProductChange
@@ -88,12 +89,9 @@ async def change_product(
     """Raises ProductNotFound, ProductOfInstallation."""
     found = await get_product(session, tenant_id, product)
     row = await session.get_one(Product, (tenant_id, found.id))
-    if change.name is not None:
-        row.name = change.name
+    changing.change(row, change, now=now)
     if change.description is not None:
         row.description = change.description or None
-    if change.archived is not None and change.archived != (row.archived_at is not None):
-        row.archived_at = now if change.archived else None
     await session.flush()
     return await find_product(session, tenant_id, str(found.id))
 

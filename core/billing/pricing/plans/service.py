@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.catalog import changing
 from core.billing.catalog.errors import PlanNotFound
 from core.billing.catalog.models import Plan, PlanVersion, Price, PriceComponent
 from core.billing.catalog.products.service import ProductNotFound, get_product
@@ -128,12 +129,9 @@ async def change_plan(
     """Another name or description, out of sale or back. Raises PlanNotFound, PlanOfInstallation."""
     found = await get_own_plan(session, tenant_id, plan)
     row = await session.get_one(Plan, (tenant_id, found.id))
-    if change.name is not None:
-        row.name = change.name
+    changing.change(row, change, now=now)
     if change.description is not None:
         row.description = change.description or None
-    if change.archived is not None and change.archived != (row.archived_at is not None):
-        row.archived_at = now if change.archived else None
     await session.flush()
     return await get_plan(session, tenant_id, str(found.id))
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
@@ -66,10 +66,10 @@ def under_snapshot(endpoint: Endpoint, snapshot: str, purpose: str) -> psycopg.C
 def plan(ends: Ends, tables: Sequence[Table], slot: Slot, *, chunk_bytes: int) -> list[KeyRange]:
     """All chunks; the same again after a kill, since the target remembers them with the slot's position."""
     with settle(ends.target_owner.connect("plan")) as target:
-        known = schema.remembered(target, "chunks")
-        if isinstance(known, dict) and known.get("lsn") == slot.lsn:  # pyright: ignore[reportUnknownMemberType]
+        known = cast("dict[str, Any]", schema.remembered(target, "chunks") or {})
+        if known.get("lsn") == slot.lsn:
             by_name = {table.name: table for table in tables}
-            return [_range(by_name, row) for row in known["rows"]]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+            return [_range(by_name, row) for row in known["rows"]]
         ranges: list[KeyRange] = []
         with under_snapshot(ends.source, slot.snapshot, "plan") as source:
             for table in tables:

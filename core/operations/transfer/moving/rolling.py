@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -188,7 +188,8 @@ def _lookup(table: Table, salt: str) -> sql.Composed:
             sql.SQL("t.{} = x.{}::{}").format(
                 sql.Identifier(column),
                 sql.Identifier(name),
-                sql.SQL(table.type_of(column)),  # pyright: ignore[reportArgumentType]
+                # The type's name is the server's own (format_type), with its modifier and quotes.
+                sql.SQL(cast("LiteralString", table.type_of(column))),
             )
             for column, name in zip(table.key, names, strict=True)
         ),

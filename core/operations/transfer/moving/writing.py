@@ -8,6 +8,7 @@ COPY would be refused under row security.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -147,7 +148,7 @@ def _arrays(columns: Sequence[str]) -> sql.Composed:
 
 def _cast(shape: Shape, column: str, name: str) -> sql.Composed:
     # The type's name is the server's own (format_type), with its modifier and quotes.
-    return sql.SQL("x.{}::{}").format(sql.Identifier(name), sql.SQL(shape.types[column]))  # pyright: ignore[reportArgumentType]
+    return sql.SQL("x.{}::{}").format(sql.Identifier(name), sql.SQL(cast("LiteralString", shape.types[column])))
 
 
 def _casts(shape: Shape, columns: Iterable[str]) -> sql.Composed:

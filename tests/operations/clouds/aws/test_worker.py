@@ -51,7 +51,7 @@ def actions(seen: set[Call]) -> set[str]:
 
 def test_the_workers_look_and_its_backup_ask_for_what_it_is_granted(made: original.Original) -> None:
     with recording() as seen:
-        document = looking._backups(None, (PLACE, made.name), datetime.now(UTC))  # pyright: ignore[reportArgumentType]
+        document = looking._backups(None, (PLACE, made.name), datetime.now(UTC))
         assert document["place"] == {"cloud": "aws", "name": made.name, "region": REGION, "project": None}
         assert [one["reason"] for one in document["backups"]] == ["automated"]
         assert looking._standbys(PLACE, made.name)["replicas"][0]["name"] == f"{made.name}-replica-1"
