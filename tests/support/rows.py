@@ -30,6 +30,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("ledger_blocks", "digests"): b"",
     ("ledger_transactions", "kind"): "grant",
     ("ledger_transactions", "reference"): "a cause",
+    ("outbox_events", "kind"): "invoice.paid",
     ("moves", "ended_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("price_components", "kind"): "usage",
     ("recovery_runs", "finished_at"): datetime(2026, 6, 1, tzinfo=UTC),

@@ -148,6 +148,8 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
         ("usage_backfills", "reverted_by"),
         ("usage_corrections", "corrected_by"),
     }
+    # What a fact is about: a row of one of many tables, written in the same transaction.
+    held_otherwise |= {("outbox_events", "subject_id")}
     shapes = await read_shapes(admin)
     loose = {
         (name, column)

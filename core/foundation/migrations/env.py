@@ -11,6 +11,7 @@ from core.foundation.tables import Table
 
 MODELS = (
     "core.foundation.jobs",
+    "core.foundation.outbox",
     "core.identity.tenants.models",
     "core.identity.users.models",
     "core.identity.oauth.models",

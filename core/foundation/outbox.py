@@ -1,0 +1,111 @@
+"""The outbox: facts that others are told of, written in the transaction that makes them true.
+
+A room says `await tell(session, …)` where a fact becomes one; the notifications room turns it into mails, messages and
+webhooks after the commit. A fact holds our ids, figures and instants, never a name or an address.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.foundation.ids import new_id
+from core.foundation.tables import Table, TenantRow
+
+KINDS = (
+    "subscription.created",
+    "subscription.activated",
+    "subscription.trial_ending",
+    "subscription.changed",
+    "subscription.renewed",
+    "subscription.past_due",
+    "subscription.paused",
+    "subscription.resumed",
+    "subscription.canceled",
+    "invoice.created",
+    "invoice.finalized",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.voided",
+    "invoice.uncollectible",
+    "credit_note.issued",
+    "payment.succeeded",
+    "payment.failed",
+    "payment.refunded",
+    "payment.disputed",
+    "credits.low",
+    "credits.expired",
+    "credits.topped_up",
+    "security.sign_in_method_added",
+    "security.sign_in_method_removed",
+    "security.password_changed",
+    "security.api_key_created",
+    "webhook.endpoint_disabled",
+    "webhook.test",
+)
+"""Every kind of fact; the part before the point is the kind of its subject."""
+
+
+class OutboxEvent(TenantRow, Table):
+    """A fact, told once: of one kind, subject and fact key there is one row. Only `spread_at` is ever set.
+
+    `occurred_at` is the tenant's time, `recorded_at` the server's: facts of one subject are told in its order.
+    """
+
+    __tablename__ = "outbox_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+        ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
+        UniqueConstraint("tenant_id", "kind", "subject_id", "fact"),
+        Index("outbox_events_waiting_idx", "tenant_id", "recorded_at", "id", postgresql_where="spread_at IS NULL"),
+    )
+
+    kind: Mapped[str]
+    subject_id: Mapped[UUID]
+    fact: Mapped[str]
+    customer_id: Mapped[UUID | None]
+    document: Mapped[dict[str, Any]]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    spread_at: Mapped[datetime | None]
+
+
+async def tell(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    kind: str,
+    subject_id: UUID,
+    occurred_at: datetime,
+    document: Mapping[str, Any],
+    customer_id: UUID | None = None,
+    fact: str = "",
+) -> bool:
+    """Tells a fact once it is committed; False where this fact was told before, and then nothing happens.
+
+    `fact` tells repeated facts of one subject and kind apart: a period's number, an attempt's. `document` is what a
+    webhook carries as `data`, in camelCase: ids, figures, states and instants (JSON). `customer_id` is whom a mail
+    about it would go to.
+    """
+    assert kind in KINDS, f"{kind} is no kind of fact: add it to KINDS"
+    told = await session.execute(
+        insert(OutboxEvent)
+        .values(
+            tenant_id=tenant_id,
+            id=new_id(),
+            kind=kind,
+            subject_id=subject_id,
+            fact=fact,
+            customer_id=customer_id,
+            document=dict(document),
+            occurred_at=occurred_at,
+        )
+        .on_conflict_do_nothing()
+        .returning(OutboxEvent.id)
+    )
+    return told.scalar_one_or_none() is not None
