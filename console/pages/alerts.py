@@ -12,20 +12,19 @@ from console.components.notice import blank, table_bones
 from console.components.runbook import runbook_button, runbook_dialog
 from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.figures import Moment
+from console.listing import Paged
 from console.runbooks import RunbookState
 from console.template import page
-from console.viewer import PageState, asking
+from console.viewer import asking
 
 
-class AlertsState(PageState, RunbookState, rx.State):
+class AlertsState(Paged, RunbookState, rx.State):
     """What fires, what is watched, one page of what fired, and the runbook that is open."""
 
     firing: list[Alert] = []
     looked: Moment = Moment()
     rules: list[Rule] = []
     history: list[Alert] = []
-    cursors: list[str] = [""]
-    next_cursor: str = ""
 
     @rx.event
     @asking(rights.see_installation)
@@ -41,19 +40,6 @@ class AlertsState(PageState, RunbookState, rx.State):
     async def turn(self, api: Client):
         """Fetch nothing but another page of what fired."""
         await self._show(api)
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        if self.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.next_cursor]
-        return AlertsState.turn
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
-        return AlertsState.turn
 
     @rx.event
     @asking(rights.see_installation)

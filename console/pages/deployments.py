@@ -10,18 +10,17 @@ from console.components.figure import dated, short
 from console.components.notice import blank, command, table_bones
 from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.deploying import DeploymentRow
+from console.listing import Paged
 from console.template import page
-from console.viewer import PageState, asking
+from console.viewer import asking
 
 
-class DeploymentsState(PageState, rx.State):
+class DeploymentsState(Paged, rx.State):
     """One page of the list."""
 
     shown: list[DeploymentRow] = []
     stacks: list[str] = []
     stack: str = ""
-    cursors: list[str] = [""]
-    next_cursor: str = ""
 
     @rx.event
     @asking(rights.see_installation)
@@ -40,19 +39,6 @@ class DeploymentsState(PageState, rx.State):
     def choose(self, stack: str):
         """Only one stack's."""
         self.stack, self.cursors = stack, [""]
-        return DeploymentsState.turn
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        if self.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.next_cursor]
-        return DeploymentsState.turn
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
         return DeploymentsState.turn
 
     @rx.event

@@ -10,20 +10,19 @@ from console.components.choice import segments
 from console.components.figure import amount, instant
 from console.components.notice import blank, notice
 from console.components.table import cell, heading, table, turner
+from console.listing import Paged
 from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
 from console.rows import Hold, TenantHead
 from console.template import page
-from console.viewer import PageState, ViewerState, asking
+from console.viewer import ViewerState, asking
 
 STATES = [("open", "Open"), ("", "All")]
 
 
-class HoldsState(PageState, rx.State):
+class HoldsState(Paged, rx.State):
     """The newest holds, open ones or all."""
 
     shown: list[Hold] = []
-    cursors: list[str] = [""]
-    next_cursor: str = ""
     status: str = "open"
     may_release: bool = False
     released: bool = False
@@ -40,7 +39,7 @@ class HoldsState(PageState, rx.State):
 
     @rx.event
     @asking(rights.see_tenant)
-    async def look(self, api: Client):
+    async def turn(self, api: Client):
         """Fetch others."""
         await self._show(api, await recall(self, api))
 
@@ -52,20 +51,7 @@ class HoldsState(PageState, rx.State):
     def choose(self, status: str):
         """Open ones, or all."""
         self.status, self.released, self.cursors = status, False, [""]
-        return HoldsState.look
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        if self.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.next_cursor]
-        return HoldsState.look
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
-        return HoldsState.look
+        return HoldsState.turn
 
     @rx.event
     @asking(rights.release_holds)

@@ -10,21 +10,20 @@ from console.components.browser import ticker
 from console.components.figure import brief, dated
 from console.components.notice import blank, notice
 from console.components.table import cell, heading, table, turner
+from console.listing import Paged
 from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
 from console.place import place
 from console.rows import Package, Purchase
 from console.template import page
-from console.viewer import PageState, ViewerState, asking
+from console.viewer import ViewerState, asking
 
 WAITING_SECONDS = 2
 
 
-class PurchasesState(PageState, rx.State):
+class PurchasesState(Paged, rx.State):
     """Purchases, and the one being made."""
 
     shown: list[Purchase] = []
-    cursors: list[str] = [""]
-    next_cursor: str = ""
     packages: list[Package] = []
     chosen: str = ""
     offering: bool = False
@@ -61,19 +60,6 @@ class PurchasesState(PageState, rx.State):
     async def turn(self, api: Client):
         """Fetch nothing but another page of the purchases."""
         await self._show(api, (await recall(self, api)).clock_iso)
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        if self.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.next_cursor]
-        return PurchasesState.turn
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
-        return PurchasesState.turn
 
     @rx.event
     @asking(rights.buy)

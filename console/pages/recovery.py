@@ -11,22 +11,22 @@ from console.components.figure import figure, figures, instant
 from console.components.notice import blank, figure_bones, table_bones
 from console.components.runbook import runbook_button, runbook_dialog
 from console.components.table import cell, heading, row_heading, table
+from console.listing import Paged
 from console.pages.recovery_drills import drills, start_dialog
 from console.pages.recovery_hold import hold, release_dialog
 from console.recovering import Command, DrillPage, Item, Recovery, Target
 from console.runbooks import RunbookState
 from console.template import page
-from console.viewer import PageState, asking
+from console.viewer import asking
 
 WATCH_SECONDS = 2
 
 
-class RecoveryState(PageState, RunbookState, rx.State):
+class RecoveryState(Paged, RunbookState, rx.State):
     """How recovery stands, one page of drills, and what is about to be started."""
 
     shown: Recovery = Recovery()
     drills: DrillPage = DrillPage()
-    cursors: list[str] = [""]
     starting: str = ""
     must_confirm: str = ""
     confirm: str = ""
@@ -47,19 +47,6 @@ class RecoveryState(PageState, RunbookState, rx.State):
     async def turn(self, api: Client):
         """Fetch nothing but another page of drills."""
         await self._show(api)
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        if self.drills.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.drills.next_cursor]
-        return RecoveryState.turn
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
-        return RecoveryState.turn
 
     @rx.event
     def ask(self, scenario: str):
@@ -126,6 +113,7 @@ class RecoveryState(PageState, RunbookState, rx.State):
 
     async def _show(self, api: Client) -> None:
         self.drills = await api.drills(cursor=self.cursors[-1])
+        self.next_cursor = self.drills.next_cursor
 
 
 def bones() -> rx.Component:

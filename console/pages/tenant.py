@@ -9,9 +9,10 @@ from console.client import Client
 from console.components.figure import amount, brief, dated, figure, figures, instant
 from console.components.notice import blank, figure_bones, table_bones
 from console.components.table import cell, heading, pager, table
+from console.listing import Paged
 from console.rows import Chain, LedgerPage, LedgerRow, TenantHead
 from console.template import page
-from console.viewer import PageState, ViewerState, asking
+from console.viewer import ViewerState, asking
 
 KINDS = [
     ("", "Everything"),
@@ -50,13 +51,12 @@ async def recall(state: rx.State, api: Client) -> TenantHead:
     return head if head.tenant_id == api.tenant_id else await enter(state, api)
 
 
-class StatementState(PageState, rx.State):
+class StatementState(Paged, rx.State):
     """One page of the ledger."""
 
     shown: LedgerPage = LedgerPage()
     chain: Chain = Chain()
     kind: str = ""
-    cursors: list[str] = [""]
 
     @rx.event
     @asking(rights.see_tenant)
@@ -65,32 +65,23 @@ class StatementState(PageState, rx.State):
         if self.of != api.tenant_id:
             self.kind, self.cursors = "", [""]
         head = await enter(self, api)
-        self.shown = await api.ledger(head, kind=self.kind, cursor=self.cursors[-1])
+        await self._show(api, head)
         self.chain = await api.chain()
 
     @rx.event
     @asking(rights.see_tenant)
     async def turn(self, api: Client):
         """Fetch nothing but another page of the ledger."""
-        self.shown = await api.ledger(await recall(self, api), kind=self.kind, cursor=self.cursors[-1])
+        await self._show(api, await recall(self, api))
+
+    async def _show(self, api: Client, head: TenantHead) -> None:
+        self.shown = await api.ledger(head, kind=self.kind, cursor=self.cursors[-1])
+        self.next_cursor = self.shown.next_cursor
 
     @rx.event
     def choose(self, kind: str):
         """Show one kind of posting."""
         self.kind, self.cursors = kind, [""]
-        return StatementState.turn
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        if self.shown.next_cursor not in self.cursors:  # a second click before the page has turned
-            self.cursors = [*self.cursors, self.shown.next_cursor]
-        return StatementState.turn
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self.cursors = self.cursors[:-1] or [""]
         return StatementState.turn
 
 

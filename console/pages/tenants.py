@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import reflex as rx
 
 from console import rights
@@ -12,66 +10,25 @@ from console.components.figure import instant, owed, short
 from console.components.notice import blank, table_bones
 from console.components.table import cell, pager, row_heading, sort_heading, table
 from console.components.table import heading as column
+from console.listing import Addressed
 from console.rows import TenantPage, TenantRow
 from console.template import page
-from console.viewer import PageState, asking
-
-ADDRESS, BY_NAME = "/tenants", "name"
+from console.viewer import asking
 
 
-class TenantsState(PageState, rx.State):
-    """One page of the list, and how the address asks for it. `given` counts the searches that were not typed."""
+class TenantsState(Addressed, rx.State):
+    """One page of the list."""
 
     shown: TenantPage = TenantPage()
-    search: str = ""
-    given: int = 0
-    order: str = BY_NAME
-    cursors: list[str] = [""]
+    _by: str = "name"
 
     @rx.event
     @asking(rights.see_installation)
     async def load(self, api: Client):
         """Fetch the page that the address names."""
-        self._read_address()
+        self.read_address()
         self.shown = await api.tenants(search=self.search, sort=self.order, cursor=self.cursors[-1])
-
-    @rx.event
-    def find(self, text: str):
-        """Search from the first page on; somebody who has gone on meanwhile is not called back."""
-        self.search = text.strip()
-        return self._go([""], replace=True) if self.router.url.path.rstrip("/") == ADDRESS else None
-
-    @rx.event
-    def sort(self, order: str):
-        """Sort from the first page on."""
-        self.order = order
-        return self._go([""])
-
-    @rx.event
-    def following(self):
-        """Turn the page."""
-        self._read_address()
-        if self.shown.next_cursor not in self.cursors:  # a second click before the page has turned
-            return self._go([*self.cursors, self.shown.next_cursor])
-
-    @rx.event
-    def previous(self):
-        """Turn it back."""
-        self._read_address()
-        return self._go(self.cursors[:-1] or [""])
-
-    def _read_address(self) -> None:
-        asked = self.router.url.query_parameters
-        if (search := asked.get("search", "")) != self.search:
-            self.search, self.given = search, self.given + 1
-        self.order = asked.get("sort", BY_NAME)
-        self.cursors = ["", *filter(None, asked.get("after", "").split(","))]
-
-    def _go(self, cursors: list[str], *, replace: bool = False):
-        order = "" if self.order == BY_NAME else self.order
-        wanted = {"search": self.search, "sort": order, "after": ",".join(cursors[1:])}
-        query = urlencode({name: value for name, value in wanted.items() if value}, safe=",")
-        return rx.redirect(f"{ADDRESS}?{query}" if query else ADDRESS, replace=replace)
+        self.next_cursor = self.shown.next_cursor
 
 
 def bones() -> rx.Component:
