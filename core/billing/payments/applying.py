@@ -131,7 +131,7 @@ async def _apply(
                 )
         case Kind.DISPUTE_OPENED | Kind.DISPUTE_CLOSED:
             return await _dispute(session, sale, payment, event, now=now, wall=wall)
-        case Kind.PAYMENT_REQUIRES_ACTION | Kind.UNKNOWN:
+        case _:
             return "nothing changes by it"
     return None
 

@@ -283,13 +283,13 @@ def test_disputes_and_refunds_can_come_from_outside(client: stripe.StripeClient,
     assert (refund["amount"], refund["metadata"]) == (100, {})
 
 
-def test_the_balance_is_what_came_less_what_went() -> None:
+def test_the_balance_is_what_came_less_what_went_and_what_stripe_takes() -> None:
     with Simulator() as server:
         client = make_client(server)
         first = paid_intent(client)
         paid_intent(client, "pm_card_createDispute")
         client.v1.refunds.create({"payment_intent": first.id, "amount": 200})
-        assert [(part.currency, part.amount) for part in client.v1.balance.retrieve().available] == [("usd", 300)]
+        assert [(part.currency, part.amount) for part in client.v1.balance.retrieve().available] == [("usd", -1290)]
 
 
 # Keys, parameters, idempotency

@@ -13,6 +13,14 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from core.billing.payments.providers.saving import (
+    AccountMovements,
+    ChargeReference,
+    ProviderCard,
+    SavedCards,
+    SetupReference,
+)
+
 
 class PaymentStatus(StrEnum):
     """Of a payment (an intent at the provider)."""
@@ -75,6 +83,10 @@ class ProviderEventKind(StrEnum):
     CHARGE_REFUNDED = "charge_refunded"
     DISPUTE_OPENED = "dispute_opened"
     DISPUTE_CLOSED = "dispute_closed"
+    SETUP_SUCCEEDED = "setup_succeeded"
+    SETUP_FAILED = "setup_failed"
+    CARD_DETACHED = "card_detached"
+    CARD_UPDATED = "card_updated"
     UNKNOWN = "unknown"
 
 
@@ -113,7 +125,7 @@ class CheckoutRequest:
 class RefundRequest:
     """Money to give back. `amount_minor` None is all that is left. `refund_id` is ours, returned in events."""
 
-    reference: PurchaseReference
+    reference: PurchaseReference | ChargeReference
     payment_id: str
     refund_id: UUID
     amount_minor: int | None = None
@@ -134,6 +146,11 @@ class ProviderPayment:
     failure_code: str | None
     reference: PurchaseReference | None
     created_at: datetime
+    charge: ChargeReference | None = None
+    action_url: str | None = None
+    """The bank's page, while it is waited for and a return address was given."""
+    advice_code: str | None = None
+    """What the card's network advises after a refusal (do_not_try_again, try_again_later, confirm_card_data)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +170,8 @@ class ProviderCheckout:
     reference: PurchaseReference | None
     created_at: datetime
     expires_at: datetime
+    setup_id: str | None = None
+    """Of a page that saves a card instead of being paid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,9 +233,15 @@ class ProviderEvent:
     provider_refund_id: str | None = None
     refund_id: UUID | None = None
     dispute_id: str | None = None
+    charge: ChargeReference | None = None
+    setup: SetupReference | None = None
+    setup_id: str | None = None
+    method_id: str | None = None
+    card: ProviderCard | None = None
+    advice: str | None = None
 
 
-class PaymentProvider(Protocol):
+class PaymentProvider(SavedCards, AccountMovements, Protocol):
     """One account at one provider. Never call it with a database transaction open."""
 
     @property

@@ -51,6 +51,7 @@ class CardDeclined(ProviderError):
         self,
         decline_code: str | None,
         *,
+        advice_code: str | None = None,
         provider_code: str | None = None,
         provider_request_id: str | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class CardDeclined(ProviderError):
             declineCode=decline_code,
         )
         self.decline_code = decline_code
+        self.advice_code = advice_code
 
 
 class PaymentStateConflict(ProviderError):

@@ -6,10 +6,9 @@ carries an idempotency key, so that the library's retries and ours after a crash
 
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +23,7 @@ from core.billing.payments.providers.base import (
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
+    PurchaseReference,
     RefundReason,
     RefundRequest,
 )
@@ -31,12 +31,11 @@ from core.billing.payments.providers.errors import (
     MalformedProviderEvent,
     PaymentStateConflict,
     ProviderRejected,
-    ProviderUnavailable,
 )
-from core.billing.payments.providers.stripe_errors import named
+from core.billing.payments.providers.stripe_asking import PAGE, ask, pages, read_id
+from core.billing.payments.providers.stripe_fields import StripeObject
 from core.billing.payments.providers.stripe_objects import (
     REFUND_KEY,
-    StripeObject,
     read_checkout,
     read_dispute,
     read_envelope,
@@ -45,16 +44,15 @@ from core.billing.payments.providers.stripe_objects import (
     read_refund,
     reference_metadata,
 )
+from core.billing.payments.providers.stripe_saved_objects import charge_metadata
+from core.billing.payments.providers.stripe_saving import StripeSaving
 from core.billing.payments.providers.stripe_signature import verify
-
-Result = TypeVar("Result")
 
 OFFICIAL_API_BASE = "https://api.stripe.com"
 MAX_NETWORK_RETRIES = 2
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 """Seconds to wait for an answer; a job waits for it, never a caller's transaction."""
 
-_PAGE = 100
 _REASONS = {
     RefundReason.REQUESTED: "requested_by_customer",
     RefundReason.DUPLICATE: "duplicate",
@@ -62,7 +60,7 @@ _REASONS = {
 }
 
 
-class StripeProvider:
+class StripeProvider(StripeSaving):
     """One Stripe account, live or test by its secret key."""
 
     name = "stripe"
@@ -93,11 +91,11 @@ class StripeProvider:
 
     async def get_account_id(self) -> str:
         if self._account_id is None:
-            self._account_id = await _ask(self._client.v1.accounts.retrieve_current_async, _read_id)
+            self._account_id = await ask(self._client.v1.accounts.retrieve_current_async, read_id)
         return self._account_id
 
     async def create_payment(self, request: PaymentRequest, *, idempotency_key: str) -> ProviderPayment:
-        return await _ask(
+        return await ask(
             lambda: self._client.v1.payment_intents.create_async(
                 {
                     "amount": request.amount_minor,
@@ -114,7 +112,7 @@ class StripeProvider:
         )
 
     async def get_payment(self, payment_id: str) -> ProviderPayment:
-        return await _ask(lambda: self._client.v1.payment_intents.retrieve_async(payment_id), read_payment)
+        return await ask(lambda: self._client.v1.payment_intents.retrieve_async(payment_id), read_payment)
 
     async def confirm_payment(
         self, payment_id: str, *, card: str, return_url: str | None = None, idempotency_key: str
@@ -122,7 +120,7 @@ class StripeProvider:
         params: stripe.params.PaymentIntentConfirmParams = {"payment_method": card}
         if return_url is not None:
             params["return_url"] = return_url
-        return await _ask(
+        return await ask(
             lambda: self._client.v1.payment_intents.confirm_async(
                 payment_id, params, {"idempotency_key": idempotency_key}
             ),
@@ -130,7 +128,7 @@ class StripeProvider:
         )
 
     async def cancel_payment(self, payment_id: str, *, idempotency_key: str) -> ProviderPayment:
-        return await _ask(
+        return await ask(
             lambda: self._client.v1.payment_intents.cancel_async(
                 payment_id, {"cancellation_reason": "abandoned"}, {"idempotency_key": idempotency_key}
             ),
@@ -162,17 +160,17 @@ class StripeProvider:
             params["cancel_url"] = request.cancel_url
         if request.expires_at is not None:
             params["expires_at"] = int(request.expires_at.timestamp())
-        return await _ask(
+        return await ask(
             lambda: self._client.v1.checkout.sessions.create_async(params, {"idempotency_key": idempotency_key}),
             read_checkout,
         )
 
     async def get_checkout(self, checkout_id: str) -> ProviderCheckout:
-        return await _ask(lambda: self._client.v1.checkout.sessions.retrieve_async(checkout_id), read_checkout)
+        return await ask(lambda: self._client.v1.checkout.sessions.retrieve_async(checkout_id), read_checkout)
 
     async def expire_checkout(self, checkout_id: str, *, idempotency_key: str) -> ProviderCheckout:
         try:
-            return await _ask(
+            return await ask(
                 lambda: self._client.v1.checkout.sessions.expire_async(
                     checkout_id, {}, {"idempotency_key": idempotency_key}
                 ),
@@ -191,28 +189,28 @@ class StripeProvider:
         params: stripe.params.RefundCreateParams = {
             "payment_intent": request.payment_id,
             "reason": cast(Any, _REASONS[request.reason]),
-            "metadata": {**reference_metadata(request.reference), REFUND_KEY: str(request.refund_id)},
+            "metadata": {**_metadata(request), REFUND_KEY: str(request.refund_id)},
         }
         if request.amount_minor is not None:
             params["amount"] = request.amount_minor
-        return await _ask(
+        return await ask(
             lambda: self._client.v1.refunds.create_async(params, {"idempotency_key": idempotency_key}), read_refund
         )
 
     async def get_refund(self, provider_refund_id: str) -> ProviderRefund:
-        return await _ask(lambda: self._client.v1.refunds.retrieve_async(provider_refund_id), read_refund)
+        return await ask(lambda: self._client.v1.refunds.retrieve_async(provider_refund_id), read_refund)
 
     async def list_refunds(self, payment_id: str) -> list[ProviderRefund]:
         def fetch(after: str | None) -> Awaitable[Any]:
-            params: stripe.params.RefundListParams = {"payment_intent": payment_id, "limit": _PAGE}
+            params: stripe.params.RefundListParams = {"payment_intent": payment_id, "limit": PAGE}
             if after is not None:
                 params["starting_after"] = after
             return self._client.v1.refunds.list_async(params)
 
-        return [read_refund(refund) async for refund in _pages(fetch)]
+        return [read_refund(refund) async for refund in pages(fetch)]
 
     async def get_dispute(self, dispute_id: str) -> ProviderDispute:
-        return await _ask(lambda: self._client.v1.disputes.retrieve_async(dispute_id), read_dispute)
+        return await ask(lambda: self._client.v1.disputes.retrieve_async(dispute_id), read_dispute)
 
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
         async for event in self._events(since):
@@ -225,12 +223,12 @@ class StripeProvider:
 
     def _events(self, since: datetime) -> AsyncIterator[StripeObject]:
         def fetch(after: str | None) -> Awaitable[Any]:
-            params: stripe.params.EventListParams = {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
+            params: stripe.params.EventListParams = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
             if after is not None:
                 params["starting_after"] = after
             return self._client.v1.events.list_async(params)
 
-        return _pages(fetch)
+        return pages(fetch)
 
     def verify_event(self, body: bytes, *, signature: str | None, now: datetime) -> ProviderEvent:
         return self.parse_event(self._verified(body, signature=signature, now=now))
@@ -282,39 +280,11 @@ def _is_loopback(base: str) -> bool:
         return host == "localhost"
 
 
-async def _ask(call: Callable[[], Awaitable[Any]], read: Callable[[StripeObject], Result]) -> Result:
-    """Calls Stripe and reads the answer; whatever goes wrong gets one of our names."""
-    try:
-        answer = await call()
-    except stripe.StripeError as error:
-        # Not chained: the library's error carries the whole body, client secrets included, into any log of it.
-        raise named(error) from None
-    try:
-        return read(answer.to_dict())
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ProviderUnavailable(
-            f"The payment provider's answer cannot be read ({type(error).__name__}). Is STRIPE_API_BASE right?"
-        ) from None
-
-
-async def _pages(fetch: Callable[[str | None], Awaitable[Any]]) -> AsyncIterator[StripeObject]:
-    after: str | None = None
-    while True:
-        found, has_more = await _ask(partial(fetch, after), _read_page)
-        for item in found:
-            yield item
-        if not has_more or not found:
-            return
-        after = str(found[-1]["id"])
-
-
-def _read_page(page: StripeObject) -> tuple[list[StripeObject], bool]:
-    return list(page["data"]), page["has_more"] is True
-
-
 def _as_mapping(found: Any) -> dict[str, Any]:
     return found.to_dict()  # the library's own objects
 
 
-def _read_id(found: StripeObject) -> str:
-    return str(found["id"])
+def _metadata(request: RefundRequest) -> dict[str, str]:
+    if isinstance(request.reference, PurchaseReference):
+        return reference_metadata(request.reference)
+    return charge_metadata(request.reference)

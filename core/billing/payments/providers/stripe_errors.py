@@ -20,6 +20,7 @@ from core.billing.payments.providers.errors import (
 _STATE_CODES = {
     "payment_intent_unexpected_state",
     "intent_invalid_state",
+    "setup_intent_unexpected_state",
 }
 _REFUND_CODES = {
     "charge_already_refunded",
@@ -35,7 +36,10 @@ def named(error: stripe.StripeError) -> ProviderError:
     code, request_id = error.code, error.request_id
     if isinstance(error, stripe.CardError):
         decline_code = getattr(error.error, "decline_code", None) if error.error else None
-        return CardDeclined(decline_code or code, provider_code=code, provider_request_id=request_id)
+        advice_code = getattr(error.error, "advice_code", None) if error.error else None
+        return CardDeclined(
+            decline_code or code, advice_code=advice_code, provider_code=code, provider_request_id=request_id
+        )
     if isinstance(error, stripe.IdempotencyError):
         return ProviderKeyConflict(
             "An idempotency key was used at the payment provider before with another input.",

@@ -4,11 +4,8 @@ The same readers serve answers of the API and bodies of webhooks, whose shapes a
 or ValueError on what is not Stripe's form; the callers name that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, cast
-from uuid import UUID
 
 from core.billing.payments.providers.base import (
     CheckoutStatus,
@@ -24,10 +21,27 @@ from core.billing.payments.providers.base import (
     RefundStatus,
 )
 from core.billing.payments.providers.errors import MalformedProviderEvent
+from core.billing.payments.providers.stripe_fields import (
+    StripeObject,
+    action_url,
+    currency,
+    failure_code,
+    found_id,
+    instant,
+    integer,
+    mapping,
+    metadata,
+    text,
+    uuid,
+)
+from core.billing.payments.providers.stripe_saved_objects import (
+    TENANT_KEY,
+    charge_reference,
+    read_card,
+    read_setup,
+    setup_reference,
+)
 
-StripeObject = Mapping[str, Any]
-
-TENANT_KEY = "cloudbill_tenant_id"
 PURCHASE_KEY = "cloudbill_purchase_id"
 REFUND_KEY = "cloudbill_refund_id"
 
@@ -69,62 +83,66 @@ def reference_metadata(reference: PurchaseReference) -> dict[str, str]:
 def read_payment(intent: StripeObject) -> ProviderPayment:
     """A PaymentIntent."""
     return ProviderPayment(
-        payment_id=_text(intent["id"]),
+        payment_id=text(intent["id"]),
         status=_PAYMENT_STATUS[intent["status"]],
-        amount_minor=_integer(intent["amount"]),
-        amount_received_minor=_integer(intent.get("amount_received") or 0),
-        currency=_currency(intent),
+        amount_minor=integer(intent["amount"]),
+        amount_received_minor=integer(intent.get("amount_received") or 0),
+        currency=currency(intent),
         client_secret=intent.get("client_secret"),
-        charge_id=_id(intent.get("latest_charge")),
-        failure_code=_failure_code(intent),
+        charge_id=found_id(intent.get("latest_charge")),
+        failure_code=failure_code(intent.get("last_payment_error")),
         reference=_reference(intent),
-        created_at=_instant(intent["created"]),
+        charge=charge_reference(intent),
+        action_url=action_url(intent),
+        advice_code=_advice(intent),
+        created_at=instant(intent["created"]),
     )
 
 
 def read_checkout(session: StripeObject) -> ProviderCheckout:
     """A Checkout Session."""
     return ProviderCheckout(
-        checkout_id=_text(session["id"]),
+        checkout_id=text(session["id"]),
         # The field is null on sessions made before Stripe introduced it; none of ours are that old.
         status=CheckoutStatus(session.get("status") or "open"),
         paid=session["payment_status"] in ("paid", "no_payment_required"),
         url=session.get("url"),
-        payment_id=_id(session.get("payment_intent")),
-        amount_minor=_integer(session.get("amount_total") or 0),
-        currency=_currency(session) if session.get("currency") else None,
+        payment_id=found_id(session.get("payment_intent")),
+        setup_id=found_id(session.get("setup_intent")),
+        amount_minor=integer(session.get("amount_total") or 0),
+        currency=currency(session) if session.get("currency") else None,
         reference=_reference(session),
-        created_at=_instant(session["created"]),
-        expires_at=_instant(session["expires_at"]),
+        created_at=instant(session["created"]),
+        expires_at=instant(session["expires_at"]),
     )
 
 
 def read_refund(refund: StripeObject) -> ProviderRefund:
     """A Refund. Its status may be null at Stripe for means of payment that we do not offer: pending."""
     return ProviderRefund(
-        provider_refund_id=_text(refund["id"]),
+        provider_refund_id=text(refund["id"]),
         status=_REFUND_STATUS[refund.get("status") or "pending"],
-        amount_minor=_integer(refund["amount"]),
-        currency=_currency(refund),
-        payment_id=_id(refund.get("payment_intent")),
-        charge_id=_id(refund.get("charge")),
-        refund_id=_uuid(_metadata(refund).get(REFUND_KEY)),
+        amount_minor=integer(refund["amount"]),
+        currency=currency(refund),
+        payment_id=found_id(refund.get("payment_intent")),
+        charge_id=found_id(refund.get("charge")),
+        refund_id=uuid(metadata(refund).get(REFUND_KEY)),
         failure_reason=refund.get("failure_reason"),
-        created_at=_instant(refund["created"]),
+        created_at=instant(refund["created"]),
     )
 
 
 def read_dispute(dispute: StripeObject) -> ProviderDispute:
     """A Dispute. A status that is new at Stripe counts as open: better a wallet held than credits given away."""
     return ProviderDispute(
-        dispute_id=_text(dispute["id"]),
+        dispute_id=text(dispute["id"]),
         status=_DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN),
-        amount_minor=_integer(dispute["amount"]),
-        currency=_currency(dispute),
-        payment_id=_id(dispute.get("payment_intent")),
-        charge_id=_text(_id(dispute["charge"])),
-        reason=_text(dispute.get("reason") or "general"),
-        created_at=_instant(dispute["created"]),
+        amount_minor=integer(dispute["amount"]),
+        currency=currency(dispute),
+        payment_id=found_id(dispute.get("payment_intent")),
+        charge_id=text(found_id(dispute["charge"])),
+        reason=text(dispute.get("reason") or "general"),
+        created_at=instant(dispute["created"]),
     )
 
 
@@ -132,10 +150,10 @@ def read_envelope(payload: StripeObject) -> ProviderEvent:
     """An event without its contents: id, type, instant, mode and account. Raises MalformedProviderEvent."""
     try:
         return ProviderEvent(
-            event_id=_text(payload["id"]),
+            event_id=text(payload["id"]),
             kind=ProviderEventKind.UNKNOWN,
-            provider_type=_text(payload["type"]),
-            created_at=_instant(payload["created"]),
+            provider_type=text(payload["type"]),
+            created_at=instant(payload["created"]),
             is_live=payload.get("livemode") is True,
             account_id=payload.get("account"),
         )
@@ -151,7 +169,7 @@ def read_event(payload: StripeObject) -> ProviderEvent:
         return event
     kind, reader = known
     try:
-        return reader(replace(event, kind=kind), _mapping(payload["data"]["object"]))
+        return reader(replace(event, kind=kind), mapping(payload["data"]["object"]))
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise _malformed(error) from None
 
@@ -167,6 +185,8 @@ def _payment_event(event: ProviderEvent, intent: StripeObject) -> ProviderEvent:
     return replace(
         event,
         reference=payment.reference,
+        charge=payment.charge,
+        advice=payment.advice_code,
         amount_minor=payment.amount_received_minor if paid else payment.amount_minor,
         currency=payment.currency,
         status=payment.status.value,
@@ -179,6 +199,8 @@ def _payment_event(event: ProviderEvent, intent: StripeObject) -> ProviderEvent:
 
 def _checkout_event(event: ProviderEvent, session: StripeObject) -> ProviderEvent:
     checkout = read_checkout(session)
+    if session.get("mode") == "setup":
+        return replace(event, kind=ProviderEventKind.UNKNOWN)  # the setup's own event tells of the card
     return replace(
         event,
         reference=checkout.reference,
@@ -196,6 +218,7 @@ def _refund_event(event: ProviderEvent, refund: StripeObject) -> ProviderEvent:
     return replace(
         event,
         reference=_reference(refund),
+        charge=charge_reference(refund),
         amount_minor=read.amount_minor,
         currency=read.currency,
         status=read.status.value,
@@ -211,10 +234,11 @@ def _charge_event(event: ProviderEvent, charge: StripeObject) -> ProviderEvent:
     return replace(
         event,
         reference=_reference(charge),
-        amount_minor=_integer(charge["amount_refunded"]),
-        currency=_currency(charge),
-        payment_id=_id(charge.get("payment_intent")),
-        charge_id=_text(charge["id"]),
+        charge=charge_reference(charge),
+        amount_minor=integer(charge["amount_refunded"]),
+        currency=currency(charge),
+        payment_id=found_id(charge.get("payment_intent")),
+        charge_id=text(charge["id"]),
     )
 
 
@@ -223,6 +247,7 @@ def _dispute_event(event: ProviderEvent, dispute: StripeObject) -> ProviderEvent
     return replace(
         event,
         reference=_reference(dispute),
+        charge=charge_reference(dispute),
         amount_minor=read.amount_minor,
         currency=read.currency,
         status=read.status.value,
@@ -231,6 +256,30 @@ def _dispute_event(event: ProviderEvent, dispute: StripeObject) -> ProviderEvent
         charge_id=read.charge_id,
         dispute_id=read.dispute_id,
     )
+
+
+def _setup_event(event: ProviderEvent, setup: StripeObject) -> ProviderEvent:
+    read = read_setup(setup)
+    return replace(
+        event,
+        setup=setup_reference(setup),
+        status=read.status.value,
+        reason=read.failure_code,
+        setup_id=read.setup_id,
+        method_id=read.method_id,
+    )
+
+
+def _card_event(event: ProviderEvent, method: StripeObject) -> ProviderEvent:
+    if method.get("type") != "card":
+        return replace(event, kind=ProviderEventKind.UNKNOWN)
+    card = read_card(method)
+    return replace(event, card=card, method_id=card.method_id)
+
+
+def _advice(intent: StripeObject) -> str | None:
+    last_error = intent.get("last_payment_error")
+    return mapping(last_error).get("advice_code") if last_error else None
 
 
 _Reader = Callable[[ProviderEvent, StripeObject], ProviderEvent]
@@ -248,65 +297,19 @@ _READERS: dict[str, tuple[ProviderEventKind, _Reader]] = {
     "charge.refunded": (ProviderEventKind.CHARGE_REFUNDED, _charge_event),
     "charge.dispute.created": (ProviderEventKind.DISPUTE_OPENED, _dispute_event),
     "charge.dispute.closed": (ProviderEventKind.DISPUTE_CLOSED, _dispute_event),
+    "setup_intent.succeeded": (ProviderEventKind.SETUP_SUCCEEDED, _setup_event),
+    "setup_intent.setup_failed": (ProviderEventKind.SETUP_FAILED, _setup_event),
+    "setup_intent.canceled": (ProviderEventKind.SETUP_FAILED, _setup_event),
+    "payment_method.detached": (ProviderEventKind.CARD_DETACHED, _card_event),
+    "payment_method.updated": (ProviderEventKind.CARD_UPDATED, _card_event),
+    "payment_method.automatically_updated": (ProviderEventKind.CARD_UPDATED, _card_event),
 }
-
-
-def _mapping(value: object) -> StripeObject:
-    if not isinstance(value, Mapping):
-        raise TypeError("an object is expected")
-    return cast(StripeObject, value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError("a text is expected")
-    return value
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError("an integer is expected")
-    return value
-
-
-def _id(value: object) -> str | None:
-    """The id of a reference, which Stripe sends as the text or, expanded, as the object."""
-    if value is None:
-        return None
-    return value if isinstance(value, str) else _text(_mapping(value)["id"])
-
-
-def _currency(found: StripeObject) -> str:
-    return _text(found["currency"]).upper()
-
-
-def _instant(seconds: object) -> datetime:
-    return datetime.fromtimestamp(_integer(seconds), tz=UTC)
-
-
-def _metadata(found: StripeObject) -> StripeObject:
-    return _mapping(found.get("metadata") or {})
 
 
 def _reference(found: StripeObject) -> PurchaseReference | None:
     """Our ids; None where they are absent or were edited at the dashboard into something else."""
-    metadata = _metadata(found)
-    tenant_id, purchase_id = _uuid(metadata.get(TENANT_KEY)), _uuid(metadata.get(PURCHASE_KEY))
+    ours = metadata(found)
+    tenant_id, purchase_id = uuid(ours.get(TENANT_KEY)), uuid(ours.get(PURCHASE_KEY))
     if tenant_id is None or purchase_id is None:
         return None
     return PurchaseReference(tenant_id=tenant_id, purchase_id=purchase_id)
-
-
-def _uuid(text: object) -> UUID | None:
-    try:
-        return UUID(_text(text))
-    except (TypeError, ValueError):
-        return None
-
-
-def _failure_code(intent: StripeObject) -> str | None:
-    last_error = intent.get("last_payment_error")
-    if not last_error:
-        return None
-    failure = _mapping(last_error)
-    return failure.get("decline_code") or failure.get("code")

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from core.billing.payments.providers.simulator import objects
+from core.billing.payments.providers.simulator import balance as movements
+from core.billing.payments.providers.simulator import clocks, objects
 from core.billing.payments.providers.simulator.cards import CARDS
 from core.billing.payments.providers.simulator.errors import missing
 from core.billing.payments.providers.simulator.simulation import Simulation, merge_metadata
@@ -27,16 +28,10 @@ def account() -> Json:
 
 
 def balance(simulation: Simulation) -> Json:
-    """Charges less refunds less what disputes hold, by currency; nothing is ever paid out."""
-    total: dict[str, int] = {}
-    for charge in simulation.store.select("charge", where="json_extract(body, '$.status') = 'succeeded'"):
-        total[charge["currency"]] = total.get(charge["currency"], 0) + charge["amount"] - charge["amount_refunded"]
-    for dispute in simulation.store.select("dispute"):
-        moved = sum(movement["amount"] for movement in dispute["balance_transactions"])
-        total[dispute["currency"]] = total.get(dispute["currency"], 0) + moved
+    """Everything that moved, fees taken off and payouts gone, by currency."""
     available = [
         {"amount": amount, "currency": currency, "source_types": {"card": amount}}
-        for currency, amount in sorted(total.items())
+        for currency, amount in sorted(movements.total(simulation).items())
     ]
     nothing = [{"amount": 0, "currency": "usd", "source_types": {"card": 0}}]
     return {"object": "balance", "available": available or nothing, "livemode": False, "pending": nothing}
@@ -44,6 +39,9 @@ def balance(simulation: Simulation) -> Json:
 
 def create_customer(simulation: Simulation, given: dict[str, Any]) -> Json:
     created = customer(now=simulation.now)
+    if "test_clock" in given:
+        clock = simulation.get(clocks.KIND, given["test_clock"], param="test_clock")
+        created |= {"test_clock": clock["id"], "created": clock["frozen_time"]}
     created |= {name: given[name] for name in ("description", "email", "name", "phone") if name in given}
     created["metadata"] = merge_metadata({}, given.get("metadata") or {})
     simulation.save(created)

@@ -1,6 +1,6 @@
 """Stripe's test cards: what each is called, looks like and does. Source: docs.stripe.com/testing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -27,6 +27,10 @@ class Card:
     dispute: str | None = None
     dispute_reason: str = "fraudulent"
     refund_fails: bool = False
+    declines_charges_only: bool = False
+    """Saving it succeeds."""
+    exp_month: int = 12
+    exp_year: int = 2034
 
 
 _DECLINED = "Your card was declined."
@@ -45,6 +49,20 @@ def _declined(name: str, last4: str, decline_code: str, message: str = _DECLINED
 
 def _refused(name: str, last4: str, code: str, message: str) -> Card:
     return Card(name=name, last4=last4, outcome=Outcome.DECLINES, code=code, decline_code=code, message=message)
+
+
+DECLINES = "declines:"
+"""Begins the name of a card that declines with the code behind it; only a control of the simulator gives one."""
+
+
+def card_named(name: str | None) -> Card | None:
+    """A test card, or one that a control made to decline with a code of its choice (`declines:do_not_honor`)."""
+    if name is not None and name.startswith(DECLINES):
+        code = name.removeprefix(DECLINES)
+        if code in ("expired_card", "processing_error", "incorrect_cvc"):
+            return _refused(name, "0002", code, _DECLINED)
+        return replace(_declined(name, "0002", code), declines_charges_only=True)
+    return CARDS.get(name or "")
 
 
 CARDS = {
@@ -73,7 +91,8 @@ CARDS = {
         _declined("pm_card_visa_chargeDeclinedFraudulent", "0019", "fraudulent"),
         _declined("pm_card_chargeDeclinedFraudulent", "0019", "fraudulent"),
         # Attaching this card succeeds, charging it later fails: dunning is tried with it.
-        _declined("pm_card_chargeCustomerFail", "0341", "generic_decline"),
+        replace(_declined("pm_card_chargeCustomerFail", "0341", "generic_decline"), declines_charges_only=True),
+        _declined("pm_card_visa_chargeDeclinedVelocityLimitExceeded", "6975", "card_velocity_exceeded"),
         _refused("pm_card_chargeDeclinedExpiredCard", "0069", "expired_card", "Your card has expired."),
         _refused(
             "pm_card_chargeDeclinedIncorrectCvc", "0127", "incorrect_cvc", "Your card's security code is incorrect."

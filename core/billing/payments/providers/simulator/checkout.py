@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.billing.payments.providers.simulator import objects, payments
+from core.billing.payments.providers.simulator import objects, payments, setups
 from core.billing.payments.providers.simulator.amounts import check_amount
 from core.billing.payments.providers.simulator.checkout_object import checkout_session
 from core.billing.payments.providers.simulator.errors import Refusal
@@ -16,12 +16,18 @@ _SHORTEST = 30 * 60
 
 
 def create(simulation: Simulation, given: dict[str, Any]) -> Json:
-    one_of(given["mode"], ("payment",), "mode")
+    one_of(given["mode"], ("payment", "setup"), "mode")
     one_of(given.get("ui_mode"), ("hosted_page",), "ui_mode")
     for name in ("success_url", "cancel_url"):
         _check_url(given.get(name), name)
-    currency, total, name = _sum_up(given["line_items"])
-    check_amount(total, currency, param="line_items")
+    saves = given["mode"] == "setup"
+    if saves:
+        currency, total, name = _to_save(given)
+    else:
+        if "line_items" not in given:
+            raise Refusal("Missing required param: line_items.", code="parameter_missing", param="line_items")
+        currency, total, name = _sum_up(given["line_items"])
+        check_amount(total, currency, param="line_items")
     session = checkout_session(
         objects.new_id("cs_test", 58),
         amount=total,
@@ -42,6 +48,15 @@ def create(simulation: Simulation, given: dict[str, Any]) -> Json:
         session["customer"] = simulation.get("customer", given["customer"], param="customer")["id"]
     if "allowed_payment_method_types" in given:
         session["allowed_payment_method_types"] = given["allowed_payment_method_types"]
+    if saves:
+        asked = {"customer": given["customer"], **child(given, "setup_intent_data")}
+        session |= {
+            "mode": "setup",
+            "amount_subtotal": None,
+            "amount_total": None,
+            "payment_status": "no_payment_required",
+            "setup_intent": setups.create(simulation, asked)["id"],
+        }
     # What Stripe's object does not show, but the page and the payment need.
     hidden = {"name": name, "intent": child(given, "payment_intent_data")}
     simulation.store.write_control(f"checkout {session['id']}", hidden)
@@ -73,6 +88,11 @@ def begin(simulation: Simulation, session: Json, card: str) -> Json:
     """The payer chose a card on the page: makes or reuses the intent and tries it. Raises Refusal as a decline."""
     if session["status"] != "open":
         raise Refusal("This Checkout Session is no longer open.", executed=True)
+    if session["mode"] == "setup":
+        setup = setups.confirm(
+            simulation, session["setup_intent"], {"payment_method": card, "return_url": session["url"]}
+        )
+        return finish(simulation, session, setup)
     intent = _intent(simulation, session)
     intent["payment_method"] = payments.use_card(simulation, card)["id"]
     # The bank's page leads back to this session's own address, which then finishes it.
@@ -86,8 +106,7 @@ def finish(simulation: Simulation, session: Json, intent: Json) -> Json:
         return session
     session = session | {
         "status": "complete",
-        "payment_status": "paid",
-        "payment_intent": intent["id"],
+        **({"payment_status": "paid", "payment_intent": intent["id"]} if session["mode"] == "payment" else {}),
         "url": None,
         "customer_details": {
             "address": None,
@@ -106,7 +125,9 @@ def finish(simulation: Simulation, session: Json, intent: Json) -> Json:
 
 
 def find_by_intent(store: Store, intent_id: str) -> Json | None:
-    found = store.select("checkout.session", where="payment_intent = ?", values=(intent_id,), limit=1)
+    is_setup = intent_id.startswith("seti_")
+    where = "json_extract(body, '$.setup_intent') = ?" if is_setup else "payment_intent = ?"
+    found = store.select("checkout.session", where=where, values=(intent_id,), limit=1)
     return found[0] if found else None
 
 
@@ -149,8 +170,20 @@ def _close(simulation: Simulation, session: Json) -> Json:
         intent = simulation.get("payment_intent", session["payment_intent"])
         if intent["status"].startswith("requires_"):
             payments.close(simulation, intent, reason="automatic")
+    if session["setup_intent"] is not None:
+        setups.cancel(simulation, session["setup_intent"], {})
     simulation.emit("checkout.session.expired", session)
     return session
+
+
+def _to_save(given: dict[str, Any]) -> tuple[str, int, str]:
+    """Currency, nothing to pay and a name of a page that only saves a card."""
+    for name in ("customer", "currency"):
+        if name not in given:
+            raise Refusal(f"Missing required param: {name}.", code="parameter_missing", param=name)
+    if "line_items" in given:
+        raise Refusal("You can not pass `line_items` in `setup` mode.", param="line_items")
+    return given["currency"].lower(), 0, "Save a card for later"
 
 
 def _sum_up(items: list[dict[str, Any]]) -> tuple[str, int, str]:

@@ -12,7 +12,10 @@ POST /_simulator/disputes              {"payment_intent" or "charge", "amount", 
 POST /_simulator/disputes/ID/close     {"status": "won|lost"}
 POST /_simulator/refunds               {"payment_intent" or "charge", "amount"}: as from the provider's dashboard, so
                                        without any metadata of ours
-POST /_simulator/bank/INTENT           {"agreed": true}: what the payer answers on the bank's page
+POST /_simulator/bank/INTENT           {"agreed": true}: what the payer answers on the bank's page; setup intents too
+POST /_simulator/cards/METHOD          {"card": "pm_card_visa"} or {"decline_code": "do_not_honor"}: what a saved card
+                                       does from now on
+POST /_simulator/payouts               {"currency": "usd", "amount"}: pays out; without an amount all that is there
 POST /_simulator/checkout/SESSION      {"card": "pm_card_visa"}: pays on the Checkout page
 POST /_simulator/faults                {"count": 1, "status": 500, "executed": true, "latency_seconds": 0}: the next
                                        requests are answered so, after the work was done, or before with executed false
@@ -27,10 +30,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.billing.payments.providers.simulator import checkout, deliveries, disputes, faults, payments, refunds
+from core.billing.payments.providers.simulator import (
+    balance,
+    checkout,
+    deliveries,
+    disputes,
+    faults,
+    payments,
+    refunds,
+    setups,
+)
+from core.billing.payments.providers.simulator.cards import DECLINES, card_named
 from core.billing.payments.providers.simulator.deliveries import Order, WebhookControls
 from core.billing.payments.providers.simulator.errors import Refusal
 from core.billing.payments.providers.simulator.requests import Api
+from core.billing.payments.providers.simulator.simulation import Simulation
 from core.billing.payments.providers.simulator.store import Json
 
 Given = TypeVar("Given", bound=BaseModel)
@@ -69,6 +83,16 @@ class _Bank(_Body):
     agreed: bool
 
 
+class _Turn(_Body):
+    card: str | None = None
+    decline_code: str | None = Field(None, pattern=r"[a-z_]{1,60}")
+
+
+class _Payout(_Body):
+    currency: str = "usd"
+    amount: int | None = Field(None, ge=1)
+
+
 class _Pay(_Body):
     card: str = "pm_card_visa"
 
@@ -93,6 +117,8 @@ class Controls:
             Route("/_simulator/disputes/{id}/close", self._close_dispute, methods=post),
             Route("/_simulator/refunds", self._refund, methods=post),
             Route("/_simulator/bank/{id}", self._bank, methods=post),
+            Route("/_simulator/cards/{id}", self._card, methods=post),
+            Route("/_simulator/payouts", self._payout, methods=post),
             Route("/_simulator/checkout/{id}", self._pay, methods=post),
             Route("/_simulator/faults", self._fault, methods=post),
         ]
@@ -173,14 +199,31 @@ class Controls:
         body = await _read(request, _Bank)
         simulation = self._api.simulate(request)
         with self._store.transaction():
-            intent = simulation.get("payment_intent", request.path_params["id"])
+            intent = simulation.get(_kind(request.path_params["id"]), request.path_params["id"])
             if intent["status"] != "requires_action":
                 raise Refusal(f"The intent has a status of {intent['status']}: there is nothing to confirm.")
-            intent = payments.answer_bank(simulation, intent, agreed=body.agreed)
+            intent = answer_bank(simulation, intent, agreed=body.agreed)
             session = checkout.find_by_intent(self._store, intent["id"])
             if session is not None:
                 checkout.finish(simulation, session, intent)
         return self._done(intent)
+
+    async def _card(self, request: Request) -> Response:
+        body = await _read(request, _Turn)
+        name = f"{DECLINES}{body.decline_code}" if body.decline_code else body.card
+        if card_named(name) is None:
+            raise Refusal("Give `card`, one of the test cards, or `decline_code`.", param="card")
+        simulation = self._api.simulate(request)
+        with self._store.transaction():
+            method = simulation.get("payment_method", request.path_params["id"])
+            self._store.write_control(f"card {method['id']}", name)
+        return JSONResponse({"payment_method": method["id"], "behaves_as": name})
+
+    async def _payout(self, request: Request) -> Response:
+        body = await _read(request, _Payout)
+        with self._store.transaction():
+            made = balance.payout(self._api.simulate(request), body.model_dump(exclude_none=True))
+        return self._done(made)
 
     async def _pay(self, request: Request) -> Response:
         body = await _read(request, _Pay)
@@ -207,6 +250,17 @@ class Controls:
     def _done(self, found: Json) -> Response:
         self._api.sender.wake()
         return JSONResponse(found)
+
+
+def _kind(identifier: str) -> str:
+    return "setup_intent" if identifier.startswith("seti_") else "payment_intent"
+
+
+def answer_bank(simulation: Simulation, intent: Json, *, agreed: bool) -> Json:
+    """What the payer answers on the bank's page, for an intent of either kind."""
+    if intent["object"] == "setup_intent":
+        return setups.answer_bank(simulation, intent, agreed=agreed)
+    return payments.answer_bank(simulation, intent, agreed=agreed)
 
 
 def _payment(body: _OfPayment) -> dict[str, Any]:

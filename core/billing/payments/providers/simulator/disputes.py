@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.billing.payments.providers.simulator import objects
+from core.billing.payments.providers.simulator import balance, objects
 from core.billing.payments.providers.simulator.errors import Refusal
 from core.billing.payments.providers.simulator.simulation import Simulation, merge_metadata
 from core.billing.payments.providers.simulator.store import Json, child
@@ -28,7 +28,7 @@ def open_dispute(
         charge, amount=charge["amount"] if amount is None else amount, reason=reason, status=status, now=simulation.now
     )
     if not status.startswith("warning_"):
-        dispute["balance_transactions"] = [_movement(dispute, -dispute["amount"], simulation.now)]
+        dispute["balance_transactions"] = [_movement(simulation, dispute, -dispute["amount"])]
     simulation.save(dispute)
     simulation.save(charge | {"disputed": True})
     simulation.emit("charge.dispute.created", dispute)
@@ -46,7 +46,7 @@ def close_dispute(simulation: Simulation, identifier: str, *, status: str) -> Js
         status = "warning_closed"
     dispute["status"] = status
     if status == "won":
-        dispute["balance_transactions"].append(_movement(dispute, dispute["amount"], simulation.now))
+        dispute["balance_transactions"].append(_movement(simulation, dispute, dispute["amount"]))
     simulation.save(dispute)
     simulation.emit("charge.dispute.closed", dispute)
     if status == "won":
@@ -73,24 +73,15 @@ def update(simulation: Simulation, identifier: str, given: dict[str, Any]) -> Js
     return close_dispute(simulation, identifier, status=decided) if decided else dispute
 
 
-def _movement(dispute: Json, amount: int, now: int) -> Json:
+def _movement(simulation: Simulation, dispute: Json, amount: int) -> Json:
     taken = amount < 0
-    fee = 1500 if taken else 0
-    return {
-        "id": objects.new_id("txn"),
-        "object": "balance_transaction",
-        "amount": amount,
-        "available_on": now,
-        "balance_type": "payments",
-        "created": now,
-        "currency": dispute["currency"],
-        "description": f"Chargeback {'withdrawal' if taken else 'reversal'} for {dispute['charge']}",
-        "exchange_rate": None,
-        "fee": fee,
-        "fee_details": [],
-        "net": amount - fee,
-        "reporting_category": "dispute" if taken else "dispute_reversal",
-        "source": dispute["id"],
-        "status": "available",
-        "type": "adjustment",
-    }
+    return balance.move(
+        simulation,
+        amount=amount,
+        currency=dispute["currency"],
+        kind="adjustment",
+        source=dispute["id"],
+        category="dispute" if taken else "dispute_reversal",
+        fee=balance.DISPUTE_FEE if taken else 0,
+        description=f"Chargeback {'withdrawal' if taken else 'reversal'} for {dispute['charge']}",
+    )

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from core.billing.payments.providers.simulator import checkout, payments
+from core.billing.payments.providers.simulator import checkout
 from core.billing.payments.providers.simulator.amounts import show
 from core.billing.payments.providers.simulator.cards import CHECKOUT_CARDS
+from core.billing.payments.providers.simulator.controls import answer_bank
 from core.billing.payments.providers.simulator.errors import Refusal
 from core.billing.payments.providers.simulator.requests import Api
 from core.billing.payments.providers.simulator.store import Json, child
@@ -50,7 +51,8 @@ class Pages:
             )
         if session["status"] != "open":
             return _closed(session)
-        return _page(f"Pay {_amount(session)}", self._form(session))
+        title = "Save a card" if session["mode"] == "setup" else f"Pay {_amount(session)}"
+        return _page(title, self._form(session))
 
     async def _pay(self, request: Request) -> Response:
         choice = (await _read_form(request)).get("card", "")
@@ -69,7 +71,7 @@ class Pages:
         self._api.sender.wake()
         if session["status"] == "complete":
             return RedirectResponse(checkout.success_url(session), status_code=303)
-        intent = self._store.find("payment_intent", session["payment_intent"] or "")
+        intent = self._intent_of(session)
         if intent and intent["status"] == "requires_action":
             return RedirectResponse(intent["next_action"]["redirect_to_url"]["url"], status_code=303)
         # A declined card leaves the page open, with the reason on it.
@@ -83,7 +85,8 @@ class Pages:
             return _notice("Already answered", "There is nothing left to confirm. You may close this page.")
         card = self._store.find("payment_method", intent["payment_method"])
         last4 = card["card"]["last4"] if card else "0000"
-        return _page("Confirm with your bank", _bank_form(_amount(intent), last4))
+        asked = "save this card" if intent["object"] == "setup_intent" else f"pay {_amount(intent)}"
+        return _page("Confirm with your bank", _bank_form(asked, last4))
 
     async def _answer_bank(self, request: Request) -> Response:
         agreed = (await _read_form(request)).get("answer") == "agree"
@@ -93,7 +96,7 @@ class Pages:
             if intent is None or intent["status"] != "requires_action":
                 return RedirectResponse(str(request.url.path) + "?" + request.url.query, status_code=303)
             return_url = child(intent["next_action"], "redirect_to_url").get("return_url")
-            intent = payments.answer_bank(simulation, intent, agreed=agreed)
+            intent = answer_bank(simulation, intent, agreed=agreed)
             session = checkout.find_by_intent(self._store, intent["id"])
             if session is not None:
                 session = checkout.finish(simulation, session, intent)
@@ -108,15 +111,26 @@ class Pages:
 
     def _intent(self, request: Request) -> Json | None:
         """The intent of the address, if the address also knows its client secret."""
-        intent = self._store.find("payment_intent", request.path_params["id"])
+        intent = self._store.find("payment_intent", request.path_params["id"]) or self._store.find(
+            "setup_intent", request.path_params["id"]
+        )
         given = request.query_params.get("client_secret", "")
         if intent is None or not secrets.compare_digest(given.encode(), intent["client_secret"].encode()):
             return None
         return intent
 
+    def _intent_of(self, session: Json) -> Json | None:
+        """What the page's payment or saving has come to."""
+        return self._store.find("payment_intent", session["payment_intent"] or "") or self._store.find(
+            "setup_intent", session["setup_intent"] or ""
+        )
+
     def _form(self, session: Json) -> str:
-        intent = self._store.find("payment_intent", session["payment_intent"] or "")
-        failure = (intent or {}).get("last_payment_error")
+        intent = self._intent_of(session) or {}
+        failure = intent.get("last_payment_error") or intent.get("last_setup_error")
+        saves = session["mode"] == "setup"
+        verb, amount = ("Save", "card") if saves else ("Pay", _amount(session))
+        legend = "Save a demo card" if saves else "Pay with a demo card"
         problem = f'<p class="problem" role="alert">{escape(failure["message"])}</p>' if failure else ""
         cards = "".join(
             f'<label class="card"><input type="radio" name="card" value="{choice}"{"" if index else " checked"}>'
@@ -127,15 +141,15 @@ class Pages:
         cancel = f'<a class="back" href="{escape(back)}">Cancel and go back</a>' if back else ""
         return (
             f'<header><p class="item">{escape(checkout.item_name(self._store, session))}</p>'
-            f'<h1 class="amount">{escape(_amount(session))}</h1></header>{problem}'
-            f'<form method="post"><fieldset><legend>Pay with a demo card</legend>{cards}</fieldset>'
-            f'<button type="submit">Pay {escape(_amount(session))}</button></form>{cancel}'
+            f'<h1 class="amount">{escape(f"{verb} a card" if saves else amount)}</h1></header>{problem}'
+            f'<form method="post"><fieldset><legend>{legend}</legend>{cards}</fieldset>'
+            f'<button type="submit">{verb} {escape(amount)}</button></form>{cancel}'
         )
 
 
-def _bank_form(amount: str, last4: str) -> str:
+def _bank_form(asked: str, last4: str) -> str:
     return (
-        f'<header><p class="item">Your bank asks</p><h1>Do you agree to pay {escape(amount)}?</h1>'
+        f'<header><p class="item">Your bank asks</p><h1>Do you agree to {escape(asked)}?</h1>'
         f'<p class="quiet">With the card ending in {escape(last4)}.</p></header>'
         '<form method="post" class="answers"><button type="submit" name="answer" value="agree">Agree</button>'
         '<button type="submit" name="answer" value="refuse" class="second">Refuse</button></form>'
@@ -170,8 +184,8 @@ def _with_outcome(return_url: str, intent: Json, *, agreed: bool) -> str:
     """The address given at confirmation with what Stripe adds to it."""
     parts = urlsplit(return_url)
     added = {
-        "payment_intent": intent["id"],
-        "payment_intent_client_secret": intent["client_secret"],
+        intent["object"]: intent["id"],
+        f"{intent['object']}_client_secret": intent["client_secret"],
         "redirect_status": "succeeded" if agreed else "failed",
     }
     query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *added.items()])

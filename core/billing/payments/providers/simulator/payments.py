@@ -1,10 +1,12 @@
 """PaymentIntents and their charges: the states of docs.stripe.com/payments/paymentintents/lifecycle."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from core.billing.payments.providers.simulator import disputes, objects
+from core.billing.payments.providers.simulator import balance, disputes, methods, objects
 from core.billing.payments.providers.simulator.amounts import check_amount
-from core.billing.payments.providers.simulator.cards import CARDS, Card, Outcome
+from core.billing.payments.providers.simulator.cards import CARDS, Card, Outcome, card_named
 from core.billing.payments.providers.simulator.errors import Refusal, missing, wrong_state
 from core.billing.payments.providers.simulator.parameters import one_of
 from core.billing.payments.providers.simulator.simulation import Simulation, merge_metadata
@@ -32,9 +34,10 @@ def create(simulation: Simulation, given: Parameters) -> Json:
     intent |= {name: given[name] for name in _PLAIN if name in given}
     if "customer" in given:
         intent["customer"] = simulation.get("customer", given["customer"], param="customer")["id"]
+        intent["created"] = simulation.time_of(intent["customer"])
     _choose_means(simulation, intent, given)
     if "payment_method" in given:
-        intent["payment_method"] = use_card(simulation, given["payment_method"])["id"]
+        intent["payment_method"] = _use_for(simulation, intent, given["payment_method"])
         intent["status"] = "requires_confirmation"
     simulation.save(intent)
     simulation.emit("payment_intent.created", intent)
@@ -57,7 +60,7 @@ def update(simulation: Simulation, identifier: str, given: Parameters) -> Json:
         changed |= {"amount": amount, "currency": currency}
     if "payment_method" in given:
         changed |= {
-            "payment_method": use_card(simulation, given["payment_method"])["id"],
+            "payment_method": _use_for(simulation, intent, given["payment_method"]),
             "status": "requires_confirmation",
             "next_action": None,
         }
@@ -77,7 +80,9 @@ def confirm(simulation: Simulation, identifier: str, given: Parameters) -> Json:
         )
         raise wrong_state(f"You cannot confirm this PaymentIntent because {because}.", payment_intent=intent)
     if "payment_method" in given:
-        intent["payment_method"] = use_card(simulation, given["payment_method"])["id"]
+        intent["payment_method"] = _use_for(simulation, intent, given["payment_method"])
+    if "setup_future_usage" in given:
+        intent["setup_future_usage"] = given["setup_future_usage"]
     if intent["payment_method"] is None:
         raise wrong_state(
             "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
@@ -130,7 +135,7 @@ def close(simulation: Simulation, intent: Json, *, reason: str | None) -> Json:
 
 def attempt(simulation: Simulation, intent: Json, *, return_url: str | None, unattended: bool) -> Json:
     """One try with the intent's card: paid, declined (Refusal 402) or waiting for the payer's bank."""
-    card = card_of(simulation, intent["payment_method"])
+    card = card_at(simulation, intent["payment_method"], intent["customer"])
     if card.outcome is Outcome.DECLINES:
         raise _decline(simulation, intent, card)
     if card.outcome is Outcome.NEEDS_ACTION:
@@ -150,7 +155,20 @@ def attempt(simulation: Simulation, intent: Json, *, return_url: str | None, una
 def settle(simulation: Simulation, intent: Json, card: Card) -> Json:
     """The money is here."""
     method = simulation.get("payment_method", intent["payment_method"])
-    charge = simulation.save(objects.charge(intent, method, card, now=simulation.now))
+    made = objects.charge(intent, method, card, now=simulation.time_of(intent["customer"]))
+    charge = simulation.save(made)
+    balance.move(
+        simulation,
+        amount=intent["amount"],
+        currency=intent["currency"],
+        kind="charge",
+        source=charge["id"],
+        category="charge",
+        fee=balance.fee_of(intent["amount"]),
+        identifier=charge["balance_transaction"],
+    )
+    if intent["customer"] is not None and intent["setup_future_usage"]:
+        methods.save_for(simulation, method, intent["customer"])
     intent |= {
         "status": "succeeded",
         "amount_received": intent["amount"],
@@ -202,10 +220,48 @@ def use_card(simulation: Simulation, name: str) -> Json:
 
 def card_of(simulation: Simulation, method_id: str) -> Card:
     """Which test card a PaymentMethod is; Stripe's object does not say it."""
-    name = simulation.store.read_control(f"card {method_id}")
-    if name not in CARDS:
+    card = card_named(simulation.store.read_control(f"card {method_id}"))
+    if card is None:
         raise missing("PaymentMethod", method_id, param="payment_method")
-    return CARDS[name]
+    return card
+
+
+def card_at(simulation: Simulation, method_id: str, customer_id: str | None) -> Card:
+    """The same at the customer's time: a card that is over by then is declined as expired."""
+    card = card_of(simulation, method_id)
+    face = simulation.get("payment_method", method_id)["card"]
+    at = datetime.fromtimestamp(simulation.time_of(customer_id), UTC)
+    if (at.year, at.month) <= (face["exp_year"], face["exp_month"]):
+        return card
+    return replace(
+        card,
+        outcome=Outcome.DECLINES,
+        code="expired_card",
+        decline_code="expired_card",
+        message="Your card has expired.",
+    )
+
+
+def _use_for(simulation: Simulation, intent: Json, name: str) -> str:
+    """The id of a PaymentMethod for an intent: one that is saved for a customer pays for that customer only."""
+    method = use_card(simulation, name)
+    if method["customer"] is not None and method["customer"] != intent["customer"]:
+        raise Refusal(
+            "The provided PaymentMethod cannot be attached. To reuse a PaymentMethod, you must attach it to a Customer "
+            "first."
+            if intent["customer"] is None
+            else f"The customer does not have a payment method with the ID {method['id']}.",
+            param="payment_method",
+            executed=True,
+        )
+    if simulation.store.read_control(f"detached {method['id']}"):
+        raise Refusal(
+            "The provided PaymentMethod was previously used or detached from a Customer and may not be used again.",
+            code="payment_method_unexpected_state",
+            param="payment_method",
+            executed=True,
+        )
+    return str(method["id"])
 
 
 def _unattended(given: Parameters) -> bool:
@@ -214,7 +270,7 @@ def _unattended(given: Parameters) -> bool:
 
 def _decline(simulation: Simulation, intent: Json, card: Card) -> Refusal:
     method = simulation.get("payment_method", intent["payment_method"])
-    charge = simulation.save(objects.charge(intent, method, card, now=simulation.now))
+    charge = simulation.save(objects.charge(intent, method, card, now=simulation.time_of(intent["customer"])))
     error: Json = {
         "type": "card_error",
         "charge": charge["id"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.billing.payments.providers.simulator import objects, payments
+from core.billing.payments.providers.simulator import balance, objects, payments
 from core.billing.payments.providers.simulator.amounts import show
 from core.billing.payments.providers.simulator.errors import Refusal
 from core.billing.payments.providers.simulator.parameters import one_of
@@ -14,12 +14,21 @@ def create(simulation: Simulation, given: dict[str, Any]) -> Json:
     one_of(given.get("reason"), ("duplicate", "fraudulent", "requested_by_customer"), "reason")
     charge = find_charge(simulation, given)
     amount = _amount(charge, given.get("amount"))
-    refund = objects.refund(charge, amount=amount, now=simulation.now)
+    refund = objects.refund(charge, amount=amount, now=simulation.time_of(charge["customer"]))
     refund |= {"reason": given.get("reason"), "metadata": merge_metadata({}, given.get("metadata") or {})}
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     simulation.save(refund)
     simulation.save(charge)
+    balance.move(
+        simulation,
+        amount=-amount,
+        currency=refund["currency"],
+        kind="refund",
+        source=refund["id"],
+        category="refund",
+        identifier=refund["balance_transaction"],
+    )
     simulation.emit("refund.created", refund)
     simulation.emit("charge.refunded", charge)
     _move_on(simulation, refund, charge)
@@ -94,6 +103,15 @@ def _move_on(simulation: Simulation, refund: Json, charge: Json) -> None:
         simulation.emit("refund.updated", told)
         return
     failed = refund | {"status": "failed", "failure_reason": "expired_or_canceled_card"}
+    back = balance.move(
+        simulation,
+        amount=refund["amount"],
+        currency=refund["currency"],
+        kind="refund_failure",
+        source=refund["id"],
+        category="refund_failure",
+    )
+    failed["failure_balance_transaction"] = back["id"]
     simulation.save(failed)
     simulation.save(charge | {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False})
     simulation.emit("refund.updated", failed)

@@ -7,12 +7,16 @@ from typing import Any
 
 from core.billing.payments.providers.simulator import (
     accounts,
+    balance,
     checkout,
+    clocks,
     disputes,
     endpoints,
+    methods,
     objects,
     payments,
     refunds,
+    setups,
     shapes,
 )
 from core.billing.payments.providers.simulator.errors import Refusal, missing, unknown_address
@@ -56,14 +60,15 @@ def check_client_secret(simulation: Simulation, given: dict[str, Any], identifie
         return
     if given_secret is None:
         raise Refusal("Missing required param: client_secret.", code="parameter_missing", param="client_secret")
-    intent = simulation.get("payment_intent", identifier)
+    kind = "setup_intent" if identifier.startswith("seti_") else "payment_intent"
+    intent = simulation.get(kind, identifier)
     if given_secret != intent["client_secret"]:
-        raise missing("payment_intent", identifier)
+        raise missing(kind, identifier)
 
 
 def public_view(intent: Json) -> Json:
     """What a publishable key sees of an intent."""
-    return {name: intent[name] for name in _PUBLIC_FIELDS}
+    return {name: intent[name] for name in _PUBLIC_FIELDS if name in intent}
 
 
 def _get(kind: str) -> Run:
@@ -86,6 +91,9 @@ def _list(kind: str, url: str, **filters: str) -> Run:
             if word in given.get("created", {}):
                 where.append(f"created {sign} ?")
                 values.append(given["created"][word])
+        if "payout" in given:
+            where.append("id IN (SELECT substr(name, 8) FROM controls WHERE name LIKE 'payout %' AND value = ?)")
+            values.append(f'"{given["payout"]}"')
         if "types" in given:
             where.append(f"json_extract(body, '$.type') IN ({','.join('?' * len(given['types']))})")
             values += given["types"]
@@ -120,6 +128,9 @@ def _plain(kind: str, url: str, *, shape: Shape = shapes.LIST_PLAIN, **filters: 
 
 _INTENTS = "/v1/payment_intents"
 _CHECKOUTS = "/v1/checkout/sessions"
+_METHODS = "/v1/payment_methods"
+_SETUPS = "/v1/setup_intents"
+_CLOCKS = "/v1/test_helpers/test_clocks"
 _OF_PAYMENT = {"charge": "charge", "payment_intent": "payment_intent"}
 
 _ROUTES: list[tuple[str, re.Pattern[str], Call]] = [
@@ -163,7 +174,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], Call]] = [
         Call(
             shape=shapes.CREATE_CHECKOUT,
             run=lambda s, given, _: checkout.create(s, given),
-            required=("mode", "line_items", "success_url"),
+            required=("mode", "success_url"),
         ),
     ),
     _route(
@@ -206,9 +217,81 @@ _ROUTES: list[tuple[str, re.Pattern[str], Call]] = [
     *_plain("customer", "/v1/customers", email="email"),
     _route(
         "GET",
-        "/v1/payment_methods/{id}",
+        _METHODS,
+        Call(shape=shapes.LIST_METHODS, run=_list("payment_method", _METHODS, customer="customer", type="type")),
+    ),
+    _route(
+        "GET",
+        _METHODS + "/{id}",
         Call(shape=shapes.NOTHING, run=lambda s, given, id_: accounts.payment_method(s, id_)),
     ),
+    _route(
+        "POST",
+        _METHODS + "/{id}/attach",
+        Call(
+            shape=shapes.ATTACH,
+            run=lambda s, given, id_: methods.attach(s, payments.use_card(s, id_), given),
+            required=("customer",),
+        ),
+    ),
+    _route(
+        "POST",
+        _METHODS + "/{id}/detach",
+        Call(shape=shapes.NOTHING, run=lambda s, given, id_: methods.detach(s, id_)),
+    ),
+    _route("POST", _SETUPS, Call(shape=shapes.CREATE_SETUP, run=lambda s, given, _: setups.create(s, given))),
+    _route(
+        "GET",
+        _SETUPS + "/{id}",
+        Call(shape=shapes.RETRIEVE_INTENT, run=_get("setup_intent"), publishable=True),
+    ),
+    _route(
+        "POST",
+        _SETUPS + "/{id}/confirm",
+        Call(
+            shape=shapes.CONFIRM_SETUP,
+            run=lambda s, given, id_: setups.confirm(s, id_, given),
+            publishable=True,
+        ),
+    ),
+    _route(
+        "POST",
+        _SETUPS + "/{id}/cancel",
+        Call(shape=shapes.CANCEL_INTENT, run=lambda s, given, id_: setups.cancel(s, id_, given)),
+    ),
+    _route(
+        "POST",
+        _CLOCKS,
+        Call(shape=shapes.CREATE_CLOCK, run=lambda s, given, _: clocks.create(s, given), required=("frozen_time",)),
+    ),
+    _route(
+        "POST",
+        _CLOCKS + "/{id}/advance",
+        Call(
+            shape=shapes.ADVANCE_CLOCK,
+            run=lambda s, given, id_: clocks.advance(s, id_, given),
+            required=("frozen_time",),
+        ),
+    ),
+    *_plain(clocks.KIND, _CLOCKS),
+    *_plain(
+        "balance_transaction",
+        "/v1/balance_transactions",
+        shape=shapes.LIST_MOVEMENTS,
+        currency="currency",
+        source="source",
+        type="type",
+    ),
+    _route(
+        "POST",
+        "/v1/payouts",
+        Call(
+            shape=shapes.CREATE_PAYOUT,
+            run=lambda s, given, _: balance.payout(s, given),
+            required=("currency",),
+        ),
+    ),
+    *_plain("payout", "/v1/payouts", shape=shapes.LIST_PAYOUTS, status="status"),
     _route(
         "POST",
         "/v1/webhook_endpoints",

@@ -47,7 +47,11 @@ CREATE_INTENT: Shape = (
 )
 UPDATE_INTENT: Shape = _INTENT
 RETRIEVE_INTENT: Shape = EXPAND | {"client_secret": TEXT}
-CONFIRM_INTENT: Shape = _CONFIRMATION | EXPAND | {"client_secret": TEXT, "payment_method": TEXT, "receipt_email": TEXT}
+CONFIRM_INTENT: Shape = (
+    _CONFIRMATION
+    | EXPAND
+    | {"client_secret": TEXT, "payment_method": TEXT, "receipt_email": TEXT, "setup_future_usage": TEXT}
+)
 CANCEL_INTENT: Shape = EXPAND | {"cancellation_reason": TEXT}
 LIST_INTENTS: Shape = _PAGE | {"customer": TEXT}
 
@@ -78,10 +82,30 @@ CREATE_CHECKOUT: Shape = EXPAND | {
         "setup_future_usage": TEXT,
         "statement_descriptor_suffix": TEXT,
     },
+    "currency": TEXT,
+    "setup_intent_data": {"description": TEXT, "metadata": METADATA},
     "submit_type": TEXT,
     "success_url": TEXT,
     "ui_mode": TEXT,
 }
+CREATE_SETUP: Shape = EXPAND | {
+    "allowed_payment_method_types": TEXTS,
+    "confirm": BOOLEAN,
+    "customer": TEXT,
+    "description": TEXT,
+    "metadata": METADATA,
+    "payment_method": TEXT,
+    "return_url": TEXT,
+    "usage": TEXT,
+}
+CONFIRM_SETUP: Shape = EXPAND | {"client_secret": TEXT, "payment_method": TEXT, "return_url": TEXT}
+ATTACH: Shape = EXPAND | {"customer": TEXT}
+LIST_METHODS: Shape = _PAGE | {"customer": TEXT, "type": TEXT}
+CREATE_CLOCK: Shape = EXPAND | {"frozen_time": INTEGER, "name": TEXT}
+ADVANCE_CLOCK: Shape = EXPAND | {"frozen_time": INTEGER}
+LIST_MOVEMENTS: Shape = _PAGE | {"currency": TEXT, "payout": TEXT, "source": TEXT, "type": TEXT}
+LIST_PAYOUTS: Shape = _PAGE | {"status": TEXT}
+CREATE_PAYOUT: Shape = EXPAND | {"amount": INTEGER, "currency": TEXT}
 LIST_CHECKOUTS: Shape = _PAGE | {"payment_intent": TEXT, "status": TEXT}
 
 CREATE_REFUND: Shape = EXPAND | {
@@ -103,6 +127,7 @@ CREATE_CUSTOMER: Shape = EXPAND | {
     "metadata": METADATA,
     "name": TEXT,
     "phone": TEXT,
+    "test_clock": TEXT,
 }
 CREATE_ENDPOINT: Shape = EXPAND | {
     "api_version": TEXT,

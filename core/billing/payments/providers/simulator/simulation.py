@@ -11,6 +11,8 @@ _NAMES = {
     "payment_intent": "payment_intent",
     "checkout.session": "checkout.session",
     "payment_method": "PaymentMethod",
+    "setup_intent": "setupintent",
+    "test_helpers.test_clock": "test_clock",
 }
 
 
@@ -33,6 +35,12 @@ class Simulation:
         if found is None:
             raise missing(_NAMES.get(kind, kind), identifier, param=param)
         return found
+
+    def time_of(self, customer_id: str | None) -> int:
+        """The time in which a customer lives: a test clock's for one that was made with it."""
+        customer = self.store.find("customer", customer_id) if customer_id else None
+        clock = self.store.find("test_helpers.test_clock", customer["test_clock"] or "") if customer else None
+        return int(clock["frozen_time"]) if clock else self.now
 
     def save(self, found: Json) -> Json:
         self.store.save(found)
@@ -63,7 +71,16 @@ def merge_metadata(current: dict[str, str], changes: dict[str, str]) -> dict[str
     return {name: text for name, text in {**current, **changes}.items() if text != ""}
 
 
-_EXPANDABLE = {"payment_intent", "charge", "latest_charge", "customer", "payment_method"}
+_EXPANDABLE = {
+    "payment_intent",
+    "charge",
+    "latest_charge",
+    "customer",
+    "payment_method",
+    "setup_intent",
+    "source",
+    "balance_transaction",
+}
 
 
 def expand(store: Store, found: Json, paths: list[str]) -> Json:
