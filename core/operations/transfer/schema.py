@@ -18,10 +18,8 @@ from psycopg.types.json import Jsonb
 from core.operations.transfer.described import describe as describe
 from core.operations.transfer.described import differences as differences
 from core.operations.transfer.errors import ServerUnfit, TargetBusy, TransferRefused
+from core.operations.transfer.parts import ACCESS, MEMORY, PARTS, SEQUENCES, STAGES
 from core.operations.transfer.tables import Connection, Table, settle
-
-ACCESS = "access"
-"""The last phase: from then on the application may come in."""
 
 _LOCK = 0x7472616E73  # "trans": one transfer at a time works on a target's schema
 
@@ -67,15 +65,15 @@ def strip(connection: Connection, tables: Sequence[Table], *, source: str) -> St
             return known
         names = [table.name for table in tables]
         try:
-            connection.execute(_MEMORY)
+            connection.execute(MEMORY)
         except psycopg.errors.InsufficientPrivilege:
             raise ServerUnfit(
                 f"{connection.info.user} may not create a schema in {connection.info.dbname}: give it that right "
                 f"(GRANT CREATE ON DATABASE … TO {connection.info.user}), or make it the database's owner"
             ) from None
         connection.execute("INSERT INTO cloudbill_transfer.about (source) VALUES (%s)", [source])
-        connection.execute(_SEQUENCES)
-        for phase, query in _PARTS:
+        connection.execute(SEQUENCES)
+        for phase, query in PARTS:
             connection.execute(
                 cast("LiteralString", "INSERT INTO cloudbill_transfer.parts (phase, table_name, name, take, make) ")
                 + query,
@@ -118,26 +116,38 @@ def rebuild(
     with settle(psycopg.connect(owner_url, autocommit=True)) as connection:
         if standing(connection) is None:
             raise TransferRefused("nothing was taken off here")
+        # The largest tables first, so that no worker ends with one all by itself.
         rows = connection.execute(
-            "SELECT p.phase, p.table_name, p.position, p.name FROM cloudbill_transfer.parts p WHERE NOT p.is_made "
-            "ORDER BY p.position"
+            "SELECT p.phase, p.table_name, p.position FROM cloudbill_transfer.parts p LEFT JOIN (SELECT t.relname, "
+            "(SELECT sum(pg_relation_size(l.relid)) FROM pg_partition_tree(t.oid) l WHERE l.isleaf) AS size "
+            "FROM pg_class t WHERE t.relnamespace = 'public'::regnamespace) s ON s.relname = p.table_name "
+            "WHERE NOT p.is_made ORDER BY s.size DESC NULLS LAST, p.table_name, p.position"
         ).fetchall()
-    phases = {phase: [tuple(row[1:]) for row in found] for phase, found in groupby(rows, key=lambda row: row[0])}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for phase, _ in _PARTS:
-            waiting = phases.get(phase, [])
-            if not waiting or (stay_closed and phase == ACCESS):
+        for side_by_side, phases in STAGES:
+            waiting = [row for row in rows if row[0] in phases and not (stay_closed and row[0] == ACCESS)]
+            if not waiting:
                 continue
-            say(f"{phase}: {len(waiting)}")
-            # Foreign keys lock two tables each, in an order of their own: one after the other they cannot deadlock.
-            # The rest but keys and indexes takes no time.
-            if phase not in ("key", "index"):
-                groups = [[number for _, number, _ in waiting]]
-            else:
-                by_table = sorted(waiting, key=lambda part: (part[0], part[1]))
-                groups = [[number for _, number, _ in one] for _, one in groupby(by_table, key=lambda part: part[0])]
+            for phase in phases:
+                if count := sum(row[0] == phase for row in waiting):
+                    say(f"{phase}: {count}")
+            groups = [[row[2] for row in sorted(waiting, key=lambda row: row[2])]]
+            if side_by_side:
+                groups = [[row[2] for row in one] for _, one in groupby(waiting, key=lambda row: row[1])]
             for made in [pool.submit(_make, owner_url, numbers) for numbers in groups]:
                 made.result()
+
+
+def analyze(owner_url: str, tables: Sequence[Table], *, jobs: int = 2) -> None:
+    """Statistics of these tables, side by side."""
+
+    def one(table: Table) -> None:
+        with psycopg.connect(owner_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("ANALYZE {}").format(table.identifier))
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        for done in [pool.submit(one, table) for table in reversed(tables)]:
+            done.result()
 
 
 def put_back(owner_url: str, *, jobs: int = 2) -> None:
@@ -242,107 +252,3 @@ def _make(owner_url: str, numbers: list[int]) -> None:
 def _run(connection: Connection, query: LiteralString) -> None:
     for (statement,) in connection.execute(query).fetchall():
         connection.execute(statement)
-
-
-_MEMORY = """
-CREATE SCHEMA cloudbill_transfer;
-GRANT USAGE ON SCHEMA cloudbill_transfer TO cloudbill_mover;
-CREATE TABLE cloudbill_transfer.about (source text NOT NULL, since timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE TABLE cloudbill_transfer.parts (
-    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, phase text NOT NULL, table_name text NOT NULL,
-    name text NOT NULL, take text NOT NULL, make text NOT NULL, is_made boolean NOT NULL DEFAULT true);
-CREATE TABLE cloudbill_transfer.tables (
-    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, columns text[] NOT NULL);
-CREATE TABLE cloudbill_transfer.rows (table_name text NOT NULL, content jsonb NOT NULL);
-CREATE TABLE cloudbill_transfer.sequences (
-    name text PRIMARY KEY, last_value bigint NOT NULL, is_called boolean NOT NULL);
-CREATE TABLE cloudbill_transfer.chunks (
-    table_name text, number bigint, mark text NOT NULL, copied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (table_name, number));
-CREATE TABLE cloudbill_transfer.notes (key text PRIMARY KEY, value jsonb NOT NULL);
-GRANT SELECT ON ALL TABLES IN SCHEMA cloudbill_transfer TO cloudbill_mover;
-GRANT INSERT, UPDATE, DELETE ON cloudbill_transfer.chunks, cloudbill_transfer.notes TO cloudbill_mover
-"""
-_SEQUENCES = """
-INSERT INTO cloudbill_transfer.sequences
-SELECT format('%I.%I', s.schemaname, s.sequencename), coalesce(s.last_value, s.start_value), s.last_value IS NOT NULL
-FROM pg_catalog.pg_sequences s WHERE s.schemaname = 'public'
-"""
-
-# In the order in which they are put on again: each says how a part is taken off and how it is made.
-_PARTS: tuple[tuple[str, LiteralString], ...] = (
-    (
-        "key",
-        """
-SELECT %(phase)s, c.relname, k.conname, format('ALTER TABLE %%s DROP CONSTRAINT %%I', c.oid::regclass, k.conname),
-       format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', c.oid::regclass, k.conname, pg_get_constraintdef(k.oid))
-FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s) AND k.contype IN ('p', 'u', 'x')
-  AND k.conparentid = 0
-ORDER BY c.relname, k.contype, k.conname
-""",
-    ),
-    (
-        "index",
-        """
-SELECT %(phase)s, c.relname, i.relname, format('DROP INDEX %%s', i.oid::regclass),
-       -- Of a partitioned table's index it says ON ONLY, which would leave its partitions without.
-       CASE i.relkind WHEN 'I' THEN replace(pg_get_indexdef(i.oid), ' ON ONLY ', ' ON ') ELSE pg_get_indexdef(i.oid) END
-FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s) AND NOT i.relispartition
-  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.oid AND k.contype IN ('p', 'u', 'x'))
-ORDER BY c.relname, i.relname
-""",
-    ),
-    (
-        "foreign key",
-        """
-SELECT %(phase)s, c.relname, k.conname, format('ALTER TABLE %%s DROP CONSTRAINT %%I', c.oid::regclass, k.conname),
-       format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', c.oid::regclass, k.conname, pg_get_constraintdef(k.oid))
-FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s) AND k.contype = 'f' AND k.conparentid = 0
-ORDER BY c.relname, k.conname
-""",
-    ),
-    (
-        "trigger",
-        """
-SELECT %(phase)s, c.relname, t.tgname, format('DROP TRIGGER %%I ON %%s', t.tgname, c.oid::regclass),
-       pg_get_triggerdef(t.oid)
-       || CASE t.tgenabled WHEN 'O' THEN ''
-              ELSE format('; ALTER TABLE %%s %%s TRIGGER %%I', c.oid::regclass,
-                          CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
-                               ELSE 'ENABLE ALWAYS' END, t.tgname) END
-FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s) AND NOT t.tgisinternal
-  AND t.tgparentid = 0
-ORDER BY c.relname, t.tgname
-""",
-    ),
-    (
-        "row security",
-        """
-SELECT %(phase)s, c.relname, '', format('ALTER TABLE %%s DISABLE ROW LEVEL SECURITY', c.oid::regclass),
-       format('ALTER TABLE %%s ENABLE ROW LEVEL SECURITY', c.oid::regclass)
-       || CASE WHEN c.relforcerowsecurity
-               THEN format('; ALTER TABLE %%s FORCE ROW LEVEL SECURITY', c.oid::regclass) ELSE '' END
-FROM pg_class c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s) AND c.relrowsecurity
-ORDER BY c.relname
-""",
-    ),
-    (
-        # While row security is off nobody but owner and mover may come in.
-        ACCESS,
-        """
-SELECT %(phase)s, 'public', coalesce(r.rolname, 'PUBLIC'),
-       format('REVOKE USAGE ON SCHEMA public FROM %%s', coalesce(quote_ident(r.rolname), 'PUBLIC')),
-       format('GRANT USAGE ON SCHEMA public TO %%s', coalesce(quote_ident(r.rolname), 'PUBLIC'))
-FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE n.nspname = 'public' AND a.privilege_type = 'USAGE'
-  AND (a.grantee = 0 OR r.rolname IN ('cloudbill_app', 'cloudbill_operator'))
-  AND cardinality(%(names)s::text[]) > 0
-ORDER BY 3
-""",
-    ),
-)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, cast
@@ -26,6 +26,7 @@ from core.operations.transfer.moving.servers import Endpoint, explained, watched
 from core.operations.transfer.tables import Table, settle
 
 STALL_SECONDS = 60.0
+_PIECES_WATCHED = 16
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Progress:
     def seconds_left(self) -> float | None:
         """By the rows that are left, at the rate so far."""
         took = time.monotonic() - self.began
-        return took * (self.rows - self.rows_done) / self.rows_done if self.rows_done else None
+        return took * max(0, self.rows - self.rows_done) / self.rows_done if self.rows_done else None
 
 
 def under_snapshot(endpoint: Endpoint, snapshot: str, purpose: str) -> psycopg.Connection[Any]:
@@ -149,24 +150,21 @@ def _copy_chunk(
     into = sql.SQL("COPY {} ({}) FROM STDIN {}").format(table.identifier, table.column_list, form)
     side = ends.source
     try:
-        with target.transaction(), target.cursor() as writing, source.cursor() as reading:
+        with target.transaction(), target.cursor() as writing, closing(chunks.pieces_of(source, out)) as pieces:
             schema.note_copied(target, table.name, one.number, mark=str(slot.lsn))
-            with reading.copy(out) as pieces, writing.copy(into) as rows:
+            with writing.copy(into) as rows:
                 moving = True
                 while moving:
-                    size = 0
                     with watched(source, STALL_SECONDS), watched(target, STALL_SECONDS):
-                        side = ends.source
-                        while size < 2**20:
-                            piece = pieces.read()
-                            if not piece:
+                        for _ in range(_PIECES_WATCHED):
+                            side = ends.source
+                            piece = next(pieces, None)
+                            if piece is None:
                                 moving = False
                                 break
-                            size += len(piece)
                             side = ends.target
                             rows.write(piece)
-                            side = ends.source
-                    progress.bytes += size
+                            progress.bytes += len(piece)
                 side = ends.target
             count = writing.rowcount
     except psycopg.errors.UniqueViolation:

@@ -71,8 +71,9 @@ class Filling(Work):
         Holder(self.journal).stop()
         self.show(step="indexes, keys, triggers, row security")
         schema.rebuild(self.ends.target_owner.url, jobs=self.choices.jobs, say=self.say)
-        with self.ends.target_owner.connect("analyze") as owner:
-            owner.execute("ANALYZE")
+        with settle(self.ends.target_owner.connect("analyze")) as owner:
+            tables = inventory(owner)
+        schema.analyze(self.ends.target_owner.url, tables, jobs=self.choices.jobs)
         self.journal.enter("following")
 
     def _copied(self, progress: Progress, holder: int | None) -> dict[str, Any]:
