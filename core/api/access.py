@@ -148,6 +148,13 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("POST", "/billing/subscriptions"): pays(BILLING_WRITE),
     ("GET", "/billing/subscriptions"): reads(BILLING_READ),
     ("GET", "/billing/subscriptions/{subscription_id}"): reads(BILLING_READ),
+    # Customers, and the tenant as it stands on its invoices
+    ("POST", "/billing/customers"): pays(BILLING_WRITE),
+    ("GET", "/billing/customers"): reads(BILLING_READ),
+    ("GET", "/billing/customers/{customer_id}"): reads(BILLING_READ),
+    ("PATCH", "/billing/customers/{customer_id}"): pays(BILLING_WRITE),
+    ("GET", "/billing/settings/invoices"): reads(BILLING_READ),
+    ("PUT", "/billing/settings/invoices"): pays(BILLING_WRITE),
     # Wallets, settings, clock
     ("GET", "/billing/wallets"): reads(BILLING_READ),
     ("GET", "/billing/wallets/{customer_id}"): reads(BILLING_READ),

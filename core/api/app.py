@@ -23,6 +23,7 @@ from core.billing.catalog.products import routes as products
 from core.billing.clocks import routes as clocks
 from core.billing.credits import routes as credits
 from core.billing.credits.charges import Charges
+from core.billing.customers import routes as customers
 from core.billing.ledger import routes as ledger
 from core.billing.ledger.verification import routes as verification
 from core.billing.metering import routes as metering
@@ -34,6 +35,7 @@ from core.billing.payments import routes as payments
 from core.billing.payments.gateway import close_providers
 from core.billing.pricing import routes as pricing
 from core.billing.pricing.plans import routes as plans
+from core.billing.sellers import routes as sellers
 from core.billing.subscriptions import routes as subscriptions
 from core.billing.webhooks import routes as webhooks
 from core.foundation.cache import create_cache
@@ -68,6 +70,8 @@ ROUTERS = (
     products.router,
     coupons.router,
     plans.router,
+    customers.router,
+    sellers.router,
     pricing.router,
     subscriptions.router,
     clocks.router,

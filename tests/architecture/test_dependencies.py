@@ -11,6 +11,8 @@ APART = {("api", "worker"), ("worker", "api")}
 # Within billing a room uses those before it; news in the other direction is a job or an event.
 ROOMS = (
     "catalog",
+    "customers",
+    "sellers",
     "pricing",
     "metering",
     "ledger",

@@ -46,6 +46,10 @@ class Caller:
         """PATCH of a JSON body."""
         return await self.request("PATCH", path, json=body)
 
+    async def put(self, path: str, body: Any) -> httpx.Response:
+        """PUT a JSON body."""
+        return await self.request("PUT", path, json=body)
+
     async def delete(self, path: str) -> httpx.Response:
         """DELETE."""
         return await self.request("DELETE", path)

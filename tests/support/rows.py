@@ -27,6 +27,8 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("coupons", "currency"): None,
     ("holds", "closed_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("holds", "state"): "settled",
+    ("invoice_settings", "logo_type"): None,
+    ("invoice_settings", "number_digits"): 4,
     ("ledger_blocks", "digests"): b"",
     ("ledger_transactions", "kind"): "grant",
     ("ledger_transactions", "reference"): "a cause",

@@ -27,6 +27,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/billing/usage/events/{metered_event_id}/amendments"): {"kind": "void", "reason": "taken"},
     ("POST", "/billing/usage/backfills/{backfill_id}/revert"): {"reason": "taken"},
     ("PATCH", "/billing/plans/{plan}"): {"archived": True},
+    ("PATCH", "/billing/customers/{customer_id}"): {"name": "Taken"},
     ("PATCH", "/billing/products/{product}"): {"archived": True},
     ("PATCH", "/billing/coupons/{coupon}"): {"archived": True},
     ("POST", "/billing/plans/{plan}/quote"): {},

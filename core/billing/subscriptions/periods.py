@@ -7,28 +7,16 @@ becomes 03:30. One that occurs twice (clocks go back) is its first occurrence. B
 """
 
 import calendar
-import zoneinfo
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
-from zoneinfo import ZoneInfo
 
 from core.foundation.errors import InvalidInput
+from core.foundation.zones import find_zone
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS = {"day": 1, "week": 7}
 INTERVALS = (*_DAYS, *_MONTHS)
 MOST_COUNT = {"day": 365, "week": 52, "month": 36, "quarter": 12, "year": 10}
-
-
-class TimeZoneUnknown(InvalidInput):
-    """A name that is not in the IANA database."""
-
-    code = "time_zone_unknown"
-    title = "There is no such time zone"
-
-    def __init__(self, name: str) -> None:
-        super().__init__("timeZone", f"{name[:64]!r} is not an IANA time zone such as Europe/Berlin")
 
 
 class CycleInvalid(InvalidInput):
@@ -159,20 +147,6 @@ def calendar_cycle(start: datetime, interval: str, *, count: int = 1, zone: str 
         months = _MONTHS[interval]
         day = day.replace(day=1, month=(day.month - 1) // months * months + 1)
     return Cycle(datetime.combine(day, time(), local.tzinfo).astimezone(UTC), interval, count, zone)
-
-
-@cache
-def find_zone(name: str) -> ZoneInfo:
-    """An IANA zone. Raises TimeZoneUnknown."""
-    if name not in _names():
-        raise TimeZoneUnknown(name)
-    return ZoneInfo(name)
-
-
-@cache
-def _names() -> frozenset[str]:
-    # Its files, too, hold what is no zone (posixrules, localtime); these are the names alone.
-    return frozenset(zoneinfo.available_timezones()) - {"localtime", "Factory"}
 
 
 def _clamped(month: datetime, day: int) -> int:

@@ -20,6 +20,7 @@ MODELS = (
     "core.billing.catalog.models",
     "core.billing.pricing.models",
     "core.billing.metering.models",
+    "core.billing.sellers.models",
     "core.billing.ledger.models",
     "core.billing.credits.models",
     "core.billing.subscriptions.models",

@@ -11,6 +11,7 @@ import core.identity.users.models  # noqa: F401  # pyright: ignore[reportUnusedI
 from core.foundation.tables import Table, TenantRow, one_of
 
 CHARGE_POLICIES = ("refuse", "receivable")
+TAX_TREATMENTS = ("automatic", "exempt", "reverse_charge")
 TENANT_ROLES = ("owner", "finance", "developer", "read_only")
 
 
@@ -112,6 +113,8 @@ class Customer(TenantRow, Table):
         ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
         UniqueConstraint("tenant_id", "external_id"),
         Index("customers_self_key", "tenant_id", unique=True, postgresql_where="is_self"),
+        CheckConstraint(one_of("tax_treatment", TAX_TREATMENTS), name="tax_treatment"),
+        CheckConstraint("(tax_treatment = 'exempt') = (tax_exempt_reason IS NOT NULL)", name="tax_exempt"),
     )
 
     external_id: Mapped[str]
@@ -119,3 +122,14 @@ class Customer(TenantRow, Table):
     email: Mapped[str | None]
     is_self: Mapped[bool]
     created_at: Mapped[datetime]
+    phone: Mapped[str | None]
+    address: Mapped[dict[str, Any] | None]
+    """line1, line2, city, postalCode, region, country (ISO 3166-1), each absent or a text."""
+    tax_id: Mapped[str | None]
+    tax_treatment: Mapped[str] = mapped_column(server_default="automatic")
+    tax_exempt_reason: Mapped[str | None]
+    language: Mapped[str | None]
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    """IANA, such as Europe/Berlin: where the customer's days and months begin."""
+    currency: Mapped[str | None]
+    changed_at: Mapped[datetime | None]

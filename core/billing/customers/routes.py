@@ -1,0 +1,108 @@
+"""/billing/customers: who pays the tenant."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+
+from core.billing.customers import repository, service
+from core.billing.customers.errors import CustomerExists, TaxExemptInvalid, TaxIdInvalid
+from core.billing.customers.schemas import CustomerAnswer, CustomerChange, NewCustomer
+from core.foundation.countries import CountryUnknown
+from core.foundation.errors import KeyInFlight, KeyReused
+from core.foundation.ids import parse_id
+from core.foundation.paging import Cursor, Limit, cut
+from core.foundation.refusals import refusals
+from core.foundation.schemas import Page, dump
+from core.foundation.zones import TimeZoneUnknown
+from core.identity.idempotency import KeyHeader, answer_once
+from core.identity.scope import Reading, Unit, Writing
+from core.identity.tenants.auditing import record
+from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.models import Customer
+
+router = APIRouter(prefix="/billing/customers", tags=["billing"])
+
+CustomerPath = Annotated[str, Path(max_length=63, description="The id, or `self` for the tenant itself.")]
+_PROFILE = (TaxIdInvalid, TaxExemptInvalid, CountryUnknown, TimeZoneUnknown)
+
+
+@router.post(
+    "",
+    operation_id="create_customer",
+    status_code=201,
+    responses=refusals(CustomerExists, *_PROFILE, KeyReused, KeyInFlight),
+)
+async def create_customer(scope: Writing, body: NewCustomer, idempotency_key: KeyHeader = None) -> CustomerAnswer:
+    """A customer with its profile. One that only uses something is made at first use, and may be completed later."""
+    async with scope.writing() as unit:
+
+        async def make() -> CustomerAnswer:
+            made = await service.create_customer(unit.session, body, tenant_id=unit.tenant_id, now=unit.now)
+            _record(unit, "customer.created", made.id, fields=sorted(body.model_fields_set))
+            return _shown(made)
+
+        answer = await answer_once(unit, make, door="customers", key=idempotency_key, document=dump(body))
+    return CustomerAnswer.model_validate(answer)
+
+
+@router.get("", operation_id="list_customers")
+async def list_customers(
+    scope: Reading,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    external_id: Annotated[str | None, Query(alias="externalId", max_length=200)] = None,
+    search: Annotated[
+        str | None, Query(max_length=200, description="Part of the name, the e-mail address or the external id.")
+    ] = None,
+) -> Page[CustomerAnswer]:
+    """Customers, newest first."""
+    before = parse_id(cursor, "cursor") if cursor is not None else None
+    async with scope.reading() as unit:
+        rows = await repository.list_customers(
+            unit.session, unit.tenant_id, external_id=external_id, search=search, before=before, limit=limit + 1
+        )
+    page, last = cut(rows, limit)
+    return Page(data=[_shown(row) for row in page], next_cursor=str(last.id) if last else None)
+
+
+@router.get("/{customer_id}", operation_id="get_customer", responses=refusals(CustomerNotFound))
+async def get_customer(scope: Reading, customer_id: CustomerPath) -> CustomerAnswer:
+    """One customer."""
+    async with scope.reading() as unit:
+        return _shown(await service.get_customer(unit.session, unit.tenant_id, _wanted(customer_id)))
+
+
+@router.patch("/{customer_id}", operation_id="change_customer", responses=refusals(CustomerNotFound, *_PROFILE))
+async def change_customer(scope: Writing, customer_id: CustomerPath, body: CustomerChange) -> CustomerAnswer:
+    """Another name, address or tax number: invoices that were issued keep what they say."""
+    async with scope.writing() as unit:
+        changed, before, _ = await service.change_customer(
+            unit.session, body, tenant_id=unit.tenant_id, customer_id=_wanted(customer_id), now=unit.now
+        )
+        if before:
+            _record(unit, "customer.changed", changed.id, fields=sorted(before))
+        return _shown(changed)
+
+
+def _wanted(customer_id: str) -> UUID | None:
+    return None if customer_id == "self" else parse_id(customer_id, "customerId")
+
+
+def _record(unit: Unit, action: str, customer_id: UUID, *, fields: list[str]) -> None:
+    record(
+        unit.session,
+        tenant_id=unit.tenant_id,
+        actor=unit.actor,
+        action=action,
+        subject=str(customer_id),
+        details={"fields": fields},
+        occurred_at=unit.now,
+    )
+
+
+def _shown(row: Customer) -> CustomerAnswer:
+    columns: dict[str, Any] = {
+        name: getattr(row, name) for name in CustomerAnswer.model_fields if name not in ("customer_id", "replayed")
+    }
+    return CustomerAnswer(customer_id=row.id, **columns)
