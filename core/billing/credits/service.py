@@ -24,6 +24,7 @@ COUNTER_ACCOUNTS = {
     "dispute_reversal": "clearing",
     "grant": "granted",
     "adjustment": "granted",
+    "invoice_credit": "revenue",
 }
 
 
@@ -49,7 +50,7 @@ async def top_up(
 ) -> UUID:
     """Credits a wallet, once per (kind, reference), and pays what the customer owes first.
 
-    `kind` is purchase, grant, adjustment, refund_reversal or dispute_reversal. Returns the id of the transaction, the
+    `kind` is purchase, grant, adjustment, refund_reversal, dispute_reversal or invoice_credit. Returns the id of the transaction, the
     first one's when it was posted before.
     """
     counter_kind = COUNTER_ACCOUNTS[kind]

@@ -23,6 +23,8 @@ TRANSACTION_KINDS = (
     "receivable_payment",
     "grant",
     "adjustment",
+    "invoice",
+    "invoice_credit",
 )
 
 

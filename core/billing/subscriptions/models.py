@@ -211,6 +211,7 @@ class InvoiceItem(TenantRow, Table):
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
         ForeignKeyConstraint(["tenant_id", "subscription_id"], ["subscriptions.tenant_id", "subscriptions.id"]),
         ForeignKeyConstraint(["tenant_id", "meter_id"], ["meters.tenant_id", "meters.id"]),
+        ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"]),
         CheckConstraint(one_of("kind", ITEM_KINDS), name="kind"),
         CheckConstraint(f"{one_of('kind', RATED_LATER)} = (amount_minor IS NULL)", name="amount"),
         CheckConstraint(f"subscription_id IS NOT NULL OR {one_of('kind', WITHOUT_SUBSCRIPTION)}", name="subscription"),

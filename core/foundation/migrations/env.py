@@ -24,6 +24,7 @@ MODELS = (
     "core.billing.ledger.models",
     "core.billing.credits.models",
     "core.billing.subscriptions.models",
+    "core.billing.invoices.models",
     "core.billing.payments.models",
     "core.billing.webhooks.models",
     "core.operations.deployments.models",

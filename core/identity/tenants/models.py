@@ -90,6 +90,22 @@ class AuditEntry(TenantRow, Table):
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
+class SubjectKey(Table):
+    """The key of one person or customer: what immutable records carry of it is sealed under it, and gone with it."""
+
+    __tablename__ = "subject_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+        CheckConstraint("(key IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[bytes | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    destroyed_at: Mapped[datetime | None]
+
+
 class IdempotencyKey(Table):
     """The first answer to a key of a tenant's at one door, kept with a hash of the input."""
 
