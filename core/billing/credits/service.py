@@ -50,8 +50,8 @@ async def top_up(
 ) -> UUID:
     """Credits a wallet, once per (kind, reference), and pays what the customer owes first.
 
-    `kind` is purchase, grant, adjustment, refund_reversal, dispute_reversal or invoice_credit. Returns the id of the transaction, the
-    first one's when it was posted before.
+    `kind` is purchase, grant, adjustment, refund_reversal, dispute_reversal or invoice_credit. Returns the id of the
+    transaction, the first one's when it was posted before.
     """
     counter_kind = COUNTER_ACCOUNTS[kind]
     accounts = await ledger.lock_accounts(
