@@ -119,12 +119,18 @@ class Client:
     async def _get(self, path: str, **query: Any) -> dict[str, Any]:
         return await self._ask("GET", path, params={key: value for key, value in query.items() if value})
 
-    async def _get_own(self, path: str, **query: Any) -> dict[str, Any]:
+    async def get_own(self, path: str, **query: Any) -> dict[str, Any]:
+        """Read something of the tenant in the address."""
         return await self._get(path, tenantId=self.tenant_id, **query)
 
-    async def _change(self, method: str, path: str, *, reason: str = "", **request: Any) -> dict[str, Any]:
+    async def ask_own(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Ask about the tenant in the address by a body; nothing is changed."""
+        return await self._ask(method, path, params={"tenantId": self.tenant_id}, **request)
+
+    async def change(self, method: str, path: str, *, reason: str = "", **request: Any) -> dict[str, Any]:
+        """Change something of the tenant in the address; the installation's operator gives a reason."""
         headers = {"x-tenant-reason": reason, **request.pop("headers", {})}
-        return await self._ask(method, path, params={"tenantId": self.tenant_id}, headers=headers, **request)
+        return await self.ask_own(method, path, headers=headers, **request)
 
     # The installation
 
@@ -175,6 +181,10 @@ class Client:
         """One page of deployments, newest first."""
         body = await self._get("/operations/deployments", stack=stack, cursor=cursor, limit=PAGE_ROWS)
         return deploying.deployment_page(body, datetime.now(UTC))
+
+    async def every_own(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """The same of the tenant in the address."""
+        return await self.every(path, tenantId=self.tenant_id, **query)
 
     async def every(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """All rows of a list, page after page, as the API says them: for an export."""
@@ -241,7 +251,7 @@ class Client:
 
     async def tenant_head(self, name: str) -> rows.TenantHead:
         """Balance, clock and, for the installation, who it is."""
-        asked = [self._get_own("/billing/wallets/self"), self._get_own("/billing/test-clock")]
+        asked = [self.get_own("/billing/wallets/self"), self.get_own("/billing/test-clock")]
         if self._installation:
             asked.append(self._get(f"/operations/tenants/{self.tenant_id}"))
         wallet, clock, *about = await asyncio.gather(*asked)
@@ -250,31 +260,31 @@ class Client:
     async def ledger(self, head: rows.TenantHead, *, kind: str, cursor: str) -> rows.LedgerPage:
         """One page of postings on the tenant's own wallet, newest first."""
         asked = {"customerId": head.customer_id, "kind": kind, "cursor": cursor, "limit": PAGE_ROWS}
-        return reading.ledger_page(await self._get_own("/api/ledger", **asked), parse_instant(head.clock_iso))
+        return reading.ledger_page(await self.get_own("/api/ledger", **asked), parse_instant(head.clock_iso))
 
     async def chain(self) -> rows.Chain:
         """How far the ledger is sealed."""
-        return reading.chain(await self._get_own("/api/ledger/verification"), datetime.now(UTC))
+        return reading.chain(await self.get_own("/api/ledger/verification"), datetime.now(UTC))
 
     async def usage(self, *, days: int, now: str) -> rows.Usage:
         """Usage of the last `days` days of the tenant's own time."""
         end = parse_instant(now)
         since = (end - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        body = await self._get_own("/api/usage/summary", **{"from": _iso(since)})
+        body = await self.get_own("/api/usage/summary", **{"from": _iso(since)})
         return reading.usage(body, since, end)
 
     async def packages(self) -> list[rows.Package]:
         """Credits on offer."""
-        return reading.packages(await self._get_own("/billing/packages"))
+        return reading.packages(await self.get_own("/billing/packages"))
 
     async def purchases(self, *, now: str, cursor: str) -> rows.PurchasePage:
         """One page of purchases, newest first."""
-        body = await self._get_own("/api/purchases", cursor=cursor, limit=PAGE_ROWS)
+        body = await self.get_own("/api/purchases", cursor=cursor, limit=PAGE_ROWS)
         return reading.purchase_page(body, parse_instant(now))
 
     async def ask_about_purchase(self, purchase_id: str) -> rows.Purchase:
         """One purchase as the payment provider knows it, with the page where it may still be paid."""
-        body = await self._change("POST", f"/api/purchases/{purchase_id}/sync")
+        body = await self.change("POST", f"/api/purchases/{purchase_id}/sync")
         return reading.purchase(body, datetime.now(UTC))
 
     async def buy(self, package_code: str, *, key: str, return_url: str) -> rows.Purchase:
@@ -284,35 +294,35 @@ class Client:
             "successUrl": f"{return_url}?returned=success",
             "cancelUrl": f"{return_url}?returned=canceled",
         }
-        body = await self._change("POST", "/api/purchases", json=wanted, headers={"idempotency-key": key})
+        body = await self.change("POST", "/api/purchases", json=wanted, headers={"idempotency-key": key})
         return reading.purchase(body, datetime.now(UTC))
 
     async def holds(self, head: rows.TenantHead, *, status: str, cursor: str) -> rows.HoldPage:
         """One page of holds, newest first."""
-        body = await self._get_own("/api/usage/holds", status=status, cursor=cursor, limit=PAGE_ROWS)
+        body = await self.get_own("/api/usage/holds", status=status, cursor=cursor, limit=PAGE_ROWS)
         return reading.hold_page(body, parse_instant(head.clock_iso), head.customer_id)
 
     async def release_hold(self, hold_id: str) -> None:
         """Give a hold's credits back."""
-        await self._change("DELETE", f"/api/usage/holds/{hold_id}")
+        await self.change("DELETE", f"/api/usage/holds/{hold_id}")
 
     async def move_clock(self, to: datetime, *, reason: str) -> int:
         """Move a test tenant's clock; returns how many holds expired on the way."""
-        body = await self._change("POST", "/billing/test-clock", reason=reason, json={"now": _iso(to)})
+        body = await self.change("POST", "/billing/test-clock", reason=reason, json={"now": _iso(to)})
         return int(body.get("drained", {}).get("holdsExpired", 0))
 
     async def api_keys(self) -> list[rows.ApiKey]:
         """The tenant's keys."""
-        body = await self._get_own("/auth/api-keys")
+        body = await self.get_own("/auth/api-keys")
         return [reading.api_key(entry, datetime.now(UTC)) for entry in body["data"]]
 
     async def create_api_key(self, name: str, scopes: list[str]) -> str:
         """Create a key and return its secret, which nobody can read again."""
-        return str((await self._change("POST", "/auth/api-keys", json={"name": name, "scopes": scopes}))["key"])
+        return str((await self.change("POST", "/auth/api-keys", json={"name": name, "scopes": scopes}))["key"])
 
     async def revoke_api_key(self, api_key_id: str) -> None:
         """End a key at once."""
-        await self._change("DELETE", f"/auth/api-keys/{api_key_id}")
+        await self.change("DELETE", f"/auth/api-keys/{api_key_id}")
 
 
 def purchase_key() -> str:

@@ -8,8 +8,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 MINUS = "\u2212"
 MICRO = Decimal("0.000001")
-CENT = Decimal("0.01")
-WITHOUT_CENTS = ("JPY",)  # of the currencies the API knows
+DIGITS = {"CLP": 0, "JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+"""Of currencies whose smallest unit is not a hundredth (ISO 4217)."""
 
 
 @dataclass
@@ -65,12 +65,13 @@ def _cents(value: Decimal, currency: str) -> str:
 
 def _unit(currency: str) -> Decimal:
     """The smallest amount a card can pay."""
-    return Decimal(1) if currency in WITHOUT_CENTS else CENT
+    return Decimal(1).scaleb(-DIGITS.get(currency, 2))
 
 
 def minor_money(amount_minor: int, currency: str) -> str:
-    """Spell a card amount, given in minor units (cents, or whole yen)."""
-    return f"{amount_minor * _unit(currency):,} {currency}"
+    """Spell a card amount, given in minor units (cents, whole yen, thousandths of a dinar)."""
+    minus = MINUS if amount_minor < 0 else ""
+    return f"{minus}{abs(amount_minor) * _unit(currency):,} {currency}"
 
 
 def count(number: int) -> str:

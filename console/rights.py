@@ -29,6 +29,11 @@ def buy(viewer: Viewer, tenant_id: str) -> bool:
     return viewer.tenant_id == tenant_id and viewer.role in ("owner", "finance")
 
 
+def sell(viewer: Viewer, tenant_id: str) -> bool:
+    """Build plans, subscribe customers, issue invoices: the tenant's owner and finance."""
+    return viewer.tenant_id == tenant_id and viewer.role in ("owner", "finance")
+
+
 def release_holds(viewer: Viewer, tenant_id: str) -> bool:
     """Give reserved credits back: who writes the applications that reserve them."""
     return viewer.tenant_id == tenant_id and viewer.role in ("owner", "developer")

@@ -77,6 +77,7 @@ class ViewerState(rx.State):
     sees_installation: bool = False
     expired: bool = False
     may_buy: bool = False
+    may_sell: bool = False
     may_release: bool = False
     may_move_clock: bool = False
     manages_keys: bool = False
@@ -93,6 +94,7 @@ class ViewerState(rx.State):
         self.sees_installation = rights.see_installation(viewer)
         self.memberships = list(viewer.tenants)
         self.may_buy = rights.buy(viewer, tenant_id)
+        self.may_sell = rights.sell(viewer, tenant_id)
         self.may_release = rights.release_holds(viewer, tenant_id)
         self.may_move_clock = rights.move_clock(viewer, tenant_id)
         self.manages_keys = rights.manage_keys(viewer, viewer.tenant_id)

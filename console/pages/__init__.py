@@ -3,6 +3,7 @@
 from console.pages import (
     alerts,
     backups,
+    catalog,
     clock,
     costs,
     deployment,
@@ -12,6 +13,8 @@ from console.pages import (
     keys,
     not_found,
     overview,
+    plan,
+    plan_builder,
     purchases,
     recovery,
     sign_in,
@@ -23,6 +26,7 @@ from console.pages import (
 __all__ = [
     "alerts",
     "backups",
+    "catalog",
     "clock",
     "costs",
     "deployment",
@@ -32,6 +36,8 @@ __all__ = [
     "keys",
     "not_found",
     "overview",
+    "plan",
+    "plan_builder",
     "purchases",
     "recovery",
     "sign_in",

@@ -1,0 +1,198 @@
+"""What a tenant sells: plans, coupons, products."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from console import cataloguing, exporting, rights
+from console.cataloguing import CouponRow, PlanRow, ProductRow
+from console.client import Client
+from console.components.choice import segments
+from console.components.figure import instant
+from console.components.notice import blank
+from console.components.table import cell, export_button, heading, row_heading, table, turner
+from console.figures import parse_instant
+from console.listing import Addressed
+from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.template import page
+from console.viewer import ViewerState, asking
+
+PLANS, COUPONS, PRODUCTS, ARCHIVED = "", "coupons", "products", "archived"
+SHOWS = [(PLANS, "Plans"), (COUPONS, "Coupons"), (PRODUCTS, "Products"), (ARCHIVED, "Out of sale")]
+
+
+class CatalogState(Addressed, rx.State):
+    """One kind of what is sold, as the address says."""
+
+    show: str = PLANS
+    plans: list[PlanRow] = []
+    coupons: list[CouponRow] = []
+    products: list[ProductRow] = []
+    may_sell: bool = False
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def load(self, api: Client):
+        """Fetch what the address asks for."""
+        self.read_address()
+        head = await enter(self, api)
+        self.may_sell = (await self.get_state(ViewerState)).may_sell
+        self.show = self.chosen.get("show", PLANS)
+        if self.show == COUPONS:
+            self.coupons = await cataloguing.coupons(api, now=parse_instant(head.clock_iso))
+        elif self.show == PRODUCTS:
+            self.products = await cataloguing.products(api)
+        else:
+            found = await cataloguing.plans(api, archived=self.show == ARCHIVED, cursor=self.cursors[-1])
+            self.plans, self.next_cursor = found.rows, found.next_cursor
+
+    @rx.event
+    def turn_to(self, show: str):
+        """Show another kind."""
+        return CatalogState.choose("show", show)
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """Every plan on sale, for a spreadsheet."""
+        entries = await api.every_own("/billing/plans")
+        content = exporting.fields_as_csv(cataloguing.PLAN_COLUMNS, entries)
+        return rx.download(data=content, filename=exporting.filename("plans"))
+
+
+@page(
+    "/tenants/[tenant_slug]/catalog",
+    title=title("Catalog"),
+    current="catalog",
+    state=CatalogState,
+    on_load=CatalogState.load,
+    bones=bones,
+    tenant_name=TenantState.head.name,
+)
+def catalog() -> rx.Component:
+    """The kinds of what is sold, and one of them."""
+    state = CatalogState
+    build = rx.link(
+        rx.icon("plus", size=16, aria_hidden=True),
+        "New plan",
+        href=f"/tenants/{TenantState.head.tenant_id}/new-plan",
+        class_name="button primary",
+        unstyled=True,
+    )
+    return rx.fragment(
+        tenant_heading(rx.cond(state.may_sell, build)),
+        rx.el.section(
+            rx.el.div(
+                rx.el.h2("Catalog"),
+                rx.el.div(
+                    segments("Of the catalog", state.show, state.turn_to, SHOWS),
+                    rx.cond((state.show == PLANS) & (state.plans.length() > 0), export_button(state.export_csv)),
+                    class_name="page-actions",
+                ),
+                class_name="sheet-head centered",
+            ),
+            rx.match(
+                state.show,
+                (COUPONS, rx.cond(state.coupons.length() > 0, _coupons(), _no_coupons())),
+                (PRODUCTS, rx.cond(state.products.length() > 0, _products(), _no_products())),
+                rx.cond(state.plans.length() > 0, _plans(), _no_plans()),
+            ),
+            class_name="sheet",
+        ),
+    )
+
+
+def _plans() -> rx.Component:
+    state = CatalogState
+    return rx.fragment(
+        table(
+            "Plans, by name",
+            [
+                heading("Plan"),
+                heading("Code"),
+                heading("Of"),
+                heading("Version", num=True),
+                heading("Fixed part", num=True),
+            ],
+            rx.foreach(state.plans, _plan),
+        ),
+        turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
+    )
+
+
+def _plan(row: rx.Var[PlanRow]) -> rx.Component:
+    address = f"/tenants/{TenantState.head.tenant_id}/catalog/{row.code}"
+    return rx.el.tr(
+        row_heading(rx.link(row.name, href=address, class_name="row-link", unstyled=True)),
+        cell(rx.el.span(row.code, class_name="mono"), kind="quiet under"),
+        cell(_owner(row.is_own), label="Of"),
+        cell(row.version, kind="num", label="Version"),
+        cell(
+            rx.el.span(row.price, class_name="money"),
+            rx.el.span(" a ", row.every, class_name="unit"),
+            kind="num main",
+        ),
+    )
+
+
+def _coupons() -> rx.Component:
+    return table(
+        "Coupons, newest first",
+        [
+            heading("Coupon"),
+            heading("Name"),
+            heading("For"),
+            heading("Until"),
+            heading("Redeemed", num=True),
+            heading("Takes off", num=True),
+        ],
+        rx.foreach(CatalogState.coupons, _coupon),
+    )
+
+
+def _coupon(row: rx.Var[CouponRow]) -> rx.Component:
+    return rx.el.tr(
+        row_heading(rx.el.span(row.code, class_name="mono")),
+        cell(row.name, kind="quiet under"),
+        cell(row.lasts, label="For"),
+        cell(instant(row.until, otherwise="no end"), label="Until"),
+        cell(row.redeemed, kind="num", label="Redeemed"),
+        cell(rx.el.span(row.takes, class_name="money"), kind="num main"),
+    )
+
+
+def _products() -> rx.Component:
+    return table(
+        "Products, newest first",
+        [heading("Product"), heading("Code"), heading("What it is"), heading("Of")],
+        rx.foreach(CatalogState.products, _product),
+    )
+
+
+def _product(row: rx.Var[ProductRow]) -> rx.Component:
+    return rx.el.tr(
+        row_heading(row.name),
+        cell(rx.el.span(row.code, class_name="mono"), kind="quiet under"),
+        cell(row.description, kind="quiet wide"),
+        cell(_owner(row.is_own), label="Of"),
+    )
+
+
+def _owner(is_own: rx.Var[bool]) -> rx.Component:
+    return rx.cond(is_own, rx.el.span("the tenant"), rx.el.span("the installation", class_name="quiet"))
+
+
+def _no_plans() -> rx.Component:
+    return rx.cond(
+        CatalogState.show == ARCHIVED,
+        blank("archive", "Nothing is out of sale", "Plans that are no longer sold are kept here."),
+        blank("tags", "No plan yet", "A plan says what customers pay for, how often, and how much."),
+    )
+
+
+def _no_coupons() -> rx.Component:
+    return blank("ticket-percent", "No coupon yet", "POST /billing/coupons makes one: a percentage or an amount off.")
+
+
+def _no_products() -> rx.Component:
+    return blank("package", "No product yet", "Products group the plans they are sold in; plans need none.")

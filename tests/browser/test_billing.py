@@ -1,0 +1,45 @@
+"""What a tenant sells and to whom, in the browser."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Installation, Person
+
+Window = Callable[[Person], Page]
+
+
+def test_a_plan_is_built_and_says_what_a_usage_would_cost(installation: Installation, open_window: Window) -> None:
+    owner = installation.sign_up("Sells Plans", testTenant=True)
+    page = open_window(owner)
+    page.goto(f"/tenants/{owner.tenant}/catalog")
+    page.get_by_role("link", name="New plan").click()
+    page.get_by_label("Name").first.fill("Team")
+    page.get_by_label("At least each period").fill("150")
+    page.get_by_label("Name").nth(1).fill("Base")
+    page.get_by_label("Amount").fill("19")
+    page.get_by_role("button", name="Another part").click()
+    seats = page.locator("section").filter(has_text="Part of the price").nth(1)
+    seats.get_by_label("Name").fill("Seats")
+    seats.get_by_label("Priced").select_option("graduated")
+    seats.get_by_label("Up to unit").first.fill("10")
+    seats.get_by_label("Price of a unit").first.fill("x")
+    seats.get_by_label("Price of a unit").nth(1).fill("6.5")
+    seats.get_by_label("Plus once").nth(1).fill("5")
+    page.get_by_role("button", name="Build the plan").click()
+    expect(page.get_by_role("alert")).to_contain_text("must be a decimal string")
+    seats.get_by_label("Price of a unit").first.fill("8")
+    page.get_by_role("button", name="Build the plan").click()
+
+    expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}/catalog/team")
+    page.get_by_label("Seats").fill("12")
+    page.get_by_role("button", name="Work it out").click()
+    expect(page.locator("summary").filter(has_text="33.00 USD")).to_be_visible()
+    page.locator("summary").filter(has_text="Seats").click()
+    expect(page.get_by_text("tier 2: 2 × 6.5")).to_be_visible()
+    expect(page.locator(".bill-sums .total")).to_contain_text("150.00 USD")
+
+    page.get_by_role("button", name="Take out of sale").click()
+    expect(page.get_by_text("Nobody new can subscribe.")).to_be_visible()
+    page.goto(f"/tenants/{owner.tenant}/catalog?show=archived")
+    expect(page.get_by_role("link", name="Team")).to_be_visible()
