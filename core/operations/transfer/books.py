@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import sql
-
 from core.billing.ledger.chain import NO_HASH
 from core.billing.ledger.heads import Head, Heads
 from core.operations.transfer.errors import TransferRefused
@@ -54,12 +52,12 @@ def sequences(connection: Connection) -> dict[str, list[Any]]:
 
 
 def set_sequences(connection: Connection, values: dict[str, list[Any]]) -> None:
-    """As they were; as the mover or the owner."""
-    for name, (value, is_called) in values.items():
-        connection.execute(
-            "SELECT setval(%s::regclass, %s, %s)",
-            [sql.Identifier("public", name).as_string(connection), value, is_called],
-        )
+    """As they were; as the mover or the owner. One statement, whatever their number."""
+    connection.execute(
+        "SELECT setval(format('public.%%I', s.name)::regclass, s.value, s.is_called) "
+        "FROM unnest(%s::text[], %s::bigint[], %s::boolean[]) AS s (name, value, is_called)",
+        [list(values), [value for value, _ in values.values()], [is_called for _, is_called in values.values()]],
+    )
 
 
 def refuse_foreign_heads(heads: Heads, expected: dict[str, dict[str, Any]]) -> None:

@@ -10,8 +10,10 @@ MoveError
 ├── SlotLost              move_slot_lost              the source dropped the slot: the move starts anew
 ├── SchemaChanged         move_schema_changed         DDL on either side during the move
 ├── ApplyRefused          move_apply_refused          the target refuses a change that the source accepted
-├── DiskFull              move_disk_full              no room on the target (or on the source)
+├── DiskFull              move_disk_full              no room on the target, the source or here
 ├── SidesDisagree         move_sides_disagree         rows differ; each by table and key
+├── BooksWrong            move_books_wrong            the ledger on the target does not verify
+├── ClocksDiffer          move_clocks_differ          the two servers' clocks are apart
 ├── StreamBroken          move_stream_broken          bytes that are not PostgreSQL's protocol, or the wire is gone
 ├── CertificateAltered    move_certificate_altered    a byte of it was changed
 └── CertificateForeign    move_certificate_foreign    signed with another key
@@ -100,6 +102,20 @@ class SidesDisagree(MoveError):
     code = "move_sides_disagree"
 
 
+class BooksWrong(MoveError):
+    """Sums, balances or chains of the ledger that is to be served do not hold."""
+
+    status = 409
+    code = "move_books_wrong"
+
+
+class ClocksDiffer(MoveError):
+    """The servers' clocks are apart: what goes by them would jump at the switch."""
+
+    status = 409
+    code = "move_clocks_differ"
+
+
 class StreamBroken(MoveError):
     """The stream ended or is not what the protocol says; it is opened again from the position that was committed."""
 
@@ -117,3 +133,9 @@ class CertificateForeign(MoveError):
     """Signed with a key that is not believed here."""
 
     code = "move_certificate_foreign"
+
+
+def named(code: str, detail: str) -> MoveError:
+    """The error of that code, as another process of ours wrote it down."""
+    kinds = {kind.code: kind for kind in MoveError.__subclasses__()}
+    return kinds.get(code, MoveError)(detail)

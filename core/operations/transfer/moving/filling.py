@@ -36,6 +36,9 @@ class Filling(Work):
             settle(self.ends.source.connect("copy")) as source,
             settle(self.ends.target_owner.connect("strip")) as owner,
         ):
+            # Lines of a run that broke may still be at work there, behind a wire that does not tell the servers.
+            for connection in (source, owner):
+                marks.end_leftovers(connection, purposes="(copy-|strip|rebuild|begin)")
             tables = inventory(source)
             if schema.standing(owner) is None:
                 align_partitions(owner, schema.describe(source))
@@ -46,6 +49,7 @@ class Filling(Work):
                 marks.publish(source, self.journal.name, [table.name for table in tables])
                 slot = holder.start()
             with settle(self.ends.target.connect("copied")) as target:
+                marks.end_leftovers(target, purposes="copy-")
                 foreign = {mark for mark in schema.copied(target).values() if mark != str(slot.lsn)}
             if foreign:
                 self.say("the snapshot was lost: what was copied under it is thrown away, the copy begins anew")
@@ -70,10 +74,11 @@ class Filling(Work):
     def _rebuild(self) -> None:
         Holder(self.journal).stop()
         self.show(step="indexes, keys, triggers, row security")
-        schema.rebuild(self.ends.target_owner.url, jobs=self.choices.jobs, say=self.say)
-        with settle(self.ends.target_owner.connect("analyze")) as owner:
+        with settle(self.ends.target_owner.connect("rebuild")) as owner:
+            marks.end_leftovers(owner, purposes="(rebuild|analyze)")
             tables = inventory(owner)
-        schema.analyze(self.ends.target_owner.url, tables, jobs=self.choices.jobs)
+        schema.rebuild(self.ends.target_owner.conninfo("rebuild"), jobs=self.choices.jobs, say=self.say)
+        schema.analyze(self.ends.target_owner.conninfo("analyze"), tables, jobs=self.choices.jobs)
         self.journal.enter("following")
 
     def _copied(self, progress: Progress, holder: int | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from psycopg import pq
 
-from core.operations.transfer.moving.errors import MoveError, SnapshotLost
+from core.operations.transfer.moving.errors import MoveError, SnapshotLost, named
 from core.operations.transfer.moving.journal import Journal
 from core.operations.transfer.moving.replication import Line, Slot
 
@@ -67,7 +67,7 @@ class Holder:
                 known = json.loads(self._file.read_text("utf-8"))
                 if "error" in known:
                     process.wait(10)
-                    raise MoveError(known["error"])
+                    raise named(known["code"], known["error"])
                 return Slot(name=known["name"], lsn=known["lsn"], snapshot=known["snapshot"])
             if process.poll() is not None:
                 raise SnapshotLost(
@@ -110,7 +110,7 @@ def hold(folder: Path) -> None:
             line.drop_slot(journal.name)
             slot = line.create_slot(journal.name)
         except MoveError as error:
-            _say(folder, {"pid": os.getpid(), "error": error.detail})
+            _say(folder, {"pid": os.getpid(), "error": error.detail, "code": error.code})
             return
         _say(folder, {"pid": os.getpid(), "name": slot.name, "lsn": slot.lsn, "snapshot": slot.snapshot})
         idle_since = time.monotonic()

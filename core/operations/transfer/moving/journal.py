@@ -4,11 +4,13 @@
 second, for `cloudbill move status`; `addresses.json` (readable by its owner alone) has the passwords, until the end.
 """
 
+import errno
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from uuid import UUID
 
 from core.foundation.clock import wall_now
 from core.foundation.ids import new_id
-from core.operations.transfer.moving.errors import MoveUnderWay, MoveUnknown
+from core.operations.transfer.moving.errors import DiskFull, MoveUnderWay, MoveUnknown
 from core.operations.transfer.moving.servers import Endpoint
 
 PHASES = (
@@ -117,9 +119,14 @@ class Journal:
         self.document.update(more)
         _write(self.folder / "journal.json", self.document)
 
+    def keep(self, name: str, document: dict[str, Any]) -> None:
+        """A document of its own beside the journal; on the disk when this returns."""
+        _write(self.folder / name, document)
+
     def show(self, status: dict[str, Any]) -> None:
-        """How it stands this second."""
-        _write(self.folder / "status.json", status, sync=False)
+        """How it stands this second. A disk that is full shall not stop what goes on without it."""
+        with suppress(DiskFull):
+            _write(self.folder / "status.json", status, sync=False)
 
     def shown(self) -> dict[str, Any]:
         """What was shown last."""
@@ -193,11 +200,20 @@ def find(home: Path, move_id: str | None) -> Journal:
 
 
 def _write(path: Path, document: Any, *, sync: bool = True) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1, default=str)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    unfinished.replace(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=1 if len(document) < 100 else None, default=str))
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"no space left for the move's own notes in {path.parent}, on this machine: make room there, then "
+            "`cloudbill move resume`"
+        ) from None

@@ -19,24 +19,46 @@ CLAIM_SECONDS = 10.0
 
 
 def claim(endpoint: Endpoint, move_id: UUID) -> psycopg.Connection[Any]:
-    """A connection that keeps every other mover away from this server. Raises MoveUnderWay."""
+    """A connection that keeps every other mover away from this server. Raises MoveUnderWay.
+
+    Call it only as the one process that works on this move: what an earlier one left on the server is ended.
+    """
+    name = f"cloudbill-move-claim-{str(move_id)[-12:]}"
     connection = endpoint.connect(f"claim-{str(move_id)[-12:]}")
     give_up_at = time.monotonic() + CLAIM_SECONDS  # a mover that was killed a moment ago is not gone at once
     while True:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [MOVE_KEY]).fetchone()
         if row and row[0]:
+            end_leftovers(connection)
             return connection
-        if time.monotonic() > give_up_at:
-            holder = connection.execute(
-                "SELECT a.pid, a.application_name, a.client_addr::text "
-                "FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-                "WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = %s LIMIT 1",
-                [MOVE_KEY],
-            ).fetchone()
+        holder = connection.execute(
+            "SELECT a.pid, a.application_name, a.client_addr::text "
+            "FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+            "WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = %s "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1",
+            [MOVE_KEY],
+        ).fetchone()
+        if holder and holder[1] == name:
+            # Ours, of a process that died behind a wire which does not tell the server.
+            connection.execute("SELECT pg_terminate_backend(%s, 1000)", [holder[0]])
+        elif time.monotonic() > give_up_at:
             connection.close()
             who = f"{holder[1]} from {holder[2] or 'this machine'} (process {holder[0]} there)" if holder else "another"
             raise MoveUnderWay(f"the {endpoint} is being moved by {who}: one mover at a time")
         time.sleep(0.2)
+
+
+def end_leftovers(connection: psycopg.Connection[Any], *, purposes: str = "") -> None:
+    """Sessions of this login that a mover who is gone left here, with the locks they hold.
+
+    Those whose purpose matches, or all. What holds the snapshot outlives its mover on purpose; who only asks may stay.
+    """
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = current_user "
+        "AND datname = current_database() AND pid <> pg_backend_pid() AND application_name ~ %s "
+        "AND application_name !~ '^cloudbill-move-(snapshot|status|claim|preflight)'",
+        [f"^cloudbill-move-{purposes}"],
+    )
 
 
 def note(connection: psycopg.Connection[Any], move_id: UUID, *, side: str, other: str, phase: str, **more: Any) -> None:

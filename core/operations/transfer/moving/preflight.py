@@ -4,7 +4,6 @@
 with reads alone.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, LiteralString
@@ -16,12 +15,12 @@ from core.operations.transfer import schema
 from core.operations.transfer.errors import TransferError
 from core.operations.transfer.moving.errors import MoveError
 from core.operations.transfer.moving.journal import Ends
+from core.operations.transfer.moving.proving import CLOCK_SECONDS, clock_offset, clocks_apart
 from core.operations.transfer.moving.replication import Line
 from core.operations.transfer.moving.servers import Endpoint
 from core.operations.transfer.receiving import IDLE
 from core.operations.transfer.tables import Connection, Table, inventory, refuse_hidden_rows, settle
 
-CLOCK_SECONDS = 5.0
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -129,11 +128,21 @@ def _server(report: Report, endpoint: Endpoint, connection: Connection) -> None:
         report.add("mover", side, f"{endpoint.user} is a superuser or bypasses row security: not needed", "warns")
     else:
         report.add("mover", side, f"{endpoint.user}, an ordinary member of cloudbill_mover")
-    if row := connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone():
-        skew = float(row[0]) - time.time()
-        late = abs(skew) > CLOCK_SECONDS
-        hint = ": mend its clock (NTP); jobs and leases go by it" if late else ""
-        report.add("clock", side, f"{skew:+.1f} s from here{hint}", "warns" if late else "ok")
+    if standby := _standby(connection):
+        report.add("takes writes", side, standby, "blocks")
+    skew, error = clock_offset(connection)
+    late = abs(skew) - error > CLOCK_SECONDS
+    hint = ": mend its clock or this machine's (NTP); jobs and leases go by it" if late else ""
+    report.add("clock", side, f"{skew:+.1f} s from here{hint}", "warns" if late else "ok")
+
+
+def _standby(connection: Connection) -> str | None:
+    row = connection.execute("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')").fetchone()
+    if row and row[0]:
+        return "it is a standby: give the address of the primary"
+    return (
+        "it is read only (default_transaction_read_only): ALTER DATABASE … RESET it" if row and row[1] == "on" else None
+    )
 
 
 def _replication(report: Report, endpoint: Endpoint, connection: Connection) -> None:
@@ -280,6 +289,8 @@ def _room(report: Report, source: Connection, owner: Connection) -> None:
 
 
 def _surroundings(report: Report, source: Connection, target: Connection) -> None:
+    apart = clocks_apart(source, target)
+    report.add("clocks", "both", apart or "agree", "blocks" if apart else "ok")
     query = "SELECT datcollate || '/' || datctype FROM pg_database WHERE datname = current_database()"
     here, there = (connection.execute(query).fetchone() for connection in (source, target))
     assert here

@@ -21,6 +21,12 @@ from core.operations.transfer.tables import inventory, settle
 class Pursuing(Work):
     """Keeps one side up to date with the other."""
 
+    _at_work: Follower | None = None
+
+    def _waits_for(self) -> str | None:
+        follower = self._at_work
+        return (follower.waits_for if follower else None) or super()._waits_for()
+
     def _follower(self, direction: str, touched: Touched | None) -> Follower:
         forward = direction == "forward"
         source, target = (self.ends.source, self.ends.target) if forward else (self.ends.target, self.ends.source)
@@ -59,12 +65,14 @@ class Pursuing(Work):
         thread = threading.Thread(target=beat, name="beat", daemon=True)
         thread.start()
         follower.start()
+        self._at_work = follower
         try:
             with self._showing(lambda: self._followed(follower)):
                 yield
         finally:
             ended.set()
             follower.stop()
+            self._at_work = None
             thread.join(5)
 
     def _lag(self, follower: Follower) -> float | None:
@@ -84,6 +92,5 @@ class Pursuing(Work):
             "lagBytes": max(0, follower.server_end - follower.position),
             "transactions": follower.transactions,
             "rows": follower.rows,
-            "waitsFor": follower.waits_for,
             "restarts": follower.restarts,
         }

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import pq
 
 from core.operations.backups.positions import format_lsn, parse_lsn
-from core.operations.transfer.moving.errors import MoveError, MoveRefused, SlotLost, StreamBroken
+from core.operations.transfer.moving.errors import DiskFull, MoveError, MoveRefused, SlotLost, StreamBroken
 from core.operations.transfer.moving.servers import Endpoint, watched
 
 STATUS_SECONDS = 5.0
@@ -102,6 +102,8 @@ class Line:
 def refusal(endpoint: Endpoint, what: str, said: str) -> MoveError:
     """What the server's answer to a replication command means."""
     line = said.strip().splitlines()[0] if said.strip() else "it said nothing"
+    if "No space left on device" in line:
+        return DiskFull(f"no space left on the disk of the {endpoint}: make room there, then `cloudbill move resume`")
     if "does not exist" in line and "slot" in line:
         return SlotLost(
             f"the slot is gone from the {endpoint}, and with it changes that were not copied yet: "

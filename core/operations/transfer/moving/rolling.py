@@ -9,8 +9,9 @@ writes but the applier's from the beginning (its fence stands by), so nothing es
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, LiteralString, cast
 
@@ -18,12 +19,12 @@ import psycopg
 from psycopg import sql
 
 from core.operations.transfer.digests import Digests, Leaf, digest, row_hash, tenant_of
+from core.operations.transfer.moving import proving
 from core.operations.transfer.moving.changes import Transaction
-from core.operations.transfer.moving.servers import Endpoint
+from core.operations.transfer.moving.proving import Key
+from core.operations.transfer.moving.servers import Endpoint, watched
 from core.operations.transfer.tables import Table, settle
 
-Key = tuple[str, tuple[str, ...]]
-"""Table and key."""
 _Found = tuple[str, int] | None
 """Tenant and hash of a row, None where there is none."""
 _AT_ONCE = 5_000
@@ -67,6 +68,8 @@ class Side:
         self._then = settle(endpoint.connect("verify-then"))
         self._now = settle(endpoint.connect("verify-now"))
         self._leaves: dict[tuple[str, str], list[int]] = {}
+        self._written: set[tuple[str, str]] = set()
+        """Leaves that are other ones than at the beginning, or were meanwhile."""
         self._known: dict[Key, _Found] = {}
         for name, value in (("enable_seqscan", "off"), ("jit", "off")):
             self._now.execute("SELECT set_config(%s, %s, false)", [name, value])
@@ -85,8 +88,7 @@ class Side:
     def refresh(self, keys: set[Key]) -> None:
         """These rows may have changed."""
         new = {key for key in keys if key not in self._known}
-        before = self._find(self._then, new)
-        after = self._find(self._now, keys)
+        before, after = self._find(self._then, new), self._find(self._now, keys)
         for key in keys:
             old = before[key] if key in new else self._known[key]
             self._put(key[0], old, -1)
@@ -95,11 +97,19 @@ class Side:
 
     def digests(self) -> Digests:
         """As it is after the last refresh."""
-        leaves: dict[str, dict[str, Leaf]] = defaultdict(dict)
-        for (table, tenant), (rows, bits) in self._leaves.items():
-            if rows:
-                leaves[table][tenant] = Leaf(rows, f"{bits:064x}")
-        return Digests(salt=self._salt, leaves=dict(leaves))
+        return _digests(self._salt, self._leaves)
+
+    def written(self) -> dict[str, dict[str, list[Any]]]:
+        """Only the leaves written since the beginning: rows (also none) and digest, by table and tenant."""
+        found: dict[str, dict[str, list[Any]]] = defaultdict(dict)
+        for table, tenant in self._written:
+            rows, bits = self._leaves[table, tenant]
+            found[table][tenant] = [rows, f"{bits:064x}"]
+        return dict(found)
+
+    def is_as(self, other: "Side") -> bool:
+        """Whether both hold the same; cheap, however many tenants there are."""
+        return _full(self._leaves) == _full(other._leaves)
 
     def stands_in_the_way_of(self) -> list[str]:
         """Tables that somebody waits to alter, because the open snapshot has read them; all others wait behind that."""
@@ -115,6 +125,16 @@ class Side:
         """Sees what is committed now."""
         return self._now
 
+    @property
+    def lines(self) -> tuple[psycopg.Connection[Any], psycopg.Connection[Any]]:
+        """The snapshot's and the present's."""
+        return self._then, self._now
+
+    @property
+    def size(self) -> int:
+        """How many written rows are kept in mind."""
+        return len(self._known)
+
     def close(self) -> None:
         """The snapshot goes."""
         self._then.close()
@@ -122,6 +142,7 @@ class Side:
 
     def _put(self, table: str, found: _Found, count: int) -> None:
         if found is not None:
+            self._written.add((table, found[0]))
             leaf = self._leaves.setdefault((table, found[0]), [0, 0])
             leaf[0] += count
             leaf[1] ^= found[1]
@@ -131,13 +152,17 @@ class Side:
         by_table: dict[str, list[tuple[str, ...]]] = defaultdict(list)
         for table, key in keys:
             by_table[table].append(key)
-        for name, of_table in by_table.items():
-            query = _lookup(self._tables[name], self._salt)
-            for first in range(0, len(of_table), _AT_ONCE):
-                some = of_table[first : first + _AT_ONCE]
-                columns = [list(column) for column in zip(*some, strict=True)]
-                for *key, tenant, hashed in connection.execute(query, columns).fetchall():
-                    found[name, tuple(key)] = (tenant, int(hashed, 16))
+        asked: list[tuple[str, psycopg.Cursor[Any]]] = []
+        # All questions at once, then the answers: a wire between clouds is slow there and back.
+        with connection.pipeline():
+            for name, of_table in by_table.items():
+                query = _lookup(self._tables[name], self._salt)
+                for first in range(0, len(of_table), _AT_ONCE):
+                    columns = [list(column) for column in zip(*of_table[first : first + _AT_ONCE], strict=True)]
+                    asked.append((name, connection.execute(query, columns)))
+        for name, cursor in asked:
+            for *key, tenant, hashed in cursor.fetchall():
+                found[name, tuple(key)] = (tenant, int(hashed, 16))
         return found
 
 
@@ -151,17 +176,47 @@ class Rolling:
         self.touched = touched
         self.left = Side(left, tables, salt=salt)
         self.right = Side(right, tables, salt=salt)
+        self.newest_blocks: dict[str, list[Any]] = {}
+        """Number and hash of each tenant's newest block on the right."""
+        self._taking_over = right
 
     def begin(self) -> None:
         """Digest both, at once."""
         self._both(Side.begin)
+        self.newest_blocks = proving.newest_blocks(self.right.connection)
 
     def catch_up(self) -> int:
-        """Take in what the stream wrote since; how many rows that were."""
+        """Take in what the stream wrote since, and prove its sums and balances; how many rows that were.
+
+        Raises BooksWrong.
+        """
         keys = self.touched.take()
         if keys:
             self._both(partial(Side.refresh, keys=keys))
+            proving.prove_written(self.right.connection, keys, side=self._taking_over)
+            sealed = {key[0] for table, key in keys if table in ("tenants", "ledger_blocks")}
+            if sealed:
+                self.newest_blocks |= proving.newest_blocks(self.right.connection, sealed)
         return len(keys)
+
+    @property
+    def agree(self) -> bool:
+        """Whether both sides held the same after the last catching up."""
+        return self.left.is_as(self.right)
+
+    @property
+    def size(self) -> int:
+        """How many written rows are kept in mind."""
+        return self.left.size
+
+    @contextmanager
+    def bounded(self, seconds: float) -> Generator[None]:
+        """Breaks the lines when what is inside takes longer."""
+        with ExitStack() as lines:
+            for side in (self.left, self.right):
+                for line in side.lines:
+                    lines.enter_context(watched(line, seconds))
+            yield
 
     def close(self) -> None:
         """Let the snapshots go."""
@@ -172,6 +227,18 @@ class Rolling:
         with ThreadPoolExecutor(2) as pool:
             for done in [pool.submit(work, side) for side in (self.left, self.right)]:
                 done.result()
+
+
+def _digests(salt: str, found: dict[tuple[str, str], list[int]]) -> Digests:
+    leaves: dict[str, dict[str, Leaf]] = defaultdict(dict)
+    for (table, tenant), (rows, bits) in found.items():
+        if rows:
+            leaves[table][tenant] = Leaf(rows, f"{bits:064x}")
+    return Digests(salt=salt, leaves=dict(leaves))
+
+
+def _full(leaves: dict[tuple[str, str], list[int]]) -> dict[tuple[str, str], list[int]]:
+    return {name: leaf for name, leaf in leaves.items() if leaf[0]}
 
 
 def _lookup(table: Table, salt: str) -> sql.Composed:

@@ -4,10 +4,9 @@ when they go dead, and what a failure to connect means.
 
 import os
 import re
-import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -16,6 +15,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from core.operations.transfer.moving.errors import DiskFull, MoveError, ServerUnreachable, StreamBroken
+from core.operations.transfer.moving.minding import Minded, break_line, place_of
 
 CONNECT_SECONDS = 10
 # A peer that acknowledges nothing is given up after 20 s, an idle line is probed after 10 s; a proxy that swallows
@@ -31,9 +31,13 @@ _LINE = {
 _SESSION = (
     "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c client_min_messages=warning "
     "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3 "
-    "-c client_encoding=UTF8 -c synchronous_commit=on"
+    "-c client_encoding=UTF8 -c synchronous_commit=on "
+    # And what the server holds for us (locks, a half built index) does not outlive us there.
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000 "
+    "-c client_connection_check_interval=5000"
 )
 _REASONS = (
+    (r"unrecognized configuration parameter \"client_connection_check_interval\"", "it is older than PostgreSQL 14, and 15 or newer is needed"),  # noqa: E501
     (r"certificate has expired|certificate expired", "its certificate has expired: renew it there, then try again"),
     (r"certificate verify failed|root certificate|server certificate for", "its certificate is not believed here: give the authority as sslrootcert and the name it is issued to"),  # noqa: E501
     (r"password authentication failed|no password supplied", "it refuses the user or the password"),
@@ -86,14 +90,24 @@ class Endpoint:
         """The login."""
         return str(conninfo_to_dict(self.url).get("user") or "")
 
-    def connect(self, purpose: str, *, autocommit: bool = True) -> psycopg.Connection:
-        """A connection whose values read the same on every server. Raises ServerUnreachable."""
+    def connect(self, purpose: str, *, autocommit: bool = True) -> Minded:
+        """A connection whose values read the same on every server, and that is minded. Raises ServerUnreachable."""
         try:
-            return psycopg.connect(
+            made = Minded.connect(
                 self.conninfo(purpose), autocommit=autocommit, prepare_threshold=2, connect_timeout=CONNECT_SECONDS
             )
         except psycopg.OperationalError as error:
             raise self.unreachable(error) from None
+        made.mind(str(self), self._look)
+        return made
+
+    @contextmanager
+    def _look(self) -> Generator[psycopg.Connection]:
+        with (
+            psycopg.connect(self.conninfo("look"), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection,
+            watched(connection, CONNECT_SECONDS),
+        ):
+            yield connection
 
     def conninfo(self, purpose: str, **more: str) -> str:
         """As libpq wants it."""
@@ -114,14 +128,17 @@ class Endpoint:
         return ServerUnreachable(f"the {self} is not reachable: {said}")
 
 
-def explained(endpoint: Endpoint, error: psycopg.Error) -> MoveError:
-    """A failure of a statement by its name: a full disk, a lost line, or what the server said."""
-    said = _without_secrets(str(error))
-    if error.sqlstate in ("53100", "53200") or "No space left on device" in said:
-        return DiskFull(f"no space left on the disk of the {endpoint}: make room there, then `cloudbill move resume`")
+def explained(where: Endpoint | str, error: psycopg.Error) -> MoveError:
+    """A failure of a statement by its name: a full disk, a lost line, or what the server said.
+
+    `where` counts when the failure does not know itself from which server it came.
+    """
+    said, place = _without_secrets(str(error)), place_of(error) or str(where)
+    if error.sqlstate == "53100" or "No space left on device" in said:
+        return DiskFull(f"no space left on the disk of the {place}: make room there, then `cloudbill move resume`")
     if isinstance(error, psycopg.OperationalError) or error.sqlstate is None:
-        return StreamBroken(f"the line to the {endpoint} broke: {said}")
-    return MoveError(f"the {endpoint} refused: {said}")
+        return StreamBroken(f"the line to the {place} broke: {said}")
+    return MoveError(f"the {place} refused: {said}")
 
 
 def masked(url: str) -> str:
@@ -145,7 +162,7 @@ def watched(connection: psycopg.Connection | pq.abc.PGconn, seconds: float) -> G
     except psycopg.OperationalError:
         yield  # it is closed already: what is inside says so
         return
-    timer = threading.Timer(seconds, _break, [copy])
+    timer = threading.Timer(seconds, break_line, [copy])
     timer.daemon = True
     timer.start()
     try:
@@ -154,11 +171,6 @@ def watched(connection: psycopg.Connection | pq.abc.PGconn, seconds: float) -> G
         timer.cancel()
         timer.join(1)
         os.close(copy)
-
-
-def _break(descriptor: int) -> None:
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as line:
-        line.shutdown(socket.SHUT_RDWR)
 
 
 def _without_secrets(said: str) -> str:
