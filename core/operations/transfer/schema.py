@@ -24,6 +24,10 @@ from core.operations.transfer.tables import Connection, Table, settle
 _LOCK = 0x7472616E73  # "trans": one transfer at a time works on a target's schema
 
 
+Owner = str | Callable[[], Connection]
+"""The address of the tables' owner, or what opens a connection as it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stripped:
     """That a target is stripped, and for what."""
@@ -100,7 +104,7 @@ def strip(connection: Connection, tables: Sequence[Table], *, source: str) -> St
 
 
 def rebuild(
-    owner_url: str,
+    owner: Owner,
     *,
     jobs: int = 2,
     stay_closed: bool = False,
@@ -113,7 +117,7 @@ def rebuild(
     Each part is one transaction with the note that it is there, so a killed run goes on where it was. What the rows
     contradict is an error of PostgreSQL that names the key.
     """
-    with settle(psycopg.connect(owner_url, autocommit=True)) as connection:
+    with settle(_opened(owner)) as connection:
         if standing(connection) is None:
             raise TransferRefused("nothing was taken off here")
         # The largest tables first, so that no worker ends with one all by itself.
@@ -134,15 +138,15 @@ def rebuild(
             groups = [[row[2] for row in sorted(waiting, key=lambda row: row[2])]]
             if side_by_side:
                 groups = [[row[2] for row in one] for _, one in groupby(waiting, key=lambda row: row[1])]
-            for made in [pool.submit(_make, owner_url, numbers) for numbers in groups]:
+            for made in [pool.submit(_make, owner, numbers) for numbers in groups]:
                 made.result()
 
 
-def analyze(owner_url: str, tables: Sequence[Table], *, jobs: int = 2) -> None:
+def analyze(owner: Owner, tables: Sequence[Table], *, jobs: int = 2) -> None:
     """Statistics of these tables, side by side."""
 
     def one(table: Table) -> None:
-        with psycopg.connect(owner_url, autocommit=True) as connection:
+        with _opened(owner) as connection:
             connection.execute(sql.SQL("ANALYZE {}").format(table.identifier))
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -150,9 +154,9 @@ def analyze(owner_url: str, tables: Sequence[Table], *, jobs: int = 2) -> None:
             done.result()
 
 
-def put_back(owner_url: str, *, jobs: int = 2) -> None:
+def put_back(owner: Owner, *, jobs: int = 2) -> None:
     """As before `strip`: what came in is deleted, what was there is there, nothing is remembered. Idempotent."""
-    with settle(psycopg.connect(owner_url, autocommit=True)) as connection:
+    with settle(_opened(owner)) as connection:
         if standing(connection) is None:
             return
         with connection.transaction():
@@ -180,8 +184,8 @@ def put_back(owner_url: str, *, jobs: int = 2) -> None:
                 )
             connection.execute("TRUNCATE cloudbill_transfer.chunks, cloudbill_transfer.notes")
             connection.execute("SELECT setval(name::regclass, last_value, is_called) FROM cloudbill_transfer.sequences")
-    rebuild(owner_url, jobs=jobs)
-    with settle(psycopg.connect(owner_url, autocommit=True)) as connection:
+    rebuild(owner, jobs=jobs)
+    with settle(_opened(owner)) as connection:
         forget(connection)
 
 
@@ -235,8 +239,12 @@ def _refuse_open(connection: Connection) -> None:
         )
 
 
-def _make(owner_url: str, numbers: list[int]) -> None:
-    with settle(psycopg.connect(owner_url, autocommit=True)) as connection:
+def _opened(owner: Owner) -> Connection:
+    return psycopg.connect(owner, autocommit=True) if isinstance(owner, str) else owner()
+
+
+def _make(owner: Owner, numbers: list[int]) -> None:
+    with settle(_opened(owner)) as connection:
         connection.execute("SET maintenance_work_mem = '256MB'")
         for number in numbers:
             with connection.transaction():

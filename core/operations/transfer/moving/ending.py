@@ -1,6 +1,7 @@
 """The ends of a move other than the switch: given up, finished, rolled back. Each leaves nothing of ours behind."""
 
 from collections.abc import Callable
+from functools import partial
 
 from core.foundation import fence
 from core.operations.transfer import schema
@@ -80,7 +81,7 @@ def _put_target_back(journal: Journal, ends: Ends, say: Callable[[str], None]) -
     with settle(ends.target_owner.connect("abort")) as owner:
         standing = schema.standing(owner)
     if standing is not None and standing.source == str(journal.id):
-        schema.put_back(ends.target_owner.url)
+        schema.put_back(partial(ends.target_owner.connect, "put-back"))
     with settle(ends.target.connect("abort")) as target:
         target.execute("DELETE FROM move_positions WHERE move_id = %s", [journal.id])
         marks.end(target, journal.id, phase="aborted")

@@ -1,6 +1,7 @@
 """The target is filled: prepared, copied under the source's snapshot, then indexes, keys, triggers, row security."""
 
 import time
+from functools import partial
 from typing import Any
 
 from core.foundation import fence
@@ -77,8 +78,8 @@ class Filling(Work):
         with settle(self.ends.target_owner.connect("rebuild")) as owner:
             marks.end_leftovers(owner, purposes="(rebuild|analyze)")
             tables = inventory(owner)
-        schema.rebuild(self.ends.target_owner.conninfo("rebuild"), jobs=self.choices.jobs, say=self.say)
-        schema.analyze(self.ends.target_owner.conninfo("analyze"), tables, jobs=self.choices.jobs)
+        schema.rebuild(partial(self.ends.target_owner.connect, "rebuild"), jobs=self.choices.jobs, say=self.say)
+        schema.analyze(partial(self.ends.target_owner.connect, "analyze"), tables, jobs=self.choices.jobs)
         self.journal.enter("following")
 
     def _copied(self, progress: Progress, holder: int | None) -> dict[str, Any]:
