@@ -77,8 +77,9 @@ class Filling(Work):
         self.show(step="indexes, keys, triggers, row security")
         with settle(self.ends.target_owner.connect("rebuild")) as owner:
             marks.end_leftovers(owner, purposes="(rebuild|analyze)")
-            tables = inventory(owner)
         schema.rebuild(partial(self.ends.target_owner.connect, "rebuild"), jobs=self.choices.jobs, say=self.say)
+        with settle(self.ends.target_owner.connect("tables")) as owner:
+            tables = inventory(owner)  # not before: without its key a table cannot be listed
         schema.analyze(partial(self.ends.target_owner.connect, "analyze"), tables, jobs=self.choices.jobs)
         self.journal.enter("following")
 
