@@ -153,6 +153,8 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/customers"): reads(BILLING_READ),
     ("GET", "/billing/customers/{customer_id}"): reads(BILLING_READ),
     ("PATCH", "/billing/customers/{customer_id}"): pays(BILLING_WRITE),
+    ("POST", "/billing/tax-rates"): pays(BILLING_WRITE),
+    ("GET", "/billing/tax-rates"): reads(BILLING_READ),
     ("GET", "/billing/settings/invoices"): reads(BILLING_READ),
     ("PUT", "/billing/settings/invoices"): pays(BILLING_WRITE),
     # Wallets, settings, clock

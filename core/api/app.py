@@ -37,6 +37,7 @@ from core.billing.pricing import routes as pricing
 from core.billing.pricing.plans import routes as plans
 from core.billing.sellers import routes as sellers
 from core.billing.subscriptions import routes as subscriptions
+from core.billing.tax import routes as tax
 from core.billing.webhooks import routes as webhooks
 from core.foundation.cache import create_cache
 from core.foundation.database import Database
@@ -72,6 +73,7 @@ ROUTERS = (
     plans.router,
     customers.router,
     sellers.router,
+    tax.router,
     pricing.router,
     subscriptions.router,
     clocks.router,

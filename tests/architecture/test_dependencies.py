@@ -19,6 +19,7 @@ ROOMS = (
     "credits",
     "usage",
     "subscriptions",
+    "tax",
     "invoices",
     "payments",
     "webhooks",

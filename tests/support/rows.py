@@ -61,6 +61,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("invoice_items", "period_end"): datetime(2026, 6, 1, tzinfo=UTC),
     ("subscription_items", "quantity"): Decimal(1),
     ("subscriptions", "current_period_end"): datetime(2030, 1, 1, tzinfo=UTC),
+    ("tax_rates", "country"): "DE",
     ("usage_events", "cached_tokens"): 0,
     ("usage_events", "outcome"): "refused",
     ("usage_events", "model"): "gpt-4o",

@@ -318,6 +318,7 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "prices",
         "recovery_evidence",
         "subscription_changes",
+        "tax_rates",
         "usage_backfill_events",
         "usage_corrections",
         "usage_events",

@@ -25,6 +25,7 @@ MODELS = (
     "core.billing.credits.models",
     "core.billing.subscriptions.models",
     "core.billing.invoices.models",
+    "core.billing.tax.models",
     "core.billing.payments.models",
     "core.billing.webhooks.models",
     "core.operations.deployments.models",

@@ -1,0 +1,36 @@
+"""Tax rates: every SELECT."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.foundation.ids import INSTALLATION_ID
+
+
+async def list_rates(
+    session: AsyncSession,
+    tenant_id: UUID,
+    *,
+    country: str | None = None,
+    before: UUID | None = None,
+    limit: int = 10000,
+) -> Sequence[Row[Any]]:
+    """The tenant's own rates and the installation's, newest rows first."""
+    where = {
+        "owners": [tenant_id, INSTALLATION_ID],
+        "country": country,
+        "before": before,
+        "limit": limit,
+    }
+    return (await session.execute(_RATES, where)).all()
+
+
+_RATES = text("""
+SELECT tenant_id, id, country, region, code, name, percent, effective_from FROM tax_rates
+WHERE tenant_id = ANY(:owners) AND (CAST(:country AS text) IS NULL OR country = :country)
+  AND (CAST(:before AS uuid) IS NULL OR id < :before)
+ORDER BY id DESC LIMIT :limit
+""")
