@@ -10,6 +10,7 @@ import reflex as rx
 
 from console import cataloguing, planning, rights
 from console.client import ApiRefused, Client
+from console.components.form import select_field, text_field
 from console.components.notice import notice
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
@@ -129,16 +130,16 @@ def plan_builder() -> rx.Component:
             rx.el.section(
                 rx.el.div(rx.el.h2("New plan"), class_name="sheet-head centered"),
                 rx.el.div(
-                    _text("name", "Name", required=True),
-                    _text("code", "Code", hint="Small letters, digits and hyphens; it stays."),
-                    _choice("interval", "Each", [(one, one) for one in INTERVALS]),
-                    _text("trialDays", "Days of trial", numeric=True),
-                    _choice(
+                    text_field("name", "Name", required=True),
+                    text_field("code", "Code", hint="Small letters, digits and hyphens; it stays."),
+                    select_field("interval", "Each", [(one, one) for one in INTERVALS]),
+                    text_field("trialDays", "Days of trial", numeric=True),
+                    select_field(
                         "cycle",
                         "Periods",
                         [("anniversary", "From the day of subscribing"), ("calendar", "By the calendar")],
                     ),
-                    _text("minimum", f"At least each period, {state.currency}", numeric=True),
+                    text_field("minimum", f"At least each period, {state.currency}", numeric=True),
                     class_name="sheet-body fields",
                 ),
                 class_name="sheet",
@@ -165,28 +166,33 @@ def plan_builder() -> rx.Component:
 def _part(part: rx.Var[Draft]) -> rx.Component:
     state, prefix = PlanBuilderState, f"p{part.number}"
     remove = rx.el.button("Remove", class_name="button small", type="button", on_click=state.remove(part.number))
-    meter = rx.el.div(
-        rx.el.label("Meter", html_for=f"{prefix}-meter"),
-        rx.el.select(
-            rx.foreach(state.meters, lambda code: rx.el.option(code, value=code)),
-            id=f"{prefix}-meter",
-            name=f"{prefix}-meter",
-            class_name="input",
-        ),
-        rx.cond(state.meters.length() == 0, rx.el.span("There is no meter yet.", class_name="hint")),
-        class_name="field",
+    meter = rx.fragment(
+        select_field(f"{prefix}-meter", "Meter", state.meters),
+        rx.cond(state.meters.length() == 0, rx.el.p("There is no meter yet.", class_name="small-print")),
     )
     return rx.el.section(
         rx.el.div(
             rx.el.h2("Part of the price"), rx.cond(state.parts.length() > 1, remove), class_name="sheet-head centered"
         ),
         rx.el.div(
-            _text(f"{prefix}-name", "Name", required=True),
-            _chosen(f"{prefix}-model", "Priced", MODELS, part.model, lambda model: state.set_model(part.number, model)),
+            text_field(f"{prefix}-name", "Name", required=True),
+            select_field(
+                f"{prefix}-model",
+                "Priced",
+                MODELS,
+                value=part.model,
+                on_change=lambda model: state.set_model(part.number, model),
+            ),
             rx.cond(
                 part.model == "percentage",
                 rx.fragment(),
-                _chosen(f"{prefix}-kind", "Paid", KINDS, part.kind, lambda kind: state.set_kind(part.number, kind)),
+                select_field(
+                    f"{prefix}-kind",
+                    "Paid",
+                    KINDS,
+                    value=part.kind,
+                    on_change=lambda kind: state.set_kind(part.number, kind),
+                ),
             ),
             rx.cond(part.kind == "usage", meter),
             rx.match(
@@ -207,16 +213,16 @@ def _part(part: rx.Var[Draft]) -> rx.Component:
 
 
 def _fields(prefix: rx.Var[str] | str, names: list[tuple[str, str]]) -> rx.Component:
-    return rx.fragment(*(_text(f"{prefix}-{name}", text, numeric=True) for name, text in names))
+    return rx.fragment(*(text_field(f"{prefix}-{name}", text, numeric=True) for name, text in names))
 
 
 def _tiers(part: rx.Var[Draft], prefix: rx.Var[str] | str) -> rx.Component:
     def tier(number: rx.Var[int]) -> rx.Component:
         each = f"{prefix}-t{number}"
         return rx.el.div(
-            _text(f"{each}-last", "Up to unit", numeric=True, hint="Empty: without end."),
-            _text(f"{each}-unitPrice", "Price of a unit", numeric=True),
-            _text(f"{each}-flatFee", "Plus once", numeric=True),
+            text_field(f"{each}-last", "Up to unit", numeric=True, hint="Empty: without end."),
+            text_field(f"{each}-unitPrice", "Price of a unit", numeric=True),
+            text_field(f"{each}-flatFee", "Plus once", numeric=True),
             class_name="fields",
         )
 
@@ -227,48 +233,4 @@ def _tiers(part: rx.Var[Draft], prefix: rx.Var[str] | str) -> rx.Component:
             "Another tier", class_name="button small", type="button", on_click=PlanBuilderState.add_tier(part.number)
         ),
         class_name="choices whole",
-    )
-
-
-def _text(
-    name: rx.Var[str] | str, text: rx.Var[str] | str, *, required: bool = False, numeric: bool = False, hint: str = ""
-) -> rx.Component:
-    return rx.el.div(
-        rx.el.label(text, html_for=name),
-        rx.el.input(
-            id=name,
-            name=name,
-            class_name="input",
-            required=required,
-            auto_complete="off",
-            input_mode="decimal" if numeric else "text",
-        ),
-        rx.el.span(hint, class_name="hint") if hint else None,
-        class_name="field",
-    )
-
-
-def _choice(name: str, text: str, choices: list[tuple[str, str]]) -> rx.Component:
-    return rx.el.div(
-        rx.el.label(text, html_for=name),
-        rx.el.select(
-            *(rx.el.option(shown, value=value) for value, shown in choices), id=name, name=name, class_name="input"
-        ),
-        class_name="field",
-    )
-
-
-def _chosen(
-    name: rx.Var[str] | str, text: str, choices: list[tuple[str, str]], value: rx.Var[str], on_change: Any
-) -> rx.Component:
-    return rx.el.div(
-        rx.el.label(text, html_for=name),
-        rx.el.select(
-            *(rx.el.option(shown, value=key) for key, shown in choices),
-            id=name,
-            value=value,
-            on_change=on_change,
-            class_name="input",
-        ),
-        class_name="field",
     )

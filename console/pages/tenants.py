@@ -7,6 +7,7 @@ import reflex as rx
 from console import rights
 from console.client import Client
 from console.components.figure import instant, owed, short
+from console.components.form import search_field
 from console.components.notice import blank, table_bones
 from console.components.table import cell, pager, row_heading, sort_heading, table
 from console.components.table import heading as column
@@ -56,30 +57,12 @@ def heading(*actions: rx.Component) -> rx.Component:
 def tenants() -> rx.Component:
     """Search, table, pager."""
     return rx.fragment(
-        heading(_search()),
+        heading(search_field("Find a tenant", "Name or identifier", TenantsState)),
         rx.el.section(
             rx.cond(TenantsState.shown.rows.length() > 0, _table(), _nobody()),
             class_name="sheet",
             aria_label="Tenants",
         ),
-    )
-
-
-def _search() -> rx.Component:
-    return rx.el.div(
-        rx.el.label("Find a tenant", html_for="find", class_name="visually-hidden"),
-        rx.icon("search", size=16, aria_hidden=True),
-        rx.el.input(
-            id="find",
-            type="search",
-            class_name="input",
-            placeholder="Name or identifier",
-            key=TenantsState.given.to_string(),
-            default_value=TenantsState.search,
-            on_change=TenantsState.find.debounce(250),
-        ),
-        class_name="search",
-        role="search",
     )
 
 
