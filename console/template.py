@@ -23,6 +23,7 @@ def tenant_links(slug: rx.Var[str]) -> list[Link]:
         Link("usage", "Usage", "activity", f"{base}/usage"),
         Link("purchases", "Purchases", "shopping-bag", f"{base}/purchases"),
         Link("holds", "Holds", "lock", f"{base}/holds"),
+        Link("meters", "Meters", "gauge", f"{base}/meters"),
         Link("customers", "Customers", "users", f"{base}/customers"),
         Link("catalog", "Catalog", "tags", f"{base}/catalog"),
         Link("keys", "API keys", "key-round", f"{base}/keys", ViewerState.manages_keys),

@@ -69,3 +69,21 @@ def test_a_customer_is_added_completed_and_found(installation: Installation, ope
     expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}/customers?search=globex")
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.get_by_role("link", name="Globex GmbH")).to_be_visible()
+
+
+def test_what_a_meter_counts_is_seen_as_it_arrives(installation: Installation, open_window: Window) -> None:
+    owner = installation.sign_up("Counts Calls", testTenant=True)
+    clock = installation.as_person(owner, "GET", "/billing/test-clock").json()["now"]
+    meter = {"code": "calls", "name": "Calls", "eventName": "call", "aggregation": "sum", "property": "size"}
+    assert installation.as_person(owner, "POST", "/billing/meters", json=meter).status_code == 201
+    page = open_window(owner)
+    page.goto(f"/tenants/{owner.tenant}/meters")
+    expect(page.get_by_text("Nothing counted this month")).to_be_visible()
+
+    event = {"eventName": "call", "occurredAt": clock, "properties": {"size": 2.5}, "externalId": "globex"}
+    body = {"events": [{**event, "idempotencyKey": f"call-{number}"} for number in range(3)]}
+    sent = installation.as_person(owner, "POST", "/billing/usage/events", json=body)
+    assert sent.status_code == 200, sent.text
+    page.reload()
+    expect(page.get_by_role("row").filter(has_text="7.5")).to_contain_text("globex")
+    expect(page.get_by_role("row").filter(has_text="size 2.5")).to_have_count(3)

@@ -1,0 +1,155 @@
+"""What meters count of a tenant's customers, this month and just now."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from console import exporting, metered, rights
+from console.client import Client
+from console.components.figure import dated
+from console.components.notice import blank, command
+from console.components.table import cell, export_button, heading, row_heading, table
+from console.figures import parse_instant
+from console.listing import Addressed
+from console.metered import Counted, Event, Meter
+from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.template import page
+from console.viewer import asking
+
+
+class MetersState(Addressed, rx.State):
+    """The meters, what the chosen one counted, and the last events."""
+
+    shown: list[Meter] = []
+    meter: Meter = Meter()
+    counted: list[Counted] = []
+    newest: list[Event] = []
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def load(self, api: Client):
+        """Fetch them; the first meter where the address names none."""
+        self.read_address()
+        head = await enter(self, api)
+        self.shown = await metered.meters(api)
+        code = self.chosen.get("meter", "")
+        self.meter = next((one for one in self.shown if one.code == code), (self.shown or [Meter()])[0])
+        self.counted = await metered.counted(api, self.meter.code) if self.meter.code else []
+        self.newest = await metered.newest(api, now=parse_instant(head.clock_iso))
+
+    @rx.event
+    def look_at(self, code: str):
+        """Another meter."""
+        return MetersState.choose("meter", code)
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """What the meter counted of each customer, for a spreadsheet."""
+        entries = await api.every_own("/billing/usage/customers", meter=self.meter.code)
+        name = exporting.filename(f"usage-{self.meter.code}")
+        return rx.download(data=exporting.fields_as_csv(metered.COLUMNS, entries), filename=name)
+
+
+@page(
+    "/tenants/[tenant_slug]/meters",
+    title=title("Meters"),
+    current="meters",
+    state=MetersState,
+    on_load=MetersState.load,
+    bones=bones,
+    tenant_name=TenantState.head.name,
+)
+def meters() -> rx.Component:
+    """A meter's customers, and what arrives."""
+    state = MetersState
+    return rx.fragment(
+        tenant_heading(),
+        rx.cond(
+            state.shown.length() > 0,
+            rx.fragment(_counted(), _arrived()),
+            rx.el.section(
+                blank(
+                    "gauge",
+                    "No meter yet",
+                    rx.fragment("A meter says which events count, and how: ", command("POST /billing/meters"), "."),
+                ),
+                class_name="sheet",
+            ),
+        ),
+    )
+
+
+def _counted() -> rx.Component:
+    state = MetersState
+    chooser = rx.el.select(
+        rx.foreach(state.shown, lambda meter: rx.el.option(meter.name, value=meter.code)),
+        value=state.meter.code,
+        on_change=state.look_at,
+        class_name="input compact",
+        aria_label="Meter",
+    )
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2("This month by customer"),
+            rx.el.div(
+                chooser, rx.cond(state.counted.length() > 0, export_button(state.export_csv)), class_name="page-actions"
+            ),
+            class_name="sheet-head centered",
+        ),
+        rx.el.p(
+            rx.el.code(state.meter.code), " ", state.meter.counts, " of events ", rx.el.code(state.meter.event),
+            rx.cond(state.meter.filters.length() > 0, rx.fragment(" where ", state.meter.filters.join(" and "))),
+            rx.cond(state.meter.dimensions != "", rx.fragment(", apart by ", state.meter.dimensions)),
+            ".",
+            class_name="sheet-body small-print",
+        ),
+        rx.cond(
+            state.counted.length() > 0,
+            table(
+                "Customers, the most first",
+                [heading("Customer"), heading("Events", num=True), heading("Quantity", num=True)],
+                rx.foreach(state.counted, _row),
+            ),
+            blank("gauge", "Nothing counted this month", "Events of this month appear here within a second."),
+        ),
+        class_name="sheet",
+    )  # fmt: skip
+
+
+def _row(row: rx.Var[Counted]) -> rx.Component:
+    address = f"/tenants/{TenantState.head.tenant_id}/customers/{row.customer_id}"
+    bar = rx.el.div(rx.el.i(style={"width": f"{row.percent}%"}), class_name="bar second", aria_hidden=True)
+    return rx.el.tr(
+        row_heading(rx.link(row.name, href=address, class_name="row-link", unstyled=True), bar),
+        cell(row.events, kind="num", label="Events"),
+        cell(row.quantity, kind="num main"),
+    )
+
+
+def _arrived() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(rx.el.h2("Just arrived"), class_name="sheet-head centered"),
+        rx.cond(
+            MetersState.newest.length() > 0,
+            table(
+                "Events, newest first",
+                [heading("Occurred, UTC"), heading("Event"), heading("Properties"), heading("Quantity", num=True)],
+                rx.foreach(MetersState.newest, _event),
+            ),
+            blank("inbox", "No event yet", rx.fragment("They arrive by ", command("POST /billing/usage/events"), ".")),
+        ),
+        class_name="sheet",
+    )
+
+
+def _event(row: rx.Var[Event]) -> rx.Component:
+    return rx.el.tr(
+        cell(dated(row.occurred), kind="under"),
+        row_heading(
+            rx.el.span(row.name, title=f"Event {row.event_id}"),
+            rx.cond(row.counts, rx.fragment(), rx.fragment(" ", rx.el.span("corrected", class_name="badge warn"))),
+        ),
+        cell(row.properties, kind="quiet wide"),
+        cell(row.quantity, kind="num main"),
+    )
