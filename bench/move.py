@@ -105,6 +105,10 @@ def _measure(twins: Twins, options: argparse.Namespace) -> dict[str, Any]:
     assert row
     result: dict[str, Any] = {"gigabytes": row[0] / 1e9}
     _say(f"{result['gigabytes']:.2f} GB")
+    for place in (old, new):
+        with place.connect("admin") as admin:
+            admin.execute("CHECKPOINT")
+    time.sleep(1)
     jobs, clock = options.jobs, _Clock(twins)
     with clock.taking("copy"):
         _move(old, new, jobs, clock)

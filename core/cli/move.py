@@ -6,21 +6,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from core.cli.backup import Output
 from core.cli.formats import Format
+from core.cli.move_asked import ends_of, fingerprints_of, record_of
+from core.cli.move_told import print_json, show_report, standing
 from core.cli.transfer import PublicKey
 from core.foundation.clock import wall_now
 from core.foundation.settings import Settings, load_settings
+from core.operations.transfer.beside import fingerprints, to_line
 from core.operations.transfer.documents import own_public_keys, parse_public_key, public_key_id
-from core.operations.transfer.moving import certificate, ending, marks, preflight
+from core.operations.transfer.moving import certificate, ending, preflight
+from core.operations.transfer.moving.accompanying import Beside, look_beside, look_keys
 from core.operations.transfer.moving.errors import MoveError, MoveRefused, WrongPhase
-from core.operations.transfer.moving.holder import Holder
-from core.operations.transfer.moving.journal import ENDED, Ends, Journal, find, journals
+from core.operations.transfer.moving.journal import ENDED, Journal, find, journals
 from core.operations.transfer.moving.mover import Choices, Mover, Stopped
-from core.operations.transfer.moving.preflight import Report
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -71,6 +72,29 @@ def start(
     ] = False,
     from_stack: Annotated[str | None, typer.Option(help="Its stack (or recorded graph), to price egress.")] = None,
     to_stack: Annotated[str | None, typer.Option(help="The other stack, to price both running side by side.")] = None,
+    source_cache: Annotated[
+        str,
+        typer.Option("--from-redis", envvar="MOVE_FROM_REDIS_URL", metavar="URL", help="Its Redis, or `here`."),
+    ] = "",
+    target_cache: Annotated[
+        str,
+        typer.Option("--to-redis", envvar="MOVE_TO_REDIS_URL", metavar="URL", help="The target's, or `here`."),
+    ] = "",
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="NAME", help="The installation's name, led to the target.")
+    ] = None,
+    leads_to: Annotated[
+        str | None, typer.Option("--leads-to", metavar="HOST", help="With --record: where the target's services are.")
+    ] = None,
+    record_stack: Annotated[
+        str | None, typer.Option(help="With --record: the stack whose cloud keeps the zone; else that of --from-stack.")
+    ] = None,
+    from_keys: Annotated[
+        str, typer.Option(envvar="MOVE_FROM_KEYS", help="What `cloudbill move keys` says with the source's settings.")
+    ] = "",
+    to_keys: Annotated[
+        str, typer.Option(envvar="MOVE_TO_KEYS", help="What `cloudbill move keys` says with the target's settings.")
+    ] = "",
     keep_hours: Annotated[float, typer.Option(help="How long the old side is kept after the switch.")] = 24,
     yes: Yes = False,
     output: Output = Format.TEXT,
@@ -79,8 +103,16 @@ def start(
     from core.operations.transfer.moving.preview import preview
 
     settings = load_settings()
-    ends = _ends(settings, source, target, target_owner)
+    ends = ends_of(settings, source, target, target_owner)
+    beside = Beside(
+        source_cache=settings.cache_url if source_cache == "here" else source_cache,
+        target_cache=settings.cache_url if target_cache == "here" else target_cache,
+        record=record_of(record, leads_to, record_stack or from_stack),
+    )
+    keys = (fingerprints_of(from_keys, "--from-keys"), fingerprints_of(to_keys, "--to-keys"))
     report = preflight.look(ends)
+    beside = look_beside(report, beside)
+    look_keys(report, ends, settings, source=keys[0], target=keys[1], target_is_here=target == "here")
     ahead = preview(
         report.source_bytes,
         from_stack=from_stack,
@@ -89,9 +121,9 @@ def start(
         today=wall_now().date(),
     )
     if output is Format.JSON:
-        _print_json({**report.to_json(), "preview": ahead.to_json()})
+        print_json({**report.to_json(), "preview": ahead.to_json()})
     else:
-        _show_report(report, ends)
+        show_report(report, ends)
         for line in ahead.lines():
             typer.echo(line)
     if report.blocked:
@@ -103,7 +135,7 @@ def start(
         return
     if not yes and sys.stdin.isatty() and not typer.confirm(f"Move {ends.source.place} to {ends.target.place}?"):
         raise typer.Exit(1)
-    journal = Journal.create(settings.cloudbill_home, ends)
+    journal = Journal.create(settings.cloudbill_home, ends, beside=beside.to_json())
     typer.echo(f"move {journal.id} ({journal.folder})")
     choices = Choices(
         jobs=jobs,
@@ -155,9 +187,9 @@ def status(
             typer.echo(f"{journal.id}  {journal.phase:<13} {journal.document['from']} → {journal.document['to']}")
         return
     journal = find(home, move_id)
-    document = _standing(journal)
+    document = standing(journal)
     if output is Format.JSON:
-        _print_json(document)
+        print_json(document)
         return
     typer.echo(f"move {journal.id}: {journal.phase}; {document['from']} → {document['to']}")
     typer.echo(f"worked on by process {document['worker']}" if document["worker"] else "nobody works on it")
@@ -166,6 +198,10 @@ def status(
             typer.echo(f"  {name}: {value}")
     for slot in document["slots"]:
         typer.echo(f"  slot {slot['name']} on the {slot['side']}: {slot['says']}")
+    beside: dict[str, dict[str, Any]] = document["beside"] or {}
+    for what in ("redis", "record"):
+        if found := beside.get(what):
+            typer.echo(f"  {what}: {', '.join(f'{name} {value}' for name, value in found.items())}")
     for line in document["warnings"]:
         typer.echo(f"  warning: {line}")
 
@@ -229,6 +265,12 @@ def finish(move_id: Id = None, yes: Yes = False) -> None:
 
 
 @app.command()
+def keys() -> None:
+    """Say which keys this installation works with, by their fingerprints, for --from-keys and --to-keys."""
+    typer.echo(to_line(fingerprints(load_settings())))
+
+
+@app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="A certificate.", exists=True, dir_okay=False)],
     public_key: PublicKey = None,
@@ -242,7 +284,7 @@ def verify(
         raise typer.BadParameter(str(error), param_hint="--public-key") from None
     document = certificate.verify(file, believed=believed)
     if output is Format.JSON:
-        _print_json(document)
+        print_json(document)
         return
     typer.echo(f"holds: {document['from']} and {document['to']} agree for {len(document['tenants'])} tenants")
     typer.echo(f"root {document['roots']['to']}, signed with ledger key {public_key_id(believed[0])}")
@@ -279,73 +321,6 @@ def _stop(journal: Journal, seconds: float = 60) -> None:
     journal.answered("stop")
 
 
-def _ends(settings: Settings, source: str, target: str, target_owner: str) -> Ends:
-    if not source or not target:
-        raise typer.BadParameter("give --from and --to (or MOVE_FROM_URL and MOVE_TO_URL)", param_hint="--from/--to")
-    if target == "here" and not target_owner:
-        target_owner = settings.owner_url
-    if not target_owner:
-        raise typer.BadParameter(
-            "the target's owner takes indexes off and puts them on: give --to-owner (or MOVE_TO_OWNER_URL)",
-            param_hint="--to-owner",
-        )
-    here = settings.mover_url if "here" in (source, target) else ""
-    return Ends.of(here if source == "here" else source, here if target == "here" else target, target_owner)
-
-
-def _standing(journal: Journal) -> dict[str, Any]:
-    now = journal.shown()
-    worked = journal.worked_on
-    document: dict[str, Any] = {
-        "id": str(journal.id),
-        "phase": journal.phase,
-        "from": journal.document["from"],
-        "to": journal.document["to"],
-        "worker": (journal.folder / "lock").read_text("utf-8").strip() if worked else None,
-        "holder": Holder(journal).pid,
-        "now": now if worked else {},
-        "pauseSeconds": journal.document.get("pauseSeconds"),
-        "certificate": journal.document.get("certificate"),
-        "slots": [],
-        "warnings": [],
-    }
-    if journal.phase in ENDED:
-        return document
-    ends = journal.ends()
-    for endpoint, name in ((ends.source, journal.name), (ends.target, journal.back)):
-        try:
-            with endpoint.connect("status") as connection:
-                found = marks.slot_standing(connection, name)
-        except MoveError as error:
-            document["warnings"].append(error.detail)
-            continue
-        if found is None:
-            continue
-        kept = found["keepsBytes"] or 0
-        read = "read" if found["active"] else "nobody reads it"
-        says = f"keeps {kept / 1e6:.1f} MB of log, {found['walStatus']}, {read}"
-        document["slots"].append({"name": name, "side": endpoint.side, "says": says, **found})
-        if found["walStatus"] == "lost":
-            document["warnings"].append(f"the slot on the {endpoint.side} is lost: abort, then start anew")
-        elif not worked:
-            document["warnings"].append(
-                f"the slot {name} keeps log on the disk of the {endpoint.side} while nobody works on the move: "
-                "`cloudbill move resume`, or abort or finish it"
-            )
-    return document
-
-
-def _show_report(report: Report, ends: Ends) -> None:
-    typer.echo(f"{ends.source} ({report.source_version}) → {ends.target} ({report.target_version})")
-    for finding in report.findings:
-        sign = {"ok": "ok    ", "warns": "warns ", "blocks": "BLOCKS"}[finding.state]
-        typer.echo(f"  {sign} {finding.side:<7} {finding.what}: {finding.detail}")
-
-
 def _say(words: str) -> None:
     typer.echo(f"{wall_now():%H:%M:%S} {words}")
     sys.stdout.flush()
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())

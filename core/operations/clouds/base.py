@@ -232,6 +232,10 @@ class Dns(Protocol):
         """Makes the record lead to `endpoint` (a host name or an address); asked twice it is done once."""
         ...
 
+    def leads_to(self, record: str) -> str | None:
+        """The host name or address that it leads to; None where there is no such record."""
+        ...
+
     def health(self, record: str) -> bool | None:
         """Whether what it leads to is healthy, as its health check says; None where it has none."""
         ...

@@ -61,6 +61,13 @@ class AwsDns:
                 HostedZoneId=zone, ChangeBatch={"Comment": "cloudbill failover", "Changes": changes}
             )
 
+    def leads_to(self, record: str) -> str | None:
+        """As its primary says, or the plain record."""
+        name = record.rstrip(".") + "."
+        there = self._records(self._zone(name), name)
+        first = next((one for one in there if one.get("Failover") != SECONDARY), None)
+        return _leads_to(first) if first else None
+
     def health(self, record: str) -> bool | None:
         """As most of Route 53's checkers see the primary, or the load balancer its targets."""
         name = record.rstrip(".") + "."

@@ -65,6 +65,14 @@ class GcpDns:
                 what=f"the change of {name}",
             )
 
+    def leads_to(self, record: str) -> str | None:
+        """Its first answer."""
+        name = record.rstrip(".") + "."
+        with asked(f"where {record} leads to"):
+            there = self._records(self._zone(name), name)
+        answers = [str(value) for one in there for value in one.get("rrdatas", [])]
+        return answers[0].rstrip(".") if answers else None
+
     def health(self, record: str) -> bool | None:
         """As the uptime check of that host saw it last; None where there is no check. Cloud DNS itself checks nothing
         behind a public record (infra/gcp/uptime.py makes the checks).

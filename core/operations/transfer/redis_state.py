@@ -186,16 +186,6 @@ def differences(expected: Sequence[Key], client: Redis) -> list[str]:
     return lines
 
 
-def copy(source: Redis, target: Redis, *, secrets: bool = True) -> tuple[Looked, list[str]]:
-    """From server to server; what was met, and what differs afterwards (nothing, where nobody writes meanwhile)."""
-    looked = Looked()
-    wrong: list[str] = []
-    for batch in batches(read_all(source, looked, secrets=secrets), _AT_ONCE):
-        write(target, batch)
-        wrong += differences(batch, target)
-    return looked, wrong
-
-
 def export_cache(
     settings: Settings, objects: Objects, *, seal_to: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, Any]:

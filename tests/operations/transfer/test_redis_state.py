@@ -10,8 +10,9 @@ import pytest
 from redis import Redis
 
 from core.operations.transfer import redis_state
+from core.operations.transfer.carrying import carry, same_place
 from core.operations.transfer.errors import CacheUnfit
-from core.operations.transfer.redis_state import Looked, copy, decide, differences, read_all
+from core.operations.transfer.redis_state import Looked, decide, differences, read_all
 from tests.operations.transfer.conftest import Caches
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -62,9 +63,9 @@ def test_all_that_is_counted_arrives_with_its_expiry(
     expected = fill(source, 20_000)
     time.sleep(0.005)
     started = time.monotonic()
-    looked, wrong = copy(source, target)
-    seconds = time.monotonic() - started
-    assert wrong == []
+    done = carry(source, target)
+    looked, seconds = done.looked, time.monotonic() - started
+    assert done.differing == []
     assert looked.copied == expected
     assert (looked.locks, looked.rebuilt, looked.secret) == (1, 2, 1)
     assert looked.unknown == ["of:somebody:else"], "a finding, and not copied"
@@ -80,7 +81,7 @@ def test_all_that_is_counted_arrives_with_its_expiry(
 
 def test_what_differs_afterwards_is_named(redis7: Redis, valkey9: Redis) -> None:
     fill(redis7, 10)
-    copy(redis7, valkey9)
+    carry(redis7, valkey9)
     expected = list(read_all(redis7, Looked(), secrets=True))
     assert differences(expected, valkey9) == []
     valkey9.delete("limit:user:1")
@@ -90,6 +91,25 @@ def test_what_differs_afterwards_is_named(redis7: Redis, valkey9: Redis) -> None
     assert sorted(line.split()[0] for line in differences(expected, valkey9)) == [
         f"limit:user:{number}" for number in (1, 2, 3, 4)
     ]
+
+
+def test_what_the_source_no_longer_has_is_gone_and_what_is_not_carried_is_left_alone(
+    redis7: Redis, valkey9: Redis
+) -> None:
+    redis7.set("limit:user:1", "5", ex=60)
+    for name in ("limit:user:1", "limit:user:2", "console:session:left", "worker:heartbeat", "of:somebody:else"):
+        valkey9.set(name, "there")
+    done = carry(redis7, valkey9)
+    assert (done.looked.copied, done.removed, done.differing) == (1, 2, [])
+    assert sorted(valkey9.scan_iter()) == [b"limit:user:1", b"of:somebody:else", b"worker:heartbeat"]
+    assert valkey9.get("limit:user:1") == b"5"
+
+
+def test_one_database_of_one_server_is_known_as_the_same(redis7: Redis, valkey9: Redis, caches: Caches) -> None:
+    assert same_place(redis7, redis7)
+    assert not same_place(redis7, valkey9)
+    with Redis.from_url(caches.redis.format(number=6)) as other:
+        assert not same_place(redis7, other)
 
 
 def test_sessions_are_copied_only_where_they_are_sealed(redis7: Redis) -> None:

@@ -1,7 +1,8 @@
 """What a move remembers on disk (CLOUDBILL_HOME/moves/ID): how far it is, and the addresses of its two servers.
 
 `journal.json` is replaced whole and is on the disk when a step counts as done; `status.json` is how it stands this
-second, for `cloudbill move status`; `addresses.json` (readable by its owner alone) has the passwords, until the end.
+second, for `cloudbill move status`; `addresses.json` and `beside.json` (readable by their owner alone) have the
+passwords, until the end.
 """
 
 import errno
@@ -59,8 +60,8 @@ class Journal:
         self.document: dict[str, Any] = json.loads((folder / "journal.json").read_text("utf-8"))
 
     @classmethod
-    def create(cls, home: Path, ends: Ends) -> "Journal":
-        """A new move."""
+    def create(cls, home: Path, ends: Ends, *, beside: dict[str, Any] | None = None) -> "Journal":
+        """A new move; `beside` says what comes along."""
         move_id = new_id()
         folder = home / "moves" / str(move_id)
         folder.mkdir(mode=0o700, parents=True)
@@ -75,6 +76,7 @@ class Journal:
             "history": [],
         }
         _write(folder / "addresses.json", [ends.source.url, ends.target.url, ends.target_owner.url])
+        _write(folder / "beside.json", beside or {})
         _write(folder / "journal.json", document)
         journal = cls(folder)
         journal.enter("preparing")
@@ -107,6 +109,13 @@ class Journal:
         except FileNotFoundError:
             raise MoveUnknown(f"the move {self.id} has ended; its certificate lies in {self.folder}") from None
         return Ends.of(source, target, owner)
+
+    def beside(self) -> dict[str, Any]:
+        """What comes along beside the database; nothing once it was forgotten."""
+        try:
+            return json.loads((self.folder / "beside.json").read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
 
     def enter(self, phase: str, **more: Any) -> None:
         """A phase begins; on the disk when this returns."""
@@ -149,7 +158,8 @@ class Journal:
 
     def forget_addresses(self) -> None:
         """The passwords are not needed any more."""
-        (self.folder / "addresses.json").unlink(missing_ok=True)
+        for name in ("addresses.json", "beside.json"):
+            (self.folder / name).unlink(missing_ok=True)
 
     @contextmanager
     def claimed(self) -> Generator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from core.foundation import fence
 from core.operations.transfer import schema
 from core.operations.transfer.moving import certificate, handing, marks, proving
+from core.operations.transfer.moving.accompanying import Accompanying
 from core.operations.transfer.moving.errors import ClocksDiffer, MoveError, SchemaChanged, StreamBroken
 from core.operations.transfer.moving.following import Follower
 from core.operations.transfer.moving.handing_over import (
@@ -35,7 +36,7 @@ MANY_ROWS = 2_000_000
 """A comparison that waits for its switch keeps a snapshot open on both sides, and what was written since in mind."""
 
 
-class Switching(Pursuing):
+class Switching(Accompanying, Pursuing):
     """Compares, hands over, and keeps the old side up to date."""
 
     def _follow_and_switch(self) -> None:
@@ -91,6 +92,7 @@ class Switching(Pursuing):
                     line.close()
 
     def _follow_back(self) -> None:
+        self._point_again()
         follower = self._follower("back", None)
         with self._following(follower, self.ends.target):
             while True:
@@ -262,6 +264,7 @@ class Switching(Pursuing):
             "pauseMilliseconds": round(handed.pause_seconds * 1000),
             "pauseSteps": handed.steps,
             "rowsComparedInThePause": handed.compared_rows,
+            **self._accompany(back=back),
         }
         document = certificate.compose(
             move_id=str(self.journal.id),

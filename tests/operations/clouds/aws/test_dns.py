@@ -37,7 +37,10 @@ def test_a_plain_record_becomes_a_checked_primary_and_what_was_there_its_seconda
     old = {"Name": NAME, "Type": "A", "TTL": 300, "ResourceRecords": [{"Value": "192.0.2.1"}]}
     change = {"Action": "CREATE", "ResourceRecordSet": old}
     original.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+    assert dns.leads_to("api.bill.example.com") == "192.0.2.1"
     dns.point("api.bill.example.com", "192.0.2.2")
+    assert dns.leads_to("api.bill.example.com") == "192.0.2.2"
+    assert dns.leads_to("nothing.bill.example.com") is None
     primary, secondary = records(zone)
     assert (primary["Failover"], primary["ResourceRecords"][0]["Value"], primary["TTL"]) == ("PRIMARY", "192.0.2.2", 60)
     assert (secondary["Failover"], secondary["ResourceRecords"][0]["Value"]) == ("SECONDARY", "192.0.2.1")

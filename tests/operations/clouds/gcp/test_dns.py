@@ -62,12 +62,14 @@ def addresses(zones: Zones) -> list[tuple[str, int, list[str]]]:
 
 
 def test_a_name_is_pointed_elsewhere_once_and_awaited(google: Google, zones: Zones, names: GcpDns) -> None:
+    assert names.leads_to(HOST) == "192.0.2.1"
     names.point(HOST, "192.0.2.9:443")
     names.point(HOST, "192.0.2.9")
     assert addresses(zones) == [("A", 300, ["192.0.2.9"])]
     assert (google.calls.count(CREATE), zones.polls) == (1, 2)
     names.point(f"{HOST}.", "standby.example.net")
     assert addresses(zones) == [("CNAME", 300, ["standby.example.net."])]
+    assert (names.leads_to(HOST), names.leads_to("no.bill.example.com")) == ("standby.example.net", None)
     names.point("new.bill.example.com", "192.0.2.5")
     assert ("A", 60, ["192.0.2.5"]) in addresses(zones)
     assert {"name": f"{HOST}.", "type": "TXT", "ttl": 300, "rrdatas": ['"kept"']} in zones.records
