@@ -6,7 +6,8 @@ import typer
 
 from core.foundation.settings import load_settings
 from core.operations.clouds.local_standbys import LocalStandbys
-from core.operations.failover.here import ServersHere
+from core.operations.failover.errors import StandbyFailed
+from core.operations.failover.here import HOME, ServersHere
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def list_standbys() -> None:
     others = {standing.name, *(one.name for one in standing.replicas)}
     for name in servers.names():
         if name not in others:
-            typer.echo(f"{name:<20} was a primary: `cloudbill failover back` makes it a standby")
+            typer.echo(f"{name:<20} was a primary, and follows nobody: `cloudbill standby rebuild {name}`")
 
 
 @app.command()
@@ -49,8 +50,27 @@ def start(name: Name) -> None:
 @app.command()
 def stop(name: Name) -> None:
     """Stop one; its data stays."""
-    ended = ServersHere(load_settings()).stop(name)
+    servers = ServersHere(load_settings())
+    if name in (HOME, servers.primary()):
+        raise StandbyFailed(
+            f"{name} is not stopped: it is {'the primary' if name == servers.primary() else 'home'}; "
+            "`cloudbill down` stops everything, `cloudbill failover run` lets another one serve"
+        )
+    ended = servers.stop(name, rests=True)
     typer.echo(f"{name} was stopped." if ended else f"{name} does not run.")
+
+
+@app.command()
+def rebuild(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Make an old primary follow the present one. What was written there alone is gone then."""
+    servers = ServersHere(load_settings())
+    servers.data(name)
+    if name == servers.primary():
+        raise StandbyFailed(f"{name} is the primary")
+    if not yes and not typer.confirm(f"Make {name} anew from {servers.primary()}?"):
+        raise typer.Exit(1)
+    endpoint = servers.rebuild(name, say=typer.echo)
+    typer.echo(f"{name} follows at {endpoint}. What a failover would do: cloudbill failover plan")
 
 
 @app.command()

@@ -117,7 +117,7 @@ class Embedded(Part):
         except AlreadyRunning:
             if not isinstance(self.server, EmbeddedPostgres):
                 raise
-            self.server.take_over()  # a failover started it meanwhile, and it is ours to keep up
+            self.server.take_over()  # a failover has started it meanwhile, and it is ours to keep up
 
     def stop(self) -> None:
         self.server.stop()

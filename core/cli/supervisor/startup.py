@@ -4,6 +4,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from threading import Event
 
+from core.cli.supervisor.beside import Beside
 from core.cli.supervisor.environment import OPERATOR_EMAIL, Choices, Environment, choose, local_api_url
 from core.cli.supervisor.errors import StartRefused, StopRequested
 from core.cli.supervisor.home import SOURCES, Home
@@ -14,6 +15,7 @@ from core.cli.supervisor.programs import make_backups, make_programs
 from core.cli.supervisor.records import write_record
 from core.cli.supervisor.reporting import Progress
 from core.cli.supervisor.tasks import Task, command, wait_until
+from core.foundation.embedded.errors import EmbeddedServerError
 from core.foundation.embedded.ports import LOOPBACK
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.embedded.valkey import EmbeddedValkey
@@ -118,7 +120,7 @@ class Startup:
             )
         if server.data_dir == home.postgres:
             _remember_port(home, "database", server.port)
-        self._start_standbys()
+        self._start_beside(server)
         self._database = server
         return server.url()
 
@@ -136,19 +138,12 @@ class Startup:
         self._progress.say(f"{name} serves since the last failover; `cloudbill failover back` goes back.")
         return servers.server(name)
 
-    def _start_standbys(self) -> None:
-        if not (self._home.folder / "standbys").exists():
-            return
-        from core.foundation.embedded.errors import EmbeddedServerError
-        from core.operations.failover.here import ServersHere
-
-        servers = ServersHere(self._settings)
-        for name in servers.names():
-            if name != servers.primary() and servers.is_standby(name):
-                try:
-                    servers.start(name)
-                except EmbeddedServerError as error:
-                    self._progress.warn(f"The standby {name} does not start: {error}")
+    def _start_beside(self, server: EmbeddedPostgres) -> None:
+        beside = Beside(self._home, self._settings, kept=server.data_dir)
+        try:
+            self._start(beside)
+        except EmbeddedServerError as error:
+            self._progress.warn(f"{beside.title} does not start, and is tried again: {error}")
 
     def _start_cache(self) -> str:
         if not self.choices.embedded_cache:

@@ -9,6 +9,7 @@ from core.cli.supervisor.home import Home
 from core.cli.supervisor.probes import cache_answers, http_answers, postgres_answers, without_password
 from core.cli.supervisor.records import find_record
 from core.cli.supervisor.state import PARTS, PartState, State, find_state
+from core.foundation.serving import now_at
 
 
 def ask_all(home: Home) -> dict[str, PartState]:
@@ -16,6 +17,8 @@ def ask_all(home: Home) -> dict[str, PartState]:
     state = find_state(home.run)
     if state is not None and home.is_held():
         known = [name for name in PARTS if name in state.parts]
+        if "database" in known:  # the one that serves since a failover
+            state.parts["database"].url = now_at(state.parts["database"].url, home.folder)
         return _ask({name: (state.parts[name].url, _probe(name, home, state)) for name in known})
     if any(os.environ.get(name) for name in DATABASES):
         return _ask_environment()

@@ -61,7 +61,8 @@ class Supervision:
     def _note_death(self, part: Part, now: float) -> None:
         recent = [at for at in self._failures.get(part.name, []) if now - at < _FORGIVEN_AFTER_SECONDS]
         words = part.last_words()
-        self._progress.warn(f"{part.title} ended with code {part.exit_code}. It said last ({part.log}):")
+        ended = "ended" if part.exit_code is None else f"ended with code {part.exit_code}"
+        self._progress.warn(f"{part.title} {ended}. It said last ({part.log}):")
         for line in words or ["(nothing)"]:
             self._progress.say(f"  {line}")
         if len(recent) >= len(_BACK_OFF_SECONDS) and part.vital:
@@ -81,7 +82,7 @@ class Supervision:
         except EmbeddedServerError as error:
             self._progress.warn(str(error))
             self._failures[part.name].append(now)
-            if len(self._failures[part.name]) > len(_BACK_OFF_SECONDS):
+            if len(self._failures[part.name]) > len(_BACK_OFF_SECONDS) and part.vital:
                 raise PartLost(str(error)) from None
             self._due[part.name] = now + _BACK_OFF_SECONDS[-1]
             return

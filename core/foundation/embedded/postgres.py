@@ -34,6 +34,7 @@ _SETTINGS = {
     "wal_level": "logical",
     "max_wal_senders": "10",
     "max_replication_slots": "10",
+    "wal_keep_size": "512MB",  # an old primary is rewound by what it logged before it parted from the new one
     "max_slot_wal_keep_size": "4GB",  # a backup that nobody fetches must not fill the disk of the data
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -122,9 +123,19 @@ class EmbeddedPostgres:
         if self._process:
             self._process.stop((signal.SIGINT, 60), (signal.SIGQUIT, 10))
 
-    def take_over(self) -> Self:
-        """Start it anew where another process of ours has started it, such as a failover."""
-        files.end_server(self.data_dir.resolve(), seconds=30)
+    def take_over(self, *, seconds: float = 60) -> Self:
+        """Look after the server that another process of ours has started, such as a failover, as if we had.
+
+        It is not started anew: it may be in the middle of its promotion. Only one that does not come to answer is.
+        """
+        data, give_up_at = self.data_dir.resolve(), time.monotonic() + seconds
+        while (found := files.find_server(data)) and time.monotonic() < give_up_at:
+            if self.answers():
+                self._process = ServerProcess([], log=self.log)
+                self._process.adopt(found)
+                return self
+            time.sleep(0.1)
+        files.end_server(data, seconds=30)
         return self.start()
 
     def delete(self) -> None:
@@ -191,6 +202,8 @@ class EmbeddedPostgres:
             files.set_superuser_password(data, binaries=binaries, account=self._account, password=password)
         self.port = free_port(self.port or self._preferred_port)  # a restart keeps its address
         self.socket_dir = files.socket_folder(data, self._account)
+        for left in self.socket_dir.glob(".s.PGSQL.*"):  # of one that was killed: nobody serves this folder
+            left.unlink(missing_ok=True)
         place = {"port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
         files.write_settings(data, self._account, {**_SETTINGS, **place, **self._options})
 

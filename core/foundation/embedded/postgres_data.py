@@ -17,6 +17,7 @@ import psutil
 
 from core.foundation.embedded.account import Account, can_enter, can_run
 from core.foundation.embedded.errors import AlreadyRunning, BinaryMissing, DataUnreadable, DiskFull, WrongVersion
+from core.foundation.embedded.process import end
 
 NAME = "PostgreSQL"
 SUPERUSER = "postgres"
@@ -201,10 +202,13 @@ def set_superuser_password(data: Path, *, binaries: Path, account: Account | Non
 
 
 def socket_folder(data: Path, account: Account | None) -> Path:
-    """A folder for the Unix socket whose path is short enough: the data folder, or one in the temporary folder."""
-    if len(os.fsencode(data / ".s.PGSQL.65535")) <= _SOCKET_PATH_BYTES:
-        return data
-    folder = _temporary_socket_folder(data)
+    """A folder for the Unix socket whose path is short enough: beside the data, or in the temporary folder.
+
+    Not in the data: pg_rewind copies what lies there, and stumbles over a socket.
+    """
+    folder = _near_socket_folder(data)
+    if len(os.fsencode(folder / ".s.PGSQL.65535")) > _SOCKET_PATH_BYTES:
+        folder = _temporary_socket_folder(data)
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid not in {os.geteuid(), account.uid if account else -1}:
         raise DataUnreadable(NAME, data, f"its socket folder {folder} belongs to somebody else")
@@ -216,7 +220,12 @@ def delete_data(data: Path) -> None:
     """Remove the data and what its socket left."""
     if data.exists():
         shutil.rmtree(data)
-    shutil.rmtree(_temporary_socket_folder(data), ignore_errors=True)
+    for folder in (_near_socket_folder(data), _temporary_socket_folder(data)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _near_socket_folder(data: Path) -> Path:
+    return data.with_name(f"{data.name}.socket")
 
 
 def _temporary_socket_folder(data: Path) -> Path:
@@ -259,15 +268,7 @@ def end_server(data: Path, *, seconds: float = 30) -> int | None:
     server = find_server(data)
     if server is None:
         return None
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        try:
-            server.send_signal(number)
-            server.wait(timeout=seconds)
-        except psutil.TimeoutExpired:
-            continue
-        except psutil.NoSuchProcess:
-            pass
-        return server.pid
+    end(server, *((number, seconds) for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)))
     return server.pid
 
 
@@ -287,7 +288,7 @@ def is_standby(data: Path) -> bool:
 def await_rebuilt(data: Path, *, seconds: float = 600) -> None:
     """Waits while another process of ours makes the folder anew; one that died doing so is not waited for."""
     give_up_at = time.monotonic() + seconds
-    while time.monotonic() < give_up_at and _is_rebuilt(data):
+    while time.monotonic() < give_up_at and is_rebuilt(data):
         time.sleep(0.2)
 
 
@@ -296,7 +297,8 @@ def rebuilding_mark(data: Path) -> Path:
     return data.with_name(f"{data.name}.rebuilding")
 
 
-def _is_rebuilt(data: Path) -> bool:
+def is_rebuilt(data: Path) -> bool:
+    """Whether another process of ours makes the folder anew just now."""
     try:
         pid = int(rebuilding_mark(data).read_text(encoding="ascii"))
     except (OSError, ValueError):

@@ -4,8 +4,11 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 from core.foundation.embedded.account import Account
 
@@ -21,12 +24,20 @@ class ServerProcess:
         self._env = dict(os.environ if env is None else env)
         self._log_offset = 0
         self._popen: subprocess.Popen[bytes] | None = None
+        self._adopted: psutil.Process | None = None
+
+    def adopt(self, process: psutil.Process) -> None:
+        """Look after one that another process of ours has started; what it ended with is then nobody's to tell us."""
+        with contextlib.suppress(OSError):
+            self._log_offset = self.log.stat().st_size
+        self._adopted, self._popen = process, None
 
     def start(self, *, cwd: Path, account: Account | None = None, keep_open: Sequence[int] = ()) -> None:
         """Start it in a session of its own, so that a Ctrl-C at the terminal reaches only us."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES_KEPT:
             self.log.replace(self.log.with_name(self.log.name + ".1"))
+        self._adopted = None
         with self.log.open("ab") as output:
             self._log_offset = output.tell()
             self._popen = subprocess.Popen(
@@ -46,11 +57,15 @@ class ServerProcess:
     @property
     def pid(self) -> int | None:
         """The process id, also after its end; None before the start."""
+        if self._adopted:
+            return self._adopted.pid
         return self._popen.pid if self._popen else None
 
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
+        if self._adopted:
+            return lives(self._adopted)
         return self._popen is not None and self._popen.poll() is None
 
     @property
@@ -60,6 +75,9 @@ class ServerProcess:
 
     def stop(self, *steps: tuple[signal.Signals, float]) -> None:
         """Send each signal in turn and wait its seconds; whatever is left of the process group is killed."""
+        if self._adopted:
+            end(self._adopted, *steps, (signal.SIGKILL, 5))
+            return
         if self._popen is None:
             return
         for number, seconds in steps:
@@ -84,3 +102,23 @@ class ServerProcess:
         except OSError:
             return []
         return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it has not ended; one that ended and that its parent never asked for has."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def end(process: psutil.Process, *steps: tuple[signal.Signals, float]) -> None:
+    """Send a process, whoever started it, each signal in turn and wait its seconds."""
+    for number, seconds in steps:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
+        give_up_at = time.monotonic() + seconds
+        while time.monotonic() < give_up_at:
+            if not lives(process):
+                return
+            time.sleep(0.02)

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,8 @@ _NAME = re.compile(r"^[a-z][a-z0-9-]{0,29}$")
 _COPIED = ("max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions",
            "max_locks_per_transaction")  # fmt: skip
 """A standby needs at least as much of these as its primary has."""
+
+_OTHERS_SECONDS = 30.0
 
 _STARTED: list[EmbeddedPostgres] = []
 """They outlive the command that started them."""
@@ -105,18 +108,43 @@ class ServersHere:
         )
 
     def start(self, name: str) -> str:
-        """Starts it unless it runs; its endpoint."""
+        """Starts it unless it runs; its endpoint, which answers."""
+        self._rests(name).unlink(missing_ok=True)
         if not self.runs(name):
             try:
                 _STARTED.append(self.server(name).start())
             except EmbeddedServerError:
-                if not self.runs(name):  # else somebody was faster
+                if not self._is_started_by_others(name):
                     raise
         return self.endpoint(name)
 
-    def stop(self, name: str, *, seconds: float = 30) -> bool:
-        """Stops it, whoever started it; whether it ran."""
+    def _is_started_by_others(self, name: str) -> bool:
+        """A supervisor that was faster: in a moment its server answers."""
+        server = self.server(name)
+        server.port = int(self.endpoint(name).rpartition(":")[2])
+        give_up_at = time.monotonic() + _OTHERS_SECONDS
+        while self.runs(name) and time.monotonic() < give_up_at:
+            if server.answers():
+                return True
+            time.sleep(0.1)
+        return False
+
+    def stop(self, name: str, *, seconds: float = 30, rests: bool = False) -> bool:
+        """Stops it, whoever started it; whether it ran. One that rests is started by nobody who only looks after us."""
+        if rests and name != HOME:
+            self._rests(name).touch()
         return files.end_server(self.data(name), seconds=seconds) is not None
+
+    def due(self, *, kept: Path | None = None) -> list[str]:
+        """Who should run and does not: who serves, and who follows; but for `kept`, which somebody else looks after."""
+        found: list[str] = []
+        for name in self.names():
+            data = self.data(name)
+            if data == kept or self.runs(name) or files.is_rebuilt(data) or self._rests(name).exists():
+                continue
+            if self.is_standby(name) or name == self.primary():
+                found.append(name)
+        return found
 
     def cut_off(self, name: str) -> None:
         """Nobody writes there any more, whether or not PostgreSQL answers: also when somebody starts it again."""
@@ -142,9 +170,12 @@ class ServersHere:
         place.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.folder.chmod(0o711)
         place.chmod(0o711)
+        mark = files.rebuilding_mark(place / "postgres")
         try:
+            mark.write_text(str(os.getpid()), encoding="ascii")
             self._copy(primary, name, files.place_data(place / "postgres", self._account), say=say)
             self._keep_options(primary, name)
+            mark.unlink()
             say("starting")
             return self.start(name)
         except BaseException:
@@ -179,11 +210,14 @@ class ServersHere:
         data = self.data(name)
         if name in (HOME, self.primary()):
             raise StandbyFailed(f"{name} is not dropped: it is {'the primary' if name == self.primary() else 'home'}")
-        files.end_server(data)
+        self.stop(name, rests=True)
         with suppress(psycopg.Error, StandbyFailed):
             self._drop_slot(self.primary(), name)
         files.delete_data(data)
         shutil.rmtree(self._place(name), ignore_errors=True)
+
+    def _rests(self, name: str) -> Path:
+        return self._place(name) / "stopped"
 
     def _place(self, name: str) -> Path:
         return self._home if name == HOME else self.folder / name
@@ -244,10 +278,10 @@ class ServersHere:
             env=files.clean_environment(), start_new_session=True, **files.as_account(self._account),
         )  # fmt: skip
         self._mark_standby(data)
+        (data / "cloudbill.conf").write_bytes(kept)  # its port, also where all is copied anew
         if done.returncode != 0:
             say(f"pg_rewind could not: {last_words(done.stderr.splitlines())}; all is copied anew")
             return False
-        (data / "cloudbill.conf").write_bytes(kept)
         host, _, port = self.endpoint(primary).partition(":")
         conninfo = f"host={host} port={port} user={BACKUP} password={word} application_name=standby-{name}"
         with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as auto:

@@ -281,8 +281,10 @@ def test_what_a_failover_started_is_taken_over_where_it_was(postgres: EmbeddedPo
     try:
         assert not part.running
         part.restart()
-        assert (part.running, other.running, part.url) == (True, False, address)
+        assert (part.running, part.pid, other.running, part.url) == (True, other.pid, True, address)
         assert value(postgres.url(), "SELECT 1") == 1
+        part.stop()
+        assert (part.running, other.running) == (False, False)
     finally:
         other.stop()
         part.stop()

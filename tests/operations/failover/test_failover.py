@@ -1,8 +1,10 @@
 """Failover between two real servers: nobody writes in two places, and what was acknowledged is there."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -76,6 +78,19 @@ def test_back_makes_the_old_primary_a_standby_and_goes_back_without_loss(pair: P
         back.execute("SELECT create_user(gen_random_uuid(), 'again@load.test', 'W', 'x')")
     assert pair.servers.primary() == HOME
     assert not pair.servers.is_standby(HOME)
+
+
+def test_where_the_old_primary_cannot_be_rewound_it_is_copied_anew_and_keeps_its_port(pair: Pair) -> None:
+    home = pair.servers.endpoint(HOME)
+    pair.failover().run()
+    stumbling = pair.servers.data("east") / ".s.PGSQL.1"
+    with socket.socket(socket.AF_UNIX) as here, contextlib.chdir(stumbling.parent):
+        here.bind(stumbling.name)  # pg_rewind cannot read it
+    said: list[str] = []
+    pair.servers.rebuild(HOME, say=said.append)
+    assert said[-1].startswith("copied anew into ")
+    assert pair.servers.endpoint(HOME) == home
+    pair.until_streaming(HOME, "east")
 
 
 def test_a_primary_that_died_is_cut_off_and_only_follows_if_somebody_starts_it_again(pair: Pair) -> None:
