@@ -59,6 +59,45 @@ def create(
     typer.echo(f"Get it back with: cloudbill {way}")
 
 
+@app.command()
+def copy(
+    backup: Annotated[str | None, typer.Argument(help="Which one; with --stack it is needed.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="REGION|FOLDER", help="Of a stack: a region. Here: a folder [BACKUPS_COPY_PATH]."),
+    ] = None,
+    stack: Stack = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Copy a backup to another region. On this machine: all of them to another folder, with the log they need.
+
+    Asked twice it is made once. On Google Cloud, which copies no backup, a new one is taken and kept there.
+    """
+    if stack:
+        if backup is None or to is None:
+            raise typer.BadParameter(f"name the backup and the region: `cloudbill backup copy NAME --to REGION "
+                                     f"--stack {stack}`", param_hint="BACKUP, --to")  # fmt: skip
+        cloud_backups.copy(stack, backup, to, output)
+        return
+    from core.operations.backups.copying import copy_to
+    from core.operations.backups.taking import catalogue_of
+
+    settings = load_settings()
+    place = Path(to).absolute() if to else settings.backups_copy_path
+    if place is None:
+        raise typer.BadParameter("name a folder, best on another disk, or set BACKUPS_COPY_PATH", param_hint="--to")
+    catalogue = catalogue_of(settings)
+    known = [one.id for one in catalogue.believed().backups()]
+    if not known or (backup is not None and backup not in known):
+        raise UnknownBackup(f"there is no backup {backup or 'yet'}: `cloudbill backup list` names them")
+    copied = copy_to(place, catalogue)
+    if output is Format.JSON:
+        _print_json({"folder": str(place), "files": copied, "backups": known})
+        return
+    typer.echo(f"{copied} files were copied to {place}: {len(known)} backups are there, with the log they need.")
+    typer.echo(f"They open with the same key; BACKUPS_PATH={place} reads them.")
+
+
 @app.command(name="open")
 def open_backup(
     backup: Annotated[str, typer.Argument(help="An application backup's name.")],

@@ -44,6 +44,16 @@ def create(stack: str, output: Format) -> None:
     typer.echo(f"Get it back with: cloudbill restore --stack {stack} --to {made.name} --into NAME")
 
 
+def copy(stack: str, name: str, region: str, output: Format) -> None:
+    """In another region, finished when this returns."""
+    at = found(stack)
+    copied = _of(at, output).copy(name, region=region)
+    if output is Format.JSON:
+        _print_json({**_plain(copied), "region": region})
+        return
+    typer.echo(f"{copied.name} is in {region}: {copied.reason}, of {_instant(copied.finished_at)}")
+
+
 def list_all(stack: str, output: Format) -> None:
     """Backups and restorable instants."""
     backups = _of(found(stack), output)

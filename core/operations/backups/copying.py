@@ -41,7 +41,11 @@ def copy_elsewhere(settings: Settings, catalogue: Catalogue) -> int | None:
     """Into BACKUPS_COPY_PATH; how many files were copied, or None where no other place is named. Raises BackupError."""
     if settings.backups_copy_path is None or not catalogue.exists:
         return None
-    place = settings.backups_copy_path.absolute()
+    return copy_to(settings.backups_copy_path.absolute(), catalogue)
+
+
+def copy_to(place: Path, catalogue: Catalogue) -> int:
+    """Into a folder; how many files were copied. Raises BackupError."""
     copied = copy_all(catalogue, place)
     # Known apart from the copy, like that of the original, so that an old copy is seen to be old.
     there = Catalogue(place, catalogue.keys)

@@ -1,10 +1,13 @@
 """Restores of Cloud SQL: `restoreBackup` into an instance made for it, `clone` for an instant; and their end."""
 
+import re
 from datetime import datetime
 
 from core.operations.clouds.errors import CloudRefused
 from core.operations.clouds.gcp_copies import FROM, STATE, TO, labels_of, like, released, rfc3339, word
 from core.operations.clouds.gcp_instances import Document, Instances, settings_of
+
+_DRILL = re.compile(r"^drill-\d{8}-\d{6}$")
 
 
 class Restores:
@@ -34,12 +37,20 @@ class Restores:
             restored = self._all.settle(into, f"labelling {into}")
         return restored
 
+    def _is_unfinished_clone(self, instance: Document) -> bool:
+        """It has the original's labels and none of ours, in a name that only drills give."""
+        if not _DRILL.match(str(instance.get("name", ""))) or FROM in labels_of(instance):
+            return False
+        original = self._all.find(self._database)
+        return original is not None and labels_of(original) == labels_of(instance)
+
     def drop(self, name: str) -> None:
         """By its labels. Raises CloudRefused for any other."""
         instance = self._all.find(name)
         if instance is None:
             return
-        if labels_of(instance).get(FROM) != self._database or name == self._database:
+        is_ours = labels_of(instance).get(FROM) == self._database or self._is_unfinished_clone(instance)
+        if not is_ours or name == self._database:
             raise CloudRefused(f"{name} was not made by a restore of {self._database}, so that it is left alone")
         if instance["settings"].get("deletionProtectionEnabled"):
             self._all.patch(name, {"settings": {"deletionProtectionEnabled": False}}, f"unprotecting {name}")

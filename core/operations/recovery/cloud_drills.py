@@ -13,11 +13,12 @@ import psycopg
 
 from core.foundation.clock import wall_now
 from core.foundation.settings import Settings
-from core.operations.clouds.base import Backups, Place, RestoredDatabase, backups_of
+from core.operations.clouds.base import Backups, Place, RestoredDatabase, StoredBackup, backups_of
 from core.operations.clouds.errors import CloudError, DatabaseNotFound
 from core.operations.recovery.application import CopyInCloud, settings_of_copy
 from core.operations.recovery.drilling import Drill, Say, prove
 from core.operations.recovery.errors import CopyDoesNotServe, NothingToDrill
+from core.operations.recovery.left_over import PREFIX, begin_in_cloud, the_only_drill
 
 
 def drill_in_cloud(settings: Settings, drill: Drill, say: Say) -> None:
@@ -32,6 +33,16 @@ def drill_in_cloud(settings: Settings, drill: Drill, say: Say) -> None:
     if drill.scenario == "snapshot" and newest is None:
         raise NothingToDrill("there is no backup to restore: `cloudbill backup create` makes one")
     to = newest.name if drill.scenario == "snapshot" and newest else "latest"
+    with the_only_drill(settings) as alone:
+        if alone:
+            for finding in begin_in_cloud(settings, backups, _name(drill), say):
+                drill.checked.find(finding)
+        _restore_and_prove(settings, backups, to, drill, say, newest=newest)
+
+
+def _restore_and_prove(
+    settings: Settings, backups: Backups, to: str, drill: Drill, say: Say, *, newest: StoredBackup | None
+) -> None:
     disaster, began = wall_now(), time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="cloudbill-drill-") as folder,
@@ -52,7 +63,7 @@ def drill_in_cloud(settings: Settings, drill: Drill, say: Say) -> None:
 @contextmanager
 def _scratch(backups: Backups, to: str, drill: Drill, say: Say) -> Generator[RestoredDatabase]:
     """An instance named drill-…, which is all that the drill's account may make and delete; gone afterwards."""
-    name = f"drill-{drill.started_at:%Y%m%d-%H%M%S}"
+    name = _name(drill)
     started = time.monotonic()
     say.copies.append(name)
     try:
@@ -64,11 +75,16 @@ def _scratch(backups: Backups, to: str, drill: Drill, say: Say) -> Generator[Res
         _drop(backups, name, drill)
 
 
+def _name(drill: Drill) -> str:
+    return f"{PREFIX}{drill.started_at:%Y%m%d-%H%M%S}"
+
+
 def _drop(backups: Backups, name: str, drill: Drill) -> None:
     try:
         backups.drop(name)
+        drill.dropped.append(name)
     except DatabaseNotFound:
-        return  # the restore did not come so far
+        drill.dropped.append(name)  # the restore did not come so far
     except CloudError as error:
         # It costs money each hour: said where the evidence is read, and never hidden by what failed before.
         drill.checked.find(f"{name} was not deleted, and costs on: {error.detail}")

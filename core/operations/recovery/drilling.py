@@ -26,6 +26,7 @@ from core.operations.recovery import evidence
 from core.operations.recovery.application import Copy, serving, settings_of_copy
 from core.operations.recovery.checking import Checked, check
 from core.operations.recovery.errors import DrillError, NothingToDrill, RunStopped
+from core.operations.recovery.left_over import APPLICATION, clear_here, the_only_drill
 from core.operations.recovery.progress import Progress
 from core.operations.recovery.targets import RTO_SECONDS
 
@@ -33,8 +34,6 @@ Scenario = Literal["pitr", "snapshot", "dropped-table", "region-loss"]
 SCENARIOS: tuple[Scenario, ...] = ("pitr", "snapshot", "dropped-table", "region-loss")
 RPO_TARGET, RTO_TARGET = timedelta(minutes=5), timedelta(minutes=60)
 Say = Progress
-APPLICATION = "application"
-"""The folder, beside a copy, of what serves it."""
 
 
 @dataclass
@@ -54,6 +53,8 @@ class Drill:
     """Seconds of each step."""
     database_bytes: int = 0
     checked: Checked = field(default_factory=Checked)
+    dropped: list[str] = field(default_factory=list[str])
+    """Copies in a cloud that are surely gone."""
     error: str | None = None
     finished_at: datetime | None = None
     evidence: int | None = None
@@ -101,12 +102,8 @@ def run_drill(settings: Settings, scenario: Scenario, *, say: Say | None = None)
             from core.operations.recovery.cloud_drills import drill_in_cloud
 
             drill_in_cloud(settings, drill, say)
-        elif scenario == "dropped-table":
-            from core.operations.recovery.dropped import drill_dropped_table
-
-            drill_dropped_table(settings, drill, say)
         else:
-            _drill_restore(settings, _source(settings, scenario), drill, say)
+            _drill_here(settings, drill, say)
     except RunStopped:
         raise  # it showed nothing
     except (BackupError, CloudError, DrillError) as error:
@@ -114,6 +111,18 @@ def run_drill(settings: Settings, scenario: Scenario, *, say: Say | None = None)
     drill.finished_at = wall_now()
     drill.evidence = asyncio.run(_keep(settings, drill))
     return drill
+
+
+def _drill_here(settings: Settings, drill: Drill, say: Say) -> None:
+    with the_only_drill(settings) as alone:
+        if alone:
+            clear_here(settings, say)
+        if drill.scenario == "dropped-table":
+            from core.operations.recovery.dropped import drill_dropped_table
+
+            drill_dropped_table(settings, drill, say)
+        else:
+            _drill_restore(settings, _source(settings, drill.scenario), drill, say)
 
 
 def _source(settings: Settings, scenario: Scenario) -> Settings:
@@ -173,7 +182,8 @@ def prove(settings: Settings, server: Copy, drill: Drill, say: Say, *, began: fl
             drill.steps["served"] = round(time.monotonic() - started, 3)
             started = time.monotonic()
             with say.step("verified", "verifying ledgers, chains, balances and counts"):
-                drill.checked = asyncio.run(_check(settings, server))
+                found, drill.checked = drill.checked.findings, asyncio.run(_check(settings, server))
+                drill.checked.findings[:0] = found  # what was seen before it was checked
             drill.steps["verified"] = round(time.monotonic() - started, 3)
             drill.rto_seconds = round(time.monotonic() - began, 3)
     finally:

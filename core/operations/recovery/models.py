@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.foundation.tables import Table, one_of
 
-KINDS = ("drill", "restore", "release", "failover")
+KINDS = ("drill", "restore", "release", "failover", "drill_begun")
 
 
 class Evidence(Table):

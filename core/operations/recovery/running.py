@@ -22,13 +22,12 @@ from core.foundation.jobs import defer
 from core.foundation.settings import Settings, SettingsInvalid
 from core.foundation.telemetry import log
 from core.operations.backups import asking, standing
-from core.operations.backups.errors import BackupError, BackupFailed
-from core.operations.backups.restoring import Restores
+from core.operations.backups.errors import BackupFailed
 from core.operations.backups.taking import catalogue_of
 from core.operations.clouds.base import backups_of
 from core.operations.recovery import holding, looking, repository
-from core.operations.recovery.application import end_left_over
-from core.operations.recovery.drilling import APPLICATION, Scenario, run_drill
+from core.operations.recovery.drilling import Scenario, run_drill
+from core.operations.recovery.left_over import clear_copy
 from core.operations.recovery.progress import Progress
 
 NOTE_EVERY_SECONDS = 1.0
@@ -136,16 +135,9 @@ async def _close_lost(database: Database, settings: Settings, run_id: UUID) -> N
         run = await repository.find_drill(session, run_id=run_id, number=None)
     steps: list[dict[str, Any]] = [] if run is None else run.steps
     for copy in (copy for step in steps for copy in step.get("copies", ())):
-        with contextlib.suppress(BackupError, OSError):
-            await asyncio.to_thread(_clear_up, settings, str(copy))
+        await asyncio.to_thread(clear_copy, settings, str(copy))
     await _end(database, run_id, Outcome(state="lost", error="its worker ended before it did"), None)
     _LOG.warning("run_lost", run=str(run_id))
-
-
-def _clear_up(settings: Settings, copy: str) -> None:
-    restores = Restores(settings)
-    end_left_over(restores.place(copy) / APPLICATION)
-    restores.drop(copy)
 
 
 def _plain(progress: Progress) -> list[dict[str, Any]]:

@@ -14,14 +14,17 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 import pytest
 
+from core.foundation.database import Database
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.settings import Settings, SettingsInvalid, load_settings
 from core.operations.backups.restoring import Restores
 from core.operations.clouds import gcp_instances
 from core.operations.clouds import google as asking
+from core.operations.clouds.gcp_copies import FROM
 from core.operations.recovery import evidence
 from core.operations.recovery.application import CopyInCloud, settings_of_copy
 from core.operations.recovery.drilling import run_drill
+from core.operations.recovery.left_over import the_only_drill
 from tests.operations.recovery.conftest import Installation
 from tests.operations.recovery.test_drills import ask
 from tests.support.cloud_sql import DATABASE, PROJECT, REGION, CloudSql
@@ -172,3 +175,31 @@ def test_a_copy_in_a_cloud_proves_who_it_is(installation: Installation, tmp_path
 def test_a_cloud_without_its_parts_is_refused_by_name() -> None:
     with pytest.raises(SettingsInvalid, match="CLOUD=gcp needs CLOUD_DATABASE, CLOUD_PROJECT as well"):
         load_settings(cloud="gcp", cloud_region="us-central1")
+
+
+def test_copies_that_killed_drills_left_are_dropped_by_the_next_one_and_told_where_they_cannot_be(
+    installation: Installation, cloud: Cloud
+) -> None:
+    settings, original = settings_of(installation), cloud.sql.instances[DATABASE]["settings"]["userLabels"]
+
+    async def note(database: Database) -> None:
+        for copy in (*left, "drill-20260801-061500", "drill-20260801-071500"):
+            await evidence.record(database, settings, "drill_begun", {"copy": copy})
+
+    labels = {"drill-20260801-031500": {**original, FROM: DATABASE}, "drill-20260801-041500": dict(original)}
+    left, others = sorted(labels), {"drill-20260801-071500": {"stack": "other"}, "drill-of-mine": dict(original)}
+    for name, given in (labels | others).items():
+        made = cloud.sql.add(name)
+        made["settings"] = {**made["settings"], "userLabels": given, "deletionProtectionEnabled": False}
+    ask(installation, note)
+    cloud.google.fail("sql.instances.delete", NOT_ALLOWED)  # the newest of them that is ours
+    drill = run_drill(settings, "pitr")
+    foreign, refused = drill.checked.findings
+    assert "drill-20260801-071500 was not made by a restore" in foreign
+    assert refused.startswith("drill-20260801-041500, left by a drill that was killed, was not deleted, and costs on: ")
+    assert (drill.error, drill.passed, len(drill.dropped)) == (None, False, 1)
+    assert sorted(cloud.sql.instances) == sorted([DATABASE, "drill-20260801-041500", *others])
+    begun = ask(installation, lambda database: evidence.list_pieces(database, kind="drill_begun"))
+    assert [piece.document["copy"] for piece in begun][0] == drill.dropped[0]
+    with the_only_drill(settings) as alone, the_only_drill(settings) as second:
+        assert (alone, second) == (True, False)  # one that runs keeps what is its own
