@@ -7,12 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.customers.tax_ids import check_tax_id
 from core.billing.sellers import repository
+from core.billing.sellers.logos import check_logo
 from core.billing.sellers.models import InvoiceSettings
-from core.billing.sellers.schemas import InvoiceSettingsBody, LogoInvalid
+from core.billing.sellers.schemas import InvoiceSettingsBody
 from core.foundation.errors import InvalidInput
 from core.foundation.schemas import dump
-
-_HEADS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
 class PrefixesSame(InvalidInput):
@@ -37,7 +36,8 @@ async def put_settings(
     """Replaces the settings. Raises PrefixesSame, LogoInvalid, TaxIdInvalid."""
     if body.number_prefix == body.credit_note_prefix:
         raise PrefixesSame
-    _check_logo(body)
+    if body.logo is not None:
+        check_logo(body.logo.bytes(), body.logo.type)
     row = await session.merge(_row(body, tenant_id, changed_at=now))
     await session.flush()
     return row
@@ -56,12 +56,3 @@ def _row(body: InvoiceSettingsBody, tenant_id: UUID, *, changed_at: datetime | N
     columns["logo"] = body.logo and body.logo.bytes()
     columns["logo_type"] = body.logo and body.logo.type
     return InvoiceSettings(tenant_id=tenant_id, changed_at=changed_at, **columns)
-
-
-def _check_logo(body: InvoiceSettingsBody) -> None:
-    if body.logo is None:
-        return
-    content = body.logo.bytes()
-    head = _HEADS.get(body.logo.type)
-    if not (content.startswith(head) if head else b"<svg" in content[:2000]):
-        raise LogoInvalid(f"is no picture of the type {body.logo.type}")
