@@ -1,6 +1,6 @@
 """`cloudbill export` and `cloudbill import`: a whole installation as a set of files, and back."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
@@ -62,6 +62,10 @@ def export_command(
 def import_command(
     place: Annotated[str | None, typer.Argument(metavar="DIR|s3://…|gs://…", help="Where the set lies.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only judge the set; nothing is touched.")] = False,
+    only: Annotated[
+        Literal["redis"] | None,
+        typer.Option(help="Bring in Redis alone, into an installation that serves: keys that are there stay."),
+    ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Put a half filled target back as it was.")] = False,
     jobs: Jobs = 2,
     public_key: PublicKey = None,
@@ -84,6 +88,9 @@ def import_command(
     if check:
         _check(settings, place, trusted, jobs, output)
         return
+    if only == "redis":
+        _import_cache(settings, place, trusted, output)
+        return
     done = importing.import_set(settings, place, jobs=jobs, trusted=trusted, with_cache=not no_cache, say=_say)
     if output is Format.JSON:
         figures = {"chunksCopied": done.copied, "chunksKept": done.kept, "keys": done.keys, "heads": done.heads}
@@ -98,6 +105,20 @@ def import_command(
         f"tenants recomputed, {done.checked.blocks} blocks verified, {done.heads} heads signed."
     )
     typer.echo("The worker is held: `cloudbill recovery status` says why, `cloudbill recovery release` lets it go.")
+
+
+def _import_cache(settings: Any, place: str, trusted: list[str], output: Format) -> None:
+    from core.operations.transfer.filling_cache import import_cache
+
+    done = import_cache(settings, place, trusted=trusted, say=_say)
+    if output is Format.JSON:
+        counts = {"keys": done.written, "keysKept": done.kept, "keysExpired": done.expired}
+        _print_json({"id": done.manifest["id"], **counts})
+        return
+    typer.echo(
+        f"{done.written} keys of Redis brought in and compared; {done.kept} were there and stay as they are, "
+        f"{done.expired} had expired."
+    )
 
 
 def _check(settings: Any, place: str, trusted: list[str], jobs: int, output: Format) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from redis import Redis
 
 from core.operations.transfer.errors import CacheUnfit
-from core.operations.transfer.redis_state import Key, Looked, batches, decide, differences, read, read_all, write
+from core.operations.transfer.redis_state import Key, Looked, asked, batches, decide, differences, read, read_all, write
 
 _AT_ONCE = 1000
 
@@ -51,12 +51,20 @@ def carry(source: Redis, target: Redis) -> Carried:
     for batch in batches(read_all(source, done.looked, secrets=True), _AT_ONCE):
         done.differing += _copied(source, target, batch)
     for names in _named(target):
-        there = set(_existing(source, names))
+        there = existing(source, names)
         gone = [name for name in names if name not in there]
         if gone:
             done.removed += int(cast("Any", target).unlink(*gone))
     done.seconds = time.monotonic() - began
     return done
+
+
+def existing(client: Redis, names: Sequence[bytes]) -> set[bytes]:
+    """Those of the names that are there. Raises CacheUnfit."""
+    pipe: Any = cast("Any", client).pipeline(transaction=False)
+    for name in names:
+        pipe.exists(name)
+    return {name for name, found in zip(names, asked(pipe), strict=True) if found}
 
 
 def same_place(source: Redis, target: Redis) -> bool:
@@ -84,13 +92,6 @@ def _named(client: Redis) -> Iterator[list[bytes]]:
             names = []
     if names:
         yield names
-
-
-def _existing(client: Redis, names: Sequence[bytes]) -> list[bytes]:
-    pipe: Any = cast("Any", client).pipeline(transaction=False)
-    for name in names:
-        pipe.exists(name)
-    return [name for name, found in zip(names, pipe.execute(), strict=True) if found]
 
 
 def _place(client: Redis) -> tuple[str, int]:

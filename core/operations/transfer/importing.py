@@ -16,7 +16,6 @@ from typing import Any
 
 import psycopg
 from pydantic import SecretStr
-from redis import Redis
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from core.billing.ledger.heads import Heads
@@ -34,7 +33,8 @@ from core.operations.transfer.chunks import copy_in
 from core.operations.transfer.differing import differing_tenants
 from core.operations.transfer.digests import Digests, digest
 from core.operations.transfer.documents import own_public_keys
-from core.operations.transfer.errors import CacheUnfit, DigestsDiffer, SchemaDiffers, TransferError
+from core.operations.transfer.errors import DigestsDiffer, SchemaDiffers, TransferError
+from core.operations.transfer.filling_cache import fill_cache
 from core.operations.transfer.inspecting import inspect, read_file
 from core.operations.transfer.places import place_at
 from core.operations.transfer.progress import Progress
@@ -112,7 +112,7 @@ def import_set(
         ) from None
     if cache is not None:
         with cache:
-            _fill_cache(cache, objects, imported, by)
+            imported.keys = fill_cache(cache, objects, manifest, by)
     return imported
 
 
@@ -288,17 +288,3 @@ async def _check(settings: Settings) -> Checked:
         return await check(database, None)
     finally:
         await database.dispose()
-
-
-def _fill_cache(client: Redis, objects: Objects, imported: Imported, by: Sequence[Opening]) -> None:
-    sealed, wrong = bool(imported.manifest["sealedTo"]), list[str]()
-    for file in sets.files_of(imported.manifest):
-        if not file.table:
-            keys = redis_state.parse_file(file, read_file(objects, file, by=by, sealed=sealed))
-            written, differing = redis_state.write_all(client, keys)
-            imported.keys += written
-            wrong += differing
-    if wrong:
-        raise CacheUnfit(
-            f"{wrong[0]} (and {len(wrong) - 1} more); the database is imported, and nothing in it depends on Redis"
-        )

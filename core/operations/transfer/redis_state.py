@@ -122,7 +122,7 @@ def read(client: Redis, names: Sequence[bytes]) -> Iterator[Key]:
     pipe.mget(names)
     for name in names:
         pipe.pexpiretime(name)
-    values, *expiries = _asked(pipe)
+    values, *expiries = asked(pipe)
     others: list[tuple[bytes, int]] = []
     for name, value, expires in zip(names, values, expiries, strict=True):
         if value is not None:
@@ -136,13 +136,13 @@ def _read_others(client: Redis, others: list[tuple[bytes, int]]) -> Iterator[Key
     pipe: Any = cast("Any", client).pipeline(transaction=False)
     for name, _ in others:
         pipe.type(name)
-    kinds = [(name, kind.decode(), expires) for (name, expires), kind in zip(others, _asked(pipe), strict=True)]
+    kinds = [(name, kind.decode(), expires) for (name, expires), kind in zip(others, asked(pipe), strict=True)]
     kinds = [one for one in kinds if one[1] != "none"]
     for name, kind, _ in kinds:
         if kind not in _READS:
             raise CacheUnfit(f"{name.decode('utf-8', 'replace')} is a {kind}, which is not copied: delete it")
         pipe.execute_command(*_READS[kind](name))
-    for (name, kind, expires), value in zip(kinds, _asked(pipe), strict=True):
+    for (name, kind, expires), value in zip(kinds, asked(pipe), strict=True):
         if value:
             yield Key(name, kind, _plain(kind, value), expires if expires > 0 else None)
 
@@ -165,7 +165,7 @@ def write(client: Redis, keys: Sequence[Key]) -> int:
         if key.expires_at_ms is not None:
             pipe.execute_command("PEXPIREAT", key.name, key.expires_at_ms)
     if written:
-        _asked(pipe)
+        asked(pipe)
     return written
 
 
@@ -255,6 +255,14 @@ def batches(keys: Iterator[Key], size: int) -> Iterator[list[Key]]:
         yield batch
 
 
+def asked(pipe: Any) -> list[Any]:
+    """A pipeline's answers. Raises CacheUnfit."""
+    try:
+        return pipe.execute()
+    except RedisError as error:
+        raise CacheUnfit(f"Redis refuses: {error}. Nothing of the database depends on it; try again") from None
+
+
 def _wanted(name: bytes, looked: Looked, *, secrets: bool) -> bool:
     decision = decide(name)
     if decision == "copied":
@@ -270,13 +278,6 @@ def _wanted(name: bytes, looked: Looked, *, secrets: bool) -> bool:
     else:
         looked.unknown.append(name.decode("utf-8", "replace"))
     return decision == "copied"
-
-
-def _asked(pipe: Any) -> list[Any]:
-    try:
-        return pipe.execute()
-    except RedisError as error:
-        raise CacheUnfit(f"Redis refuses: {error}. Nothing of the database depends on it; try again") from None
 
 
 def _plain(kind: str, value: Any) -> Any:

@@ -1,15 +1,22 @@
 """The same set in a bucket of S3 and in one of Google's; and the commands, as a person types them."""
 
+import io
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from redis import Redis
 
+from core.cli import main
 from core.foundation.settings import Settings
 from core.operations.transfer import importing
 from core.operations.transfer.exporting import export
@@ -61,25 +68,46 @@ def run(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def typed(settings: Settings, *words: str) -> tuple[int, str, str]:
+    """The same in this process: exit code, output, errors."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, of_process(settings), clear=True),
+        patch.object(sys, "argv", ["cloudbill", *words]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main.run()
+    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+
+
 def test_the_commands_tell_what_they_did_and_end_with_1_when_something_is_wrong(
     source: Settings, empty: Settings, tmp_path: Path
 ) -> None:
     place = str(tmp_path / "set")
+    with Redis.from_url(source.cache_url) as cache:
+        cache.flushdb()
+        for number in range(3):
+            cache.set(f"limit:user:{number}", number, px=600_000)
+        cache.set("limit:over", 1, px=1)
     done = run(source, "export", place, "-j", "2", "--format", "json")
     assert done.returncode == 0, done.stderr
     exported = json.loads(done.stdout)
     assert exported["chunksKept"] == 0
     assert exported["ledgerSums"]["USD"]["sumMicro"] == 0
-    again = run(source, "export", place)
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == f"cloudbill: {place} holds a finished export: give another place, or delete it first.\n"
+    assert typed(source, "export", place) == (
+        1,
+        "",
+        f"cloudbill: {place} holds a finished export: give another place, or delete it first.\n",
+    )
 
     victim = sorted((tmp_path / "set" / "data" / "customers").iterdir())[0]
     whole = victim.read_bytes()
     victim.write_bytes(whole[:100])
-    spoilt = run(empty, "import", "--check", place, "--format", "json")
-    assert spoilt.returncode == 1
-    findings = json.loads(spoilt.stdout)["findings"]
+    code, said, _ = typed(empty, "import", "--check", place, "--format", "json")
+    assert code == 1
+    findings = json.loads(said)["findings"]
     assert [(one["code"], one["file"]) for one in findings] == [("set_damaged", "data/customers/000000.copy.gz")]
     refused = run(empty, "import", place)
     assert refused.returncode == 1
@@ -87,10 +115,19 @@ def test_the_commands_tell_what_they_did_and_end_with_1_when_something_is_wrong(
     assert "Traceback" not in refused.stderr
     victim.write_bytes(whole)
 
-    brought = run(empty, "import", place)
-    assert brought.returncode == 0, brought.stderr
-    assert "All digests are those of the manifest." in brought.stdout
-    assert "The worker is held" in brought.stdout
-    assert "rows/s" in brought.stderr or "MB/s" in brought.stderr
-    held = run(empty, "recovery", "status")
-    assert held.stdout.startswith(f"The worker is held: imported from {place} (set {exported['id']})")
+    code, said, told = typed(empty, "import", place)
+    assert code == 0, told
+    assert "All digests are those of the manifest." in said
+    assert "The worker is held" in said
+    assert "rows/s" in told or "MB/s" in told
+    code, said, _ = typed(empty, "recovery", "status")
+    assert said.startswith(f"The worker is held: imported from {place} (set {exported['id']})")
+
+    with Redis.from_url(empty.cache_url) as cache:
+        assert sorted(cache.scan_iter("limit:*")) == [b"limit:user:0", b"limit:user:1", b"limit:user:2"]
+        cache.delete("limit:user:1")
+        cache.incr("limit:user:2")
+        code, said, told = typed(empty, "import", place, "--only", "redis")
+        assert code == 0, told
+        assert said == "1 keys of Redis brought in and compared; 2 were there and stay as they are, 0 had expired.\n"
+        assert cache.mget("limit:user:0", "limit:user:1", "limit:user:2") == [b"0", b"1", b"3"]
