@@ -170,6 +170,13 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/api/purchases/{purchase_id}"): reads(PURCHASES_READ),
     ("POST", "/api/purchases/{purchase_id}/sync"): pays(PURCHASES_WRITE),
     ("POST", "/api/purchases/{purchase_id}/refunds"): pays(PURCHASES_WRITE),
+    # Saved cards
+    ("POST", "/billing/payment-methods/setups"): pays(BILLING_WRITE),
+    ("GET", "/billing/payment-methods/setups/{setup_id}"): reads(BILLING_READ),
+    ("POST", "/billing/payment-methods/setups/{setup_id}/sync"): pays(BILLING_WRITE),
+    ("GET", "/billing/payment-methods"): reads(BILLING_READ),
+    ("PATCH", "/billing/payment-methods/{payment_method_id}"): pays(BILLING_WRITE),
+    ("DELETE", "/billing/payment-methods/{payment_method_id}"): pays(BILLING_WRITE),
     # Ledger
     ("GET", "/api/ledger"): reads(LEDGER_READ),
     ("GET", "/api/ledger/verification"): reads(LEDGER_READ),

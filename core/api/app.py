@@ -33,6 +33,7 @@ from core.billing.metering.meters import routes as meters
 from core.billing.metering.usage import routes as metered_usage
 from core.billing.payments import routes as payments
 from core.billing.payments.gateway import close_providers
+from core.billing.payments.methods import routes as payment_methods
 from core.billing.pricing import routes as pricing
 from core.billing.pricing.plans import routes as plans
 from core.billing.sellers import routes as sellers
@@ -87,6 +88,7 @@ ROUTERS = (
     overview.router,
     credits.router,
     payments.router,
+    payment_methods.router,
     webhooks.router,
     jobs.router,
     deployments.router,

@@ -19,8 +19,8 @@ class Furnished:
     """Idempotency keys it has used, by door."""
 
 
-async def furnish(owner: Caller) -> Furnished:
-    """Fill a funded tenant whose installation can reach a Stripe (simulated or not)."""
+async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
+    """Fill a funded tenant whose installation reaches a simulator of Stripe at that address."""
     invitation = await made(owner.post("/auth/invitations", {"email": "new@else.test", "role": "developer"}))
     member = await invite(owner, "finance")
     key = await made(owner.post("/auth/api-keys", {"name": "production", "scopes": ["usage:write"]}))
@@ -56,6 +56,14 @@ async def furnish(owner: Caller) -> Furnished:
     backfill = await made(
         owner.post("/billing/usage/backfills", {"reason": "a late file", "events": [late]}, key="own-backfill")
     )
+    setup = await made(owner.post("/billing/payment-methods/setups", {"means": "intent"}, key="own-setup"))
+    httpx.post(
+        f"{stripe_url}/v1/setup_intents/{setup['setupIntentId']}/confirm",
+        data={"payment_method": "pm_card_visa"},
+        headers={"Authorization": "Bearer sk_test_tests"},
+        trust_env=False,
+    ).raise_for_status()
+    saved = await made(owner.post(f"/billing/payment-methods/setups/{setup['setupId']}/sync"))
     wallets = (await made(owner.get("/billing/wallets")))["data"]
     return Furnished(
         owner=owner,
@@ -76,6 +84,8 @@ async def furnish(owner: Caller) -> Furnished:
             "backfill_id": backfill["backfillId"],
             "transaction_id": charge["transactionId"],
             "purchase_id": purchase["purchaseId"],
+            "setup_id": setup["setupId"],
+            "payment_method_id": saved["paymentMethodId"],
             "customer_id": wallets[0]["customerId"],
         },
         keys={"hold": hold_key, "usage": usage_key, "purchase": purchase_key},

@@ -52,6 +52,8 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("parked_customers", "resolved_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("subject_keys", "key"): b"key",
     ("moves", "ended_at"): datetime(2026, 6, 1, tzinfo=UTC),
+    ("payment_methods", "exp_year"): 2034,
+    ("payment_setups", "state"): "succeeded",
     ("price_components", "kind"): "usage",
     ("recovery_runs", "finished_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("recovery_runs", "state"): "passed",
@@ -201,6 +203,9 @@ def adapted(row: dict[str, Any]) -> dict[str, Any]:
     return {name: Jsonb(value) if isinstance(value, dict) else value for name, value in row.items()}
 
 
+_TEXTS = {"currency": "USD", "last4": "4242"}
+
+
 def _value(shape: Shape, column: str, kind: str) -> Any:
     if column in shape.choices:
         return shape.choices[column][0]
@@ -208,7 +213,7 @@ def _value(shape: Shape, column: str, kind: str) -> Any:
         return []
     values: dict[str, Any] = {
         "uuid": uuid4(),
-        "text": "USD" if column == "currency" else f"{column[:12].replace('_', '-')}-{uuid4().hex[:8]}",
+        "text": _TEXTS.get(column) or f"{column[:12].replace('_', '-')}-{uuid4().hex[:8]}",
         "bigint": next(_numbers) if column in shape.key else 1,
         "integer": 1,
         "numeric": Decimal(1),

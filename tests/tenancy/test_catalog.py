@@ -180,6 +180,9 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
 async def test_indexes_of_tenants_tables_lead_with_the_tenant(admin: Connection) -> None:
     # Under a policy an index that does not is of no use, but for what must be unique in the whole installation.
     unique_everywhere = {
+        "provider_customers_provider_key",
+        "payment_methods_provider_key",
+        "payment_setups_provider_key",
         "tenants_slug_key",
         "api_keys_prefix_key",
         "invitations_token_hash_key",

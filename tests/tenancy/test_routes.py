@@ -24,6 +24,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/auth/members/{user_id}"): {"role": "read_only"},
     ("POST", "/api/purchases/{purchase_id}/refunds"): {"amountMinor": 1},
     ("PATCH", "/billing/meters/{meter_id}"): {"name": "Taken"},
+    ("PATCH", "/billing/payment-methods/{payment_method_id}"): {"isDefault": True},
     ("POST", "/billing/usage/events/{metered_event_id}/amendments"): {"kind": "void", "reason": "taken"},
     ("POST", "/billing/usage/backfills/{backfill_id}/revert"): {"reason": "taken"},
     ("PATCH", "/billing/plans/{plan}"): {"archived": True},
@@ -79,7 +80,7 @@ QUERIES = (("/api/usage/events", "customerId"), ("/api/ledger", "customerId"))
 async def b(other: Caller, fund: Callable[..., Awaitable[None]], own_stripe: Simulator) -> Furnished:
     """Tenant B, which has something of everything."""
     await fund(other, 20_000_000)
-    return await furnish(other)
+    return await furnish(other, stripe_url=own_stripe.url)
 
 
 @pytest.fixture

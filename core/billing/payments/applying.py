@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.payments import disputing, refunding, repository, settlement
 from core.billing.payments.gateway import payment_provider
+from core.billing.payments.methods import applying as cards
+from core.billing.payments.methods.applying import CardPlace
 from core.billing.payments.models import Payment
 from core.billing.payments.providers.base import DisputeStatus, ProviderEvent, ProviderEventKind, ProviderRefund
 from core.billing.payments.providers.errors import ProviderObjectMissing
@@ -33,8 +35,13 @@ class Located:
     refunds: list[ProviderRefund] = field(default_factory=list[ProviderRefund])
 
 
-async def locate(database: Database, settings: Settings, event: ProviderEvent, *, account_id: str) -> Located | None:
-    """The purchase that an event is about, or None where it is not ours. Asks the provider where it must."""
+Place = Located | CardPlace
+
+
+async def locate(database: Database, settings: Settings, event: ProviderEvent, *, account_id: str) -> Place | None:
+    """What an event is about, or None where it is not ours. Asks the provider where it must."""
+    if event.kind in (*cards.SETUPS, *cards.CARDS):
+        return await cards.locate(database, settings, event, account_id=account_id)
     found = (event.reference.tenant_id, event.reference.purchase_id) if event.reference else None
     provider_ids = [known for known in (event.checkout_id, event.payment_id) if known]
     if found is None and provider_ids:
@@ -62,12 +69,14 @@ async def _refunds(settings: Settings, event: ProviderEvent) -> list[ProviderRef
 
 
 async def apply(
-    session: AsyncSession, event: ProviderEvent, located: Located, *, account_id: str, now: datetime, wall: datetime
+    session: AsyncSession, event: ProviderEvent, located: Place, *, account_id: str, now: datetime, wall: datetime
 ) -> str | None:
     """Applies it; returns why there was nothing to apply, else None.
 
     Raises PurchaseNotFound, NotPrepared, and Permanent where a person must look.
     """
+    if isinstance(located, CardPlace):
+        return await cards.apply(session, event, located, account_id=account_id, now=now, wall=wall)
     sale = await repository.get_sale(session, located.tenant_id, located.purchase_id)
     if any(payment.provider_account_id != account_id for payment in sale.payments.values()):
         return "the purchase was paid through another account"

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from core.billing.payments import asking, repository
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
-from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict
+from core.billing.payments.methods import asking as saving
+from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict, ProviderObjectMissing
 from core.foundation.clock import wall_now
 from core.foundation.jobs import BackOff, Blueprint, JobContext, Permanent, defer, describe, runtime_of
 from core.foundation.telemetry import log
@@ -46,6 +47,18 @@ async def refund(context: JobContext, *, tenant_id: str, refund_id: str) -> None
         )
     except (LiveProviderRefused, ProviderKeyConflict) as error:
         raise Permanent(error.detail) from error
+
+
+@jobs.task(name="detach", pass_context=True)
+async def detach(context: JobContext, *, tenant_id: str, method_id: str) -> None:
+    """A card that was removed here is removed at the provider."""
+    runtime = runtime_of(context)
+    try:
+        await saving.detach(runtime.database, runtime.settings, tenant_id=UUID(tenant_id), method_id=UUID(method_id))
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+    except ProviderObjectMissing:
+        _LOG.warning("card_gone_at_provider", paymentMethodId=method_id)
 
 
 @jobs.task(name="ask", pass_context=True, retry=BackOff(attempts=3))

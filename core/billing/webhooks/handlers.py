@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from core.billing.payments import applying
-from core.billing.payments.applying import Located
+from core.billing.payments.applying import Located, Place
 from core.billing.payments.errors import NotPrepared, PurchaseNotFound
 from core.billing.payments.gateway import payment_provider
 from core.billing.payments.preparing import prepare
@@ -59,6 +59,7 @@ async def _apply(runtime: Runtime, event_id: UUID) -> str | None:
     try:
         return await _apply_to(runtime, event_id, event, located, account_id=account_id)
     except NotPrepared:
+        assert isinstance(located, Located), "only a purchase is prepared"
         # The event overtook the answer to the request that made the payment.
         await prepare(
             runtime.database,
@@ -71,7 +72,7 @@ async def _apply(runtime: Runtime, event_id: UUID) -> str | None:
 
 
 async def _apply_to(
-    runtime: Runtime, event_id: UUID, event: ProviderEvent, located: Located, *, account_id: str
+    runtime: Runtime, event_id: UUID, event: ProviderEvent, located: Place, *, account_id: str
 ) -> str | None:
     try:
         async with runtime.database.tenant(located.tenant_id) as session:

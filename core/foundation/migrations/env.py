@@ -27,6 +27,7 @@ MODELS = (
     "core.billing.invoices.models",
     "core.billing.tax.models",
     "core.billing.payments.models",
+    "core.billing.payments.methods.models",
     "core.billing.webhooks.models",
     "core.operations.deployments.models",
     "core.operations.costs.models",

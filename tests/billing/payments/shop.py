@@ -89,6 +89,24 @@ class Shop:
         """Runs every job that is due."""
         await run_until_idle(self.runtime, concurrency=concurrency)
 
+    async def save_card(self, card: str = VISA, **wanted: Any) -> dict[str, Any]:
+        """A card saved on the provider's page, and heard of; as the API shows it."""
+        started = await self.tenant.post("/billing/payment-methods/setups", wanted or None)
+        assert started.status_code == 201, started.text
+        page_id = started.json()["pageUrl"].rpartition("/")[2]
+        self.stripe.control(f"checkout/{page_id}", card=card)
+        synced = await self.tenant.post(f"/billing/payment-methods/setups/{started.json()['setupId']}/sync")
+        assert synced.json()["status"] == "succeeded", synced.text
+        methods = (await self.tenant.get("/billing/payment-methods")).json()["data"]
+        return next(method for method in methods if method["paymentMethodId"] == synced.json()["paymentMethodId"])
+
+    def turn_card(self, last4: str, **behaviour: str) -> None:
+        """From now on a saved card does something else: `card` a test card's name, or `decline_code`."""
+        methods = self.client.v1.payment_methods.list({"limit": 100}).data
+        for method in methods:
+            if method.customer is not None and method.card is not None and method.card.last4 == last4:
+                self.stripe.control(f"cards/{method.id}", **behaviour)
+
     async def look(self, bought: dict[str, Any]) -> dict[str, Any]:
         """The purchase as the API shows it."""
         answer = await self.tenant.get(f"/api/purchases/{bought['purchaseId']}")
