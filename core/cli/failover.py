@@ -24,6 +24,15 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Output = Annotated[Format, typer.Option("--format", help="text or json.")]
 
 
+Record = Annotated[
+    str | None,
+    typer.Option("--record", metavar="NAME", help="With --stack: the installation's name, to be led elsewhere."),
+]
+LeadsTo = Annotated[
+    str | None, typer.Option("--leads-to", metavar="HOST", help="With --record: where the services stand now.")
+]
+
+
 @app.callback()
 def group() -> None:
     """Another server takes the primary's place."""
@@ -59,13 +68,8 @@ def run(
     writers: Annotated[
         float, typer.Option("--writers", metavar="SECONDS", help="How long to wait for writers under way.")
     ] = WRITERS_SECONDS,
-    record: Annotated[
-        str | None,
-        typer.Option("--record", metavar="NAME", help="With --stack: the installation's name, to be led elsewhere."),
-    ] = None,
-    leads_to: Annotated[
-        str | None, typer.Option("--leads-to", metavar="HOST", help="With --record: where the services stand now.")
-    ] = None,
+    record: Record = None,
+    leads_to: LeadsTo = None,
     catch_up: Annotated[
         float, typer.Option("--catch-up", metavar="SECONDS", help="How long to wait for the standby.")
     ] = CATCH_UP_SECONDS,
@@ -73,8 +77,7 @@ def run(
     output: Output = Format.TEXT,
 ) -> None:
     """Fail over, or go on with a failover that was stopped."""
-    if (record is None) != (leads_to is None) or (record and not stack):
-        raise typer.BadParameter("--record and --leads-to belong together, and to --stack")
+    record = _both(record, leads_to, stack)
     failover = _failover(
         stack, output, old_is_off=old_is_off, writers=writers, catch_up=catch_up, record=record, leads_to=leads_to
     )
@@ -84,9 +87,18 @@ def run(
 
 
 @app.command()
-def back(stack: Stack = None, yes: Yes = False, output: Output = Format.TEXT) -> None:
-    """Make the old primary a standby of the new one, then let it take its place again."""
-    failover = _failover(stack, output)
+def back(
+    stack: Stack = None,
+    record: Record = None,
+    leads_to: LeadsTo = None,
+    yes: Yes = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Make the old primary a standby of the new one, then let it take its place again.
+
+    In a cloud a new replica is made where the old primary stands, which takes minutes; that one stays fenced.
+    """
+    failover = _failover(stack, output, record=_both(record, leads_to, stack), leads_to=leads_to)
     if not yes and not typer.confirm("Make the old primary anew from the present one, and go back to it?"):
         raise typer.Exit(1)
     _told(failover.back(), output)
@@ -98,13 +110,20 @@ def abort(stack: Stack = None) -> None:
     typer.echo(_failover(stack, Format.TEXT).abort())
 
 
+def _both(record: str | None, leads_to: str | None, stack: str | None) -> str | None:
+    if (record is None) != (leads_to is None) or (record and not stack):
+        raise typer.BadParameter("--record and --leads-to belong together, and to --stack")
+    return record
+
+
 def _ground(stack: str | None, say: Any = None, *, record: str | None = None, leads_to: str | None = None) -> Ground:
     settings = load_settings()
     if stack is None:
         return HereGround(settings, say=say)
     from core.cli.cloud_failover import ground_of
+    from core.operations.clouds.base import silently
 
-    return ground_of(settings, stack, record=record, leads_to=leads_to)
+    return ground_of(settings, stack, record=record, leads_to=leads_to, say=say or silently)
 
 
 def _failover(

@@ -184,6 +184,10 @@ class CloudSql:
         self._refuse_taken(name)
         made = self.add(name)
         made |= {**copy.deepcopy(call.body), "state": "PENDING_CREATE"}
+        if master := call.body.get("masterInstanceName"):
+            if not self.instances[master]["settings"]["backupConfiguration"].get("pointInTimeRecoveryEnabled"):
+                raise Refused(400, "The primary instance must have point-in-time recovery enabled.")
+            self.instances[master].setdefault("replicaNames", []).append(name)
         return self._begin("CREATE", name, lambda: made.update(state="RUNNABLE"))
 
     def _clone(self, call: Call) -> dict[str, Any]:

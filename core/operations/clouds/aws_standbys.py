@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.operations.clouds import aws_metrics
+from core.operations.clouds import aws_metrics, aws_replicas
 from core.operations.clouds.aws import LONGEST_SECONDS, POLL_SECONDS, asked, client, code_of, exceptions
 from core.operations.clouds.aws_restores import has_failed, tags_of
 from core.operations.clouds.base import Place, Promoted, Replica, Say, Standing, silently
@@ -52,21 +52,35 @@ class AwsStandbys:
             replicas=tuple(self._replica(name) for name in replicas),
         )
 
-    def promote(self, replica: str) -> Promoted:
+    def add(self, name: str, *, like: str, region: str) -> None:
+        """Of the size, key and groups of `like`, which stands in that region, in the network of whoever is there."""
+        there = self._rds if region == self._place.region else client("rds", region)
+        aws_replicas.begin(
+            there, name, primary=self._get(self._database), like=self._get(like, rds=there, region=region),
+            here=self._place.region, region=region,
+        )  # fmt: skip
+        self._wait(
+            lambda: str(self._get(name, rds=there, region=region)["DBInstanceStatus"]),
+            f"replica {name}",
+            reached=("available",),
+        )
+
+    def promote(self, replica: str, *, region: str | None = None) -> Promoted:
         """A primary of its own, with backups kept as long as the old one's; what it lags behind is lost."""
-        found = self._get(replica)
+        rds = self._rds if region in (None, self._place.region) else client("rds", region)
+        found = self._get(replica, rds=rds, region=region)
         if source := found.get("ReadReplicaSourceDBInstanceIdentifier"):
             if _name(source) != self._database:
                 raise CloudRefused(f"{replica} follows {_name(source)}, not {self._database}: it is not promoted")
             with asked(f"to promote {replica}"):
                 # Remembered first: once promoted, nothing else tells what it was.
-                self._rds.add_tags_to_resource(
+                rds.add_tags_to_resource(
                     ResourceName=found["DBInstanceArn"], Tags=[{"Key": OF, "Value": self._database}]
                 )
-                self._rds.promote_read_replica(DBInstanceIdentifier=replica, BackupRetentionPeriod=self._retention())
+                rds.promote_read_replica(DBInstanceIdentifier=replica, BackupRetentionPeriod=self._retention())
         elif tags_of(found).get(OF) != self._database:
             raise CloudRefused(f"{replica} is no replica of {self._database}")
-        made = self._await_primary(replica)
+        made = self._await_primary(replica, rds, region)
         return Promoted(name=replica, endpoint=f"{made['Endpoint']['Address']}:{made['Endpoint']['Port']}")
 
     def fence(self) -> None:
@@ -128,11 +142,11 @@ class AwsStandbys:
     def _retention(self) -> int:
         return int(self._get(self._database).get("BackupRetentionPeriod") or 1)
 
-    def _await_primary(self, name: str) -> dict[str, Any]:
+    def _await_primary(self, name: str, rds: Any, region: str | None) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
 
         def look() -> str:
-            found[:] = [self._get(name)]
+            found[:] = [self._get(name, rds=rds, region=region)]
             is_replica = found[0].get("ReadReplicaSourceDBInstanceIdentifier")
             return "promoting" if is_replica else str(found[0]["DBInstanceStatus"])
 

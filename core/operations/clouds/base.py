@@ -204,8 +204,18 @@ class Standbys(Protocol):
         """Of the primary and all that follows it."""
         ...
 
-    def promote(self, replica: str) -> Promoted:
-        """Makes it a primary of its own; writable when this returns. Asked twice it is done once."""
+    def promote(self, replica: str, *, region: str | None = None) -> Promoted:
+        """Makes it a primary of its own; writable when this returns. Asked twice it is done once.
+
+        `region` is where it stands, where that is another one than the primary's.
+        """
+        ...
+
+    def add(self, name: str, *, like: str, region: str) -> None:
+        """Makes a new replica of this primary in `region`, as `like` is there; it follows when this returns.
+
+        Asked twice it is made once.
+        """
         ...
 
     def fence(self) -> None:

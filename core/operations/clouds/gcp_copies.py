@@ -16,7 +16,15 @@ _ADDRESSES = ("ipv4Enabled", "privateNetwork", "allocatedIpRange", "sslMode", "s
 
 
 def like(original: Document, into: str, labels: dict[str, str]) -> Document:
-    """What `instances.insert` takes."""
+    """What `instances.insert` takes for a copy that a restore fills."""
+    body = _like(original, into)
+    body["settings"] |= {**released(original, labels), "activationPolicy": "ALWAYS"}
+    body["settings"]["userLabels"][STATE] = "under-way"
+    return body
+
+
+def _like(original: Document, into: str) -> Document:
+    """Of the same size, flags, key and network, running, with the original's own labels."""
     settings = settings_of(original)
     addresses = settings.get("ipConfiguration", {})
     body: Document = {
@@ -25,12 +33,11 @@ def like(original: Document, into: str, labels: dict[str, str]) -> Document:
         "databaseVersion": needed(original, "databaseVersion", "instance"),
         "settings": {
             **{name: settings[name] for name in _KEPT if name in settings},
-            **released(original, labels),
             "activationPolicy": "ALWAYS",
+            "userLabels": {name: value for name, value in labels_of(original).items() if name not in (FROM, TO, STATE)},
             "ipConfiguration": {name: addresses[name] for name in _ADDRESSES if name in addresses},
         },
     }
-    body["settings"]["userLabels"][STATE] = "under-way"
     # Google writes some of it, and refuses it from anybody else.
     if backups := body["settings"].get("backupConfiguration"):
         written = ("transactionalLogStorageState", "backupTier")
@@ -38,6 +45,14 @@ def like(original: Document, into: str, labels: dict[str, str]) -> Document:
     if key := original.get("diskEncryptionConfiguration", {}).get("kmsKeyName"):
         body["diskEncryptionConfiguration"] = {"kmsKeyName": key}
     return body
+
+
+def replica_of(primary: Document, name: str, *, like: Document, region: str) -> Document:
+    """What `instances.insert` takes for a replica: backups and log are a primary's, and come with its promotion."""
+    body = _like(like, name)
+    body["settings"].pop("backupConfiguration", None)
+    return {**body, "region": region, "instanceType": "READ_REPLICA_INSTANCE", "masterInstanceName": primary["name"],
+            "databaseVersion": primary["databaseVersion"]}  # fmt: skip
 
 
 def released(original: Document, labels: dict[str, str]) -> Document:

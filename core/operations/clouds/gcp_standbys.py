@@ -2,6 +2,7 @@
 
 from core.operations.clouds.base import Place, Promoted, Replica, Say, Standing, silently
 from core.operations.clouds.errors import CloudRefused
+from core.operations.clouds.gcp_copies import replica_of
 from core.operations.clouds.gcp_instances import Document, Instances, endpoint_of, needed, settings_of
 from core.operations.clouds.gcp_metrics import Metrics
 from core.operations.clouds.google import LONGEST_SECONDS, POLL_SECONDS, asked
@@ -46,7 +47,21 @@ class GcpStandbys:
                 replicas=tuple(self._replica(name) for name in sorted(instance.get("replicaNames", []))),
             )
 
-    def promote(self, replica: str) -> Promoted:
+    def add(self, name: str, *, like: str, region: str) -> None:
+        """By `insert` with this one as its master, of the size and key of `like`, in its network."""
+        with asked(f"to make {name}, a replica of {self._database}"):
+            instance = self._all.find(name)
+            if instance is None:
+                primary = self._all.get(self._database)
+                body = replica_of(primary, name, like=self._all.find(like) or primary, region=region)
+                self._all.say(f"making {name}, which follows {self._database}")
+                request = self._all.sql.instances().insert(project=self._all.project, body=body)
+                self._all.start(request, on=name, what=f"making {name}")
+            elif instance.get("masterInstanceName", "").rpartition(":")[2] != self._database:
+                raise CloudRefused(f"there is an instance {name} already, and it does not follow {self._database}")
+            self._all.settle(name, f"making {name}")
+
+    def promote(self, replica: str, *, region: str | None = None) -> Promoted:
         """Into a primary of its own, with backups and log as the old primary has them. What it lags behind is lost."""
         with asked(f"to promote {replica}"):
             instance = self._all.find(replica)

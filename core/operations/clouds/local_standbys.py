@@ -53,7 +53,12 @@ class LocalStandbys:
             replicas=tuple(self._replica(name, end) for name in self._servers.names() if self._follows(name, primary)),
         )
 
-    def promote(self, replica: str) -> Promoted:
+    def add(self, name: str, *, like: str, region: str) -> None:
+        """A copy of all through a slot; one that is there is left alone."""
+        if name not in self._servers.names():
+            self._servers.create(name)
+
+    def promote(self, replica: str, *, region: str | None = None) -> Promoted:
         """By PostgreSQL's own signal. Asked twice it is done once."""
         data, account = self._known(replica), find_account()
         if files.is_standby(data):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,9 +14,10 @@ from core.foundation.database import Database
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.serving import SERVING, at
 from core.foundation.settings import Settings
-from core.operations.clouds.base import Dns, Place, Say, Standbys, silently
+from core.operations.clouds.base import Dns, Place, Say, Standbys, silently, standbys_of
 from core.operations.clouds.local_standbys import LocalStandbys
 from core.operations.failover.here import ServersHere
+from core.operations.failover.journal import Journal, Journals
 from core.operations.recovery import evidence
 from core.operations.recovery.adopting import adopt_heads
 
@@ -33,9 +35,13 @@ class Ground(Protocol):
     """What the steps need of the place."""
 
     name: str
-    standbys: Standbys
     journals: Path
     runbook: str
+
+    @property
+    def standbys(self) -> Standbys:
+        """Of who serves."""
+        ...
 
     def primary(self) -> str:
         """host:port of who serves, as the place has it."""
@@ -58,8 +64,8 @@ class Ground(Protocol):
         """Keeps the evidence with the installation; its number, or None where that is done elsewhere."""
         ...
 
-    def rebuild(self, name: str) -> str:
-        """Makes the old primary a standby of the new one; its name as a standby."""
+    def rebuild(self, name: str, *, mark: str) -> str:
+        """Makes the old primary a standby of the new one, once for each `mark`; its name as a standby."""
         ...
 
 
@@ -72,8 +78,12 @@ class HereGround:
         self._settings = settings
         self._say = say
         self._servers = ServersHere(settings)
-        self.standbys: Standbys = LocalStandbys(settings)
         self.journals = settings.cloudbill_home.absolute() / "failover"
+
+    @property
+    def standbys(self) -> Standbys:
+        """Real servers beside."""
+        return LocalStandbys(self._settings)
 
     def primary(self) -> str:
         """By the last failover."""
@@ -127,7 +137,7 @@ class HereGround:
         server.port = int(endpoint.rpartition(":")[2])
         return server
 
-    def rebuild(self, name: str) -> str:
+    def rebuild(self, name: str, *, mark: str) -> str:
         """By pg_rewind, or a copy of all; one that follows already is left alone."""
         if not any(one.name == name and one.state == "streaming" for one in self.standbys.standing().replicas):
             self._servers.rebuild(name, say=self._say)
@@ -151,17 +161,34 @@ class StackGround:
         dns: Dns | None = None,
         record: str | None = None,
         leads_to: str | None = None,
+        others: Callable[[Place, str], Standbys] = standbys_of,
     ) -> None:
         self.name = stack
         self.runbook = "docs/runbooks/failover.md"
         self._settings, self._place, self._outputs = settings, place, outputs
-        self._primary, self._dns, self._record, self._leads_to = endpoint, dns, record, leads_to
-        self.standbys = standbys
+        self._endpoint, self._dns, self._record, self._leads_to = endpoint, dns, record, leads_to
+        self._standbys, self._others = standbys, others
         self.journals = settings.cloudbill_home.absolute() / "failover" / stack
 
+    def _since(self) -> Journal | None:
+        """The newest failover away from the database that the stack's outputs name, until they name another."""
+        last: Journal | None = None
+        for journal in Journals(self.journals).done():
+            if journal.given["endpoint"] == (_promoted(last) if last else self._endpoint):
+                last = journal
+        return last
+
+    @property
+    def standbys(self) -> Standbys:
+        """Of the database that the stack names, or that took its place."""
+        if (last := self._since()) is None:
+            return self._standbys
+        return self._others(replace(self._place, region=last.given["to_region"]), last.given["to"])
+
     def primary(self) -> str:
-        """As the stack gives it out."""
-        return self._primary
+        """As the stack gives it out, or who took its place."""
+        last = self._since()
+        return _promoted(last) if last else self._endpoint
 
     def endpoint(self, standby: str) -> str | None:
         """A cloud tells it when it is promoted."""
@@ -197,14 +224,15 @@ class StackGround:
         """The signing key is the services': the journal keeps it here."""
         return None
 
-    def rebuild(self, name: str) -> str:
-        """A cloud makes a replica by the stack's program."""
-        from core.operations.failover.errors import NothingToGoBackTo
+    def rebuild(self, name: str, *, mark: str) -> str:
+        """A new replica of who serves, where the old database stood and as it was; that one stays as it is, fenced."""
+        standby = f"{name.partition('-back-')[0][:50].rstrip('-')}-back-{mark}"
+        self.standbys.add(standby, like=name, region=self._place.region)
+        return standby
 
-        raise NothingToGoBackTo(
-            f"the old database of {self.name} cannot follow the new one by itself: make a replica of the new one in "
-            "the old place (the runbook says how), then `cloudbill failover run --stack NAME --to REPLICA` goes back"
-        )
+
+def _promoted(journal: Journal) -> str:
+    return str((journal.result("promoted") or {})["endpoint"])
 
 
 def _secret(settings: Settings, url: str) -> Any:

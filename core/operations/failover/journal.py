@@ -107,6 +107,11 @@ class Journals:
                 return journal
         return None
 
+    def done(self) -> list[Journal]:
+        """All that came to their end, the oldest first."""
+        found = [_read(path) for path in sorted(self._folder.glob("failover-*.json"))]
+        return [journal for journal in found if journal.document.get("outcome") == "done"]
+
     def start(self, **given: Any) -> Journal:
         """A new one."""
         found = new_id()

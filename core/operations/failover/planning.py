@@ -134,8 +134,9 @@ def _standby(standing: Standing, chosen: Replica | None, to: str | None) -> Chec
             holds=False,
             is_needed=True,
             detail=f"{standing.name} has {wanted}",
-            mend="on this machine `cloudbill standby create NAME` makes one; in a cloud, `replicas` of the stack's "
-            "database; or a restore from the copies (docs/runbooks/region-loss.md)",
+            mend="on this machine `cloudbill standby create NAME` makes one, of an old primary `cloudbill standby "
+            "rebuild NAME`; in a cloud, `replicas` of the stack's database; or a restore from the copies "
+            "(docs/runbooks/region-loss.md)",
         )
     return Check(
         name="standby",

@@ -69,7 +69,11 @@ class Failover:
                     to_endpoint=self._ground.endpoint(found.standby or ""),
                     primary=found.primary,
                     endpoint=found.endpoint,
-                    lag_seconds=next(r.lag_seconds for r in found.standing.replicas if r.name == found.standby),
+                    **next(
+                        {"lag_seconds": one.lag_seconds, "to_region": one.region}
+                        for one in found.standing.replicas
+                        if one.name == found.standby
+                    ),
                 )
             elif to not in (None, journal.given["to"]):
                 raise UnderWay(
@@ -107,8 +111,9 @@ class Failover:
         if not under_way:
             assert done
             self._say(f"making {done.given['primary']} a standby")
-            self._ground.rebuild(done.given["primary"])
-        return self.run(to=done.given["primary"] if done and not under_way else None)
+            standby = self._ground.rebuild(done.given["primary"], mark=done.id[-6:])
+            return self.run(to=standby)
+        return self.run()
 
     def _go(self, journal: Journal) -> Document:
         acts: dict[str, Callable[[Journal], Document]] = {
@@ -240,7 +245,7 @@ class Failover:
                 )
 
     def _promote(self, journal: Journal) -> Document:
-        promoted = self._ground.standbys.promote(journal.given["to"])
+        promoted = self._ground.standbys.promote(journal.given["to"], region=journal.given.get("to_region"))
         return {"endpoint": promoted.endpoint, "at": wall_now().isoformat(), "said": f"{promoted.name} is a primary"}
 
     def _open(self, journal: Journal) -> Document:

@@ -1,5 +1,6 @@
 """The same steps for a stack on AWS: RDS and its replica as an emulator answers, the databases two real ones."""
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +12,7 @@ from core.foundation import fence
 from core.operations.clouds.aws_standbys import AwsStandbys
 from core.operations.clouds.base import Place, Promoted
 from core.operations.clouds.local_standbys import LocalStandbys
-from core.operations.failover.errors import NothingToGoBackTo
-from core.operations.failover.grounds import StackGround
+from core.operations.failover.grounds import HereGround, StackGround
 from core.operations.failover.here import HOME
 from core.operations.failover.running import Failover
 from tests.operations.clouds.aws import original
@@ -20,11 +20,11 @@ from tests.operations.clouds.aws.conftest import REGION
 from tests.operations.clouds.aws.conftest import aws as aws  # the fixtures
 from tests.operations.clouds.aws.conftest import emulator as emulator
 from tests.operations.clouds.aws.conftest import proxy as proxy
-from tests.support.faults import Faults
+from tests.support.faults import Fault, Faults
 from tests.support.pair import Pair
 
 REPLICA = "cloudbill-test-replica-1"
-SOURCE = "<ReadReplicaSourceDBInstanceIdentifier>.*?</ReadReplicaSourceDBInstanceIdentifier>"
+SOURCE = b"<ReadReplicaSourceDBInstanceIdentifier>%s</ReadReplicaSourceDBInstanceIdentifier>"
 
 
 class Names:
@@ -48,7 +48,7 @@ class OnThePair(StackGround):
 
     @contextmanager
     def mover(self, endpoint: str) -> Generator[psycopg.Connection[Any]]:
-        name = "east" if endpoint.startswith(REPLICA) else HOME
+        name = "east" if endpoint.startswith(REPLICA + ".") else HOME
         if name == HOME and self.down:
             raise psycopg.OperationalError("connection timeout expired")
         with self.pair.connect(name, "mover") as connection:
@@ -60,9 +60,14 @@ class Promoting(AwsStandbys):
 
     pair: Pair
 
-    def promote(self, replica: str) -> Promoted:
-        LocalStandbys(self.pair.settings()).promote("east")
-        return super().promote(replica)
+    def promote(self, replica: str, *, region: str | None = None) -> Promoted:
+        LocalStandbys(self.pair.settings()).promote("east" if replica == REPLICA else HOME)
+        return super().promote(replica, region=region)
+
+    def add(self, name: str, *, like: str, region: str) -> None:
+        HereGround(self.pair.settings()).switch(self.pair.servers.endpoint("east"), epoch=1)
+        self.pair.servers.rebuild(HOME)
+        super().add(name, like=like, region=region)
 
 
 @pytest.fixture
@@ -72,17 +77,30 @@ def ground(aws: Faults, pair: Pair) -> OnThePair:
         DBInstanceIdentifier=REPLICA, SourceDBInstanceIdentifier=made.name
     )
     aws.heal()
-    aws.once_asked("PromoteReadReplica", "DescribeDBInstances", SOURCE, "")
+
+    def promoted(body: bytes) -> bytes:
+        """The emulator goes on telling whom a replica followed once it is promoted."""
+        of = [made.name.encode(), REPLICA.encode()][: aws.count("PromoteReadReplica")]
+        for source in of:
+            body = body.replace(SOURCE % source, b"")
+        return body
+
+    aws._add(Fault(re.compile("DescribeDBInstances"), 10**6, alter=promoted))
     place = Place(cloud="aws", region=REGION)
-    standbys = Promoting(place, made.name, poll_seconds=0.01, longest_seconds=20)
-    standbys.pair = pair
+
+    def standbys(place: Place, database: str) -> Promoting:
+        found = Promoting(place, database, poll_seconds=0.01, longest_seconds=20)
+        found.pair = pair
+        return found
+
     ground = OnThePair(
         pair.settings(),
         stack="prod",
         place=place,
         endpoint=f"{made.name}.rds.amazonaws.com:5432",
         outputs={},
-        standbys=standbys,
+        standbys=standbys(place, made.name),
+        others=standbys,
         dns=Names(),
         record="billing.example.com",
         leads_to="other.example.com",
@@ -106,8 +124,10 @@ def test_the_database_is_asked_first_the_replica_promoted_and_the_name_led_elsew
         assert new.execute("SELECT count(*) FROM open_worker_holds()").fetchone() == (1,)
     assert isinstance(ground._dns, Names)
     assert ground._dns.led == {"billing.example.com": "other.example.com"}
-    with pytest.raises(NothingToGoBackTo, match="make a replica of the new one in the old place"):
-        Failover(ground).back()
+    back = Failover(ground).back()
+    assert back["given"]["to"] == f"cloudbill-test-back-{done['id'][-6:]}"
+    with pair.connect(HOME, "owner") as serving, pair.connect("east", "owner") as left:
+        assert (fence.standing(serving).is_open, fence.standing(left).state) == (True, "closed")
 
 
 def test_a_primary_that_does_not_answer_is_cut_off_by_the_cloud(ground: OnThePair, pair: Pair) -> None:
