@@ -54,7 +54,7 @@ def main() -> None:
         print(f"PostgreSQL with {options.scale} branches of TPC-B ...", file=sys.stderr)
         pgbench = Pgbench(place.postgres, scale=options.scale, clients=8)
         print(f"{max(counts)} tenants with {options.wallets} wallets each ...", file=sys.stderr)
-        tenants = asyncio.run(_prepare(place, max(counts), options.wallets))
+        tenants = asyncio.run(prepare(place, max(counts), options.wallets))
         results, tps = _measure(place, pgbench, tenants, counts, options)
     if options.json:
         print(json.dumps({"tps": tps, "results": [asdict(result) for result in results]}, indent=2))
@@ -68,7 +68,8 @@ def main() -> None:
     print(f"aim: {AIM_RATIO} of TPC-B at 32 tenants, p99 under {AIM_P99_MS:.0f} ms")
 
 
-async def _prepare(place: Installation, count: int, wallets: int) -> list[BenchTenant]:
+async def prepare(place: Installation, count: int, wallets: int) -> list[BenchTenant]:
+    """Tenants with funded wallets; the last has one."""
     database = Database(place.settings)
     tenants: list[BenchTenant] = []
     for number in range(count):
@@ -103,7 +104,7 @@ def _measure(
         payers = [(tenant.token, user) for tenant in chosen for user in tenant.users]
         random.Random(7).shuffle(payers)  # in the same order every time
         before = asyncio.run(_booked(place))
-        measured = _run_clients(place, payers, name, script, options)
+        measured = run_clients(place, payers, name, script, options)
         after = asyncio.run(_booked(place))
         booked = tuple(then - first for then, first in zip(after, before, strict=True))
         answered = measured.statuses.pop(200, 0), measured.statuses.pop(201, 0)
@@ -125,9 +126,10 @@ def _measure(
     return results, tps
 
 
-def _run_clients(
+def run_clients(
     place: Installation, payers: list[tuple[str, str]], name: str, script: str, options: argparse.Namespace
 ) -> Measured:
+    """Clients in a process of their own, for so many seconds."""
     order = {
         "port": place.port,
         "payers": payers,

@@ -11,7 +11,17 @@ from typing import Any, cast
 from redis import Redis
 
 from core.operations.transfer.errors import CacheUnfit
-from core.operations.transfer.redis_state import Key, Looked, asked, batches, decide, differences, read, read_all, write
+from core.operations.transfer.redis_state import (
+    Key,
+    Looked,
+    batches,
+    decide,
+    differences,
+    existing,
+    read,
+    read_all,
+    write,
+)
 
 _AT_ONCE = 1000
 
@@ -57,14 +67,6 @@ def carry(source: Redis, target: Redis) -> Carried:
             done.removed += int(cast("Any", target).unlink(*gone))
     done.seconds = time.monotonic() - began
     return done
-
-
-def existing(client: Redis, names: Sequence[bytes]) -> set[bytes]:
-    """Those of the names that are there. Raises CacheUnfit."""
-    pipe: Any = cast("Any", client).pipeline(transaction=False)
-    for name in names:
-        pipe.exists(name)
-    return {name for name, found in zip(names, asked(pipe), strict=True) if found}
 
 
 def same_place(source: Redis, target: Redis) -> bool:

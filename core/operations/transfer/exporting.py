@@ -24,6 +24,7 @@ from core.foundation.settings import Settings
 from core.operations.clouds.objects import Objects
 from core.operations.transfer import books, sets
 from core.operations.transfer.beside import fingerprints
+from core.operations.transfer.cache_files import export_cache
 from core.operations.transfer.chunks import CHUNK_BYTES, KeyRange, copy_out, plan
 from core.operations.transfer.described import describe
 from core.operations.transfer.digests import Digests, Leaf, digest_range, merge
@@ -32,7 +33,6 @@ from core.operations.transfer.errors import ServerUnfit, TransferError, Transfer
 from core.operations.transfer.packing import pack
 from core.operations.transfer.places import place_at
 from core.operations.transfer.progress import Progress
-from core.operations.transfer.redis_state import export_cache
 from core.operations.transfer.tables import LEFT_OUT, Connection, Table, inventory, refuse_hidden_rows, settle
 
 Planned = list[tuple[Table, list[KeyRange]]]

@@ -15,7 +15,7 @@ from core.operations.backups.keys import Keys, Opening
 from core.operations.clouds.objects import Objects
 from core.operations.transfer import redis_state, sets
 from core.operations.transfer.beside import refuse_other_keys
-from core.operations.transfer.carrying import existing
+from core.operations.transfer.cache_files import parse_file
 from core.operations.transfer.documents import own_public_keys
 from core.operations.transfer.errors import CacheUnfit
 from core.operations.transfer.inspecting import read_file
@@ -47,9 +47,9 @@ def import_cache(
     done, wrong = Refilled(manifest=manifest), list[str]()
     with redis_state.connect(settings.cache_url) as client:
         for number, file in enumerate(files := _files(manifest), 1):
-            keys = redis_state.parse_file(file, read_file(objects, file, by=by, sealed=bool(manifest["sealedTo"])))
+            keys = parse_file(file, read_file(objects, file, by=by, sealed=bool(manifest["sealedTo"])))
             for batch in redis_state.batches(iter(keys), _AT_ONCE):
-                there = existing(client, [key.name for key in batch])
+                there = redis_state.existing(client, [key.name for key in batch])
                 new = [key for key in batch if key.name not in there]
                 written = redis_state.write(client, new)
                 wrong += redis_state.differences(new, client)
@@ -65,8 +65,8 @@ def fill_cache(client: Redis, objects: Objects, manifest: dict[str, Any], by: Se
     """All keys of a set, over what is there; how many. Raises CacheUnfit."""
     total, wrong = 0, list[str]()
     for file in _files(manifest):
-        keys = redis_state.parse_file(file, read_file(objects, file, by=by, sealed=bool(manifest["sealedTo"])))
-        written, differing = redis_state.write_all(client, keys)
+        keys = parse_file(file, read_file(objects, file, by=by, sealed=bool(manifest["sealedTo"])))
+        written, differing = _write_all(client, keys)
         total += written
         wrong += differing
     if wrong:
@@ -75,6 +75,15 @@ def fill_cache(client: Redis, objects: Objects, manifest: dict[str, Any], by: Se
             "`cloudbill import --only redis` brings in what is not there"
         )
     return total
+
+
+def _write_all(client: Redis, keys: Sequence[redis_state.Key]) -> tuple[int, list[str]]:
+    """Writes them; how many, and what differs afterwards."""
+    written, wrong = 0, list[str]()
+    for batch in redis_state.batches(iter(keys), _AT_ONCE):
+        written += redis_state.write(client, batch)
+        wrong += redis_state.differences(batch, client)
+    return written, wrong
 
 
 def _files(manifest: dict[str, Any]) -> list[sets.File]:

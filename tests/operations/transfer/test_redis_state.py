@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from core.operations.transfer import redis_state
+from core.operations.transfer import cache_files
 from core.operations.transfer.carrying import carry, same_place
 from core.operations.transfer.errors import CacheUnfit
 from core.operations.transfer.redis_state import Looked, decide, differences, read_all
@@ -127,7 +127,7 @@ def test_a_kind_that_is_not_copied_is_named(redis7: Redis) -> None:
 def test_every_key_is_a_line_of_json_and_the_same_again(redis7: Redis) -> None:
     fill(redis7, 5)
     keys = list(read_all(redis7, Looked(), secrets=True))
-    assert [redis_state.from_line(redis_state.to_line(key).rstrip(), "a file") for key in keys] == keys
+    assert [cache_files.from_line(cache_files.to_line(key).rstrip(), "a file") for key in keys] == keys
 
 
 @pytest.mark.parametrize(
