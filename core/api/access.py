@@ -62,6 +62,8 @@ BOTH = (OPERATOR, INSTALLATION_FINANCE)
 SIGNED_IN = _rule(OWNER, FINANCE, DEVELOPER, READ_ONLY, installation=BOTH)
 OWNERS = _rule(OWNER, installation=(OPERATOR,))
 KEYS = _rule(OWNER, DEVELOPER, installation=(OPERATOR,), scope=KEYS_WRITE)
+PROGRAMS = _rule(OWNER, DEVELOPER, installation=(OPERATOR,), scope=BILLING_WRITE)
+"""Who sees to the tenant's programs."""
 MEMBERS = _rule(OWNER, FINANCE, DEVELOPER, READ_ONLY, installation=BOTH)
 INSTALLATION = _rule(installation=BOTH)
 OPERATORS = _rule(installation=(OPERATOR,))
@@ -205,6 +207,31 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("POST", "/billing/usage/backfills/{backfill_id}/revert"): pays(BILLING_WRITE),
     ("GET", "/billing/usage"): reads(USAGE_READ),
     ("GET", "/billing/usage/customers"): reads(USAGE_READ),
+    # Telling people and programs
+    ("GET", "/notification/messages"): reads(BILLING_READ),
+    ("GET", "/notification/messages/{message_id}"): reads(BILLING_READ),
+    ("POST", "/notification/messages/{message_id}/resend"): pays(BILLING_WRITE),
+    ("GET", "/notification/templates"): reads(BILLING_READ),
+    ("PUT", "/notification/templates"): pays(BILLING_WRITE),
+    ("POST", "/notification/templates/preview"): reads(BILLING_READ),
+    ("GET", "/notification/settings"): reads(BILLING_READ),
+    ("PUT", "/notification/settings"): pays(BILLING_WRITE),
+    ("GET", "/notification/opt-outs/{customer_id}"): reads(BILLING_READ),
+    ("PUT", "/notification/opt-outs/{customer_id}"): pays(BILLING_WRITE),
+    # By a link that we sealed
+    ("GET", "/notification/unsubscribe"): ANYONE,
+    ("POST", "/notification/unsubscribe"): ANYONE,
+    ("POST", "/notification/webhooks"): PROGRAMS,
+    ("GET", "/notification/webhooks"): reads(BILLING_READ),
+    ("GET", "/notification/webhooks/{webhook_id}"): reads(BILLING_READ),
+    ("PATCH", "/notification/webhooks/{webhook_id}"): PROGRAMS,
+    ("DELETE", "/notification/webhooks/{webhook_id}"): PROGRAMS,
+    ("POST", "/notification/webhooks/{webhook_id}/secret"): PROGRAMS,
+    ("POST", "/notification/webhooks/{webhook_id}/test"): PROGRAMS,
+    ("POST", "/notification/webhooks/{webhook_id}/replay"): PROGRAMS,
+    ("GET", "/notification/deliveries"): reads(BILLING_READ),
+    ("GET", "/notification/deliveries/{delivery_id}"): reads(BILLING_READ),
+    ("POST", "/notification/deliveries/{delivery_id}/replay"): PROGRAMS,
     # Webhooks
     ("POST", "/webhooks/stripe"): ANYONE,
     ("GET", "/payment/webhook-events"): INSTALLATION,

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from core.api import errors, health, metrics
 from core.api.edge import Edge
 from core.api.exact import ExactRoutes
+from core.api.groups import group_of
 from core.api.guard import guarded
 from core.api.limits import Limits
 from core.api.openapi import describe
@@ -31,6 +32,8 @@ from core.billing.metering.amendments import routes as amendments
 from core.billing.metering.events import routes as metered_events
 from core.billing.metering.meters import routes as meters
 from core.billing.metering.usage import routes as metered_usage
+from core.billing.notifications import routes as notifications
+from core.billing.notifications.webhooks import routes as endpoints
 from core.billing.payments import routes as payments
 from core.billing.payments.gateway import close_providers
 from core.billing.payments.methods import routes as payment_methods
@@ -90,6 +93,8 @@ ROUTERS = (
     payments.router,
     payment_methods.router,
     webhooks.router,
+    notifications.router,
+    endpoints.router,
     jobs.router,
     deployments.router,
     costs.router,
@@ -129,9 +134,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Edge, owner=app, settings=chosen)
     app.router.routes.extend(guarded(ROUTERS))
     describe(app, chosen)
+    _keep_groups(app, chosen)
     if traces is None:  # a trace wants the route that was tried and found
         app.router.routes.insert(0, ExactRoutes(routes_of(app)))
     return app
+
+
+def _keep_groups(app: FastAPI, settings: Settings) -> None:
+    """Leaves the routes of the groups that this process serves; the document describes all of them anywhere."""
+    app.router.routes[:] = [
+        route
+        for route in app.router.routes
+        if not isinstance(route, APIRoute)
+        or route.path in ("/openapi.json", "/docs")
+        or (group := group_of(route.path)) is None
+        or group in settings.cloudbill_services
+    ]
 
 
 def routes_of(app: FastAPI) -> list[APIRoute]:

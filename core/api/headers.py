@@ -11,7 +11,7 @@ _EXPOSED = (
     b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 )
 _PREFLIGHT: RawHeaders = [
-    (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
     (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, X-Request-Id, X-Tenant-Reason"),
     (b"access-control-max-age", b"600"),
 ]

@@ -30,6 +30,7 @@ COMMANDS = {
     "migrate": _Command("core.cli.serving:migrate", "Bring the database's schema and logins up to date."),
     "check-migrations": _Command("core.cli.serving:check_migrations", "Compare the models with the schema."),
     "api": _Command("core.cli.serving:api", "Serve the API."),
+    "gateway": _Command("core.cli.serving:gateway", "Serve the groups, each from its own service, at one address."),
     "worker": _Command("core.cli.serving:worker", "Run the jobs."),
     "console": _Command("core.cli.serving:console", "Serve the console."),
     "stripe-simulator": _Command("core.cli.stripe_simulator:stripe_simulator", "Serve the Stripe simulator."),

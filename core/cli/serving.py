@@ -73,6 +73,30 @@ def api() -> None:
     ).serve()
 
 
+def gateway() -> None:
+    """Serve all groups at one address (HOST:PORT), each from where AUTH_SERVICE_URL … NOTIFICATION_SERVICE_URL say."""
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    from core.api.gateway.app import services_of
+
+    settings = load_settings()
+    services_of(settings)
+    _check_port("PORT", settings.host, settings.port)
+    Server(
+        "core.api.gateway.app:create_gateway",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
+        port=settings.port,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+        log_level=LogLevels(settings.log_level),
+    ).serve()
+
+
 def worker() -> None:
     """Run jobs until SIGTERM; jobs under way are finished first."""
     from core.worker.main import run

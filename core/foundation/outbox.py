@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.foundation.ids import new_id
+from core.foundation.jobs import defer
 from core.foundation.tables import Table, TenantRow
 
 KINDS = (
@@ -36,12 +37,9 @@ KINDS = (
     "credit_note.issued",
     "payment.succeeded",
     "payment.failed",
+    "payment.action_required",
     "payment.refunded",
     "payment.disputed",
-    "credits.low",
-    "credits.expired",
-    "credits.topped_up",
-    "payment.action_required",
     "payment_method.attached",
     "payment_method.detached",
     "payment_method.expiring",
@@ -49,6 +47,9 @@ KINDS = (
     "dunning.notice",
     "dunning.recovered",
     "dunning.exhausted",
+    "credits.low",
+    "credits.expired",
+    "credits.topped_up",
     "credits.top_up_failed",
     "security.sign_in_method_added",
     "security.sign_in_method_removed",
@@ -58,6 +59,8 @@ KINDS = (
     "webhook.test",
 )
 """Every kind of fact; the part before the point is the kind of its subject."""
+
+_SPREAD = "outbox"
 
 
 class OutboxEvent(TenantRow, Table):
@@ -117,4 +120,16 @@ async def tell(
         .on_conflict_do_nothing()
         .returning(OutboxEvent.id)
     )
-    return told.scalar_one_or_none() is not None
+    if told.scalar_one_or_none() is None:
+        return False
+    await _have_spread(session, tenant_id)
+    return True
+
+
+async def _have_spread(session: AsyncSession, tenant_id: UUID) -> None:
+    """One job a transaction: it spreads all that waits. One put in a savepoint may have gone with it."""
+    transaction = session.sync_session.get_nested_transaction() or session.sync_session.get_transaction()
+    wanted = (transaction, tenant_id)
+    if session.info.get(_SPREAD) != wanted:
+        session.info[_SPREAD] = wanted
+        await defer(session, "notifications:spread", tenant_id=str(tenant_id))

@@ -68,6 +68,13 @@ def _web_urls(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _groups(values: tuple[str, ...]) -> tuple[str, ...]:
+    known = ("auth", "billing", "payment", "notification")
+    if not values or not set(values) <= set(known):
+        raise ValueError(f"must be a comma-separated list of {', '.join(known)}")
+    return values
+
+
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     try:
         for text in values:
@@ -114,6 +121,7 @@ def _upper_is_fine(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Groups = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_groups)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_networks)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_origins)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

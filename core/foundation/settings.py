@@ -1,5 +1,6 @@
 """The settings: one frozen object, read from the environment once. An error names the key and what it may be."""
 
+import re
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from core.foundation.setting_types import (
     Certificates,
     DatabaseUrl,
     Duration,
+    Groups,
     KeysOf32Bytes,
     LogLevel,
     Networks,
@@ -84,6 +86,13 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     jwt_tenant: str | None = None
+    # Which groups of routes this process serves, and where the gateway finds each
+    cloudbill_services: Groups = ("auth", "billing", "payment", "notification")
+    auth_service_url: WebUrl | None = None
+    billing_service_url: WebUrl | None = None
+    payment_service_url: WebUrl | None = None
+    notification_service_url: WebUrl | None = None
+    gateway_timeout: Duration = timedelta(seconds=60)
     # Accounts elsewhere that people may sign in with, and where they may be led back to
     google_client_id: str | None = None
     google_client_secret: SecretStr | None = None
@@ -109,6 +118,23 @@ class Settings(BaseSettings):
     stripe_webhook_secret: WebhookSecrets | None = None
     stripe_api_base: WebUrl | None = None
     stripe_account_id: str = "default"
+
+    # How people are told: the mailbox keeps mails and SMS here, to be read in the API and the console
+    email_provider: Literal["mailbox", "smtp", "ses"] = "mailbox"
+    email_from: str | None = None
+    smtp_host: str | None = None
+    smtp_port: Port = 587
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_tls_ca: Certificates | None = None
+    aws_ses_region: str | None = None
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_phone_number: str | None = None
+    twilio_api_base: WebUrl = "https://api.twilio.com"
+    # Whether tenants' webhooks may go to this machine and to private networks, and without TLS
+    webhooks_allow_private: bool = False
 
     # The worker
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
@@ -159,6 +185,27 @@ class Settings(BaseSettings):
             needed["CLOUD_PROJECT"] = self.cloud_project
         if missing := [name for name, value in sorted(needed.items()) if not value]:
             raise ValueError(f"CLOUD={self.cloud} needs {', '.join(missing)} as well")
+        return self
+
+    @model_validator(mode="after")
+    def _telling_is_whole(self) -> Self:
+        needed: dict[str, object] = {}
+        if self.email_provider != "mailbox":
+            needed = {"EMAIL_FROM": self.email_from}
+            needed |= {"SMTP_HOST": self.smtp_host} if self.email_provider == "smtp" else {}
+        if missing := [name for name, value in needed.items() if not value]:
+            raise ValueError(f"EMAIL_PROVIDER={self.email_provider} needs {', '.join(missing)} as well")
+        if self.email_from is not None and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", self.email_from):
+            raise ValueError("EMAIL_FROM must be an address such as billing@example.com, without a name")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("SMTP_USER and SMTP_PASSWORD are given together or not at all")
+        twilio = {
+            "TWILIO_ACCOUNT_SID": self.twilio_account_sid,
+            "TWILIO_AUTH_TOKEN": self.twilio_auth_token,
+            "TWILIO_PHONE_NUMBER": self.twilio_phone_number,
+        }
+        if any(twilio.values()) and (missing := [name for name, value in twilio.items() if not value]):
+            raise ValueError(f"SMS by Twilio needs {', '.join(missing)} as well")
         return self
 
     @property

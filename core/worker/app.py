@@ -19,6 +19,7 @@ ROOMS: dict[str, str] = {
     "clocks": "core.billing.clocks.handlers",
     "ledger": "core.billing.ledger.handlers",
     "metering": "core.billing.metering.handlers",
+    "notifications": "core.billing.notifications.handlers",
     "payments": "core.billing.payments.handlers",
     "recovery": "core.operations.recovery.handlers",
     "tenants": "core.identity.tenants.handlers",

@@ -75,7 +75,7 @@ async def test_preflight(api: httpx.AsyncClient) -> None:
     )
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == PAGE
-    assert answer.headers["access-control-allow-methods"] == "GET, POST, PATCH, DELETE"
+    assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
     assert "Authorization" in answer.headers["access-control-allow-headers"]
     assert "Idempotency-Key" in answer.headers["access-control-allow-headers"]
 

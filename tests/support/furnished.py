@@ -23,6 +23,7 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
     """Fill a funded tenant whose installation reaches a simulator of Stripe at that address."""
     invitation = await made(owner.post("/auth/invitations", {"email": "new@else.test", "role": "developer"}))
     member = await invite(owner, "finance")
+    webhook = await made(owner.post("/notification/webhooks", {"url": "https://93.184.215.14/hooks"}))
     key = await made(owner.post("/auth/api-keys", {"name": "production", "scopes": ["usage:write"]}))
     product = await made(owner.post("/billing/products", {"code": "own-product", "name": "Own"}))
     plan = await made(
@@ -86,6 +87,7 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
             "purchase_id": purchase["purchaseId"],
             "setup_id": setup["setupId"],
             "payment_method_id": saved["paymentMethodId"],
+            "webhook_id": webhook["webhookId"],
             "customer_id": wallets[0]["customerId"],
         },
         keys={"hold": hold_key, "usage": usage_key, "purchase": purchase_key},

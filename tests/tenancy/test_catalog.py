@@ -162,9 +162,12 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
         ("subscription_changes", "actor_id"),
         ("credit_notes", "created_by"),
         ("parked_customers", "resolved_by"),
+        ("notification_templates", "created_by"),
     }
     # What a fact is about: a row of one of many tables, written in the same transaction.
-    held_otherwise |= {("outbox_events", "subject_id")}
+    held_otherwise |= {("outbox_events", "subject_id"), ("webhook_deliveries", "subject_id")}
+    # Whom it is for: a customer of the tenant's or a user of the installation's, as `recipient_kind` says.
+    held_otherwise |= {("notification_messages", "recipient_id")}
     shapes = await read_shapes(admin)
     loose = {
         (name, column)
@@ -315,6 +318,7 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "ledger_transactions",
         "meter_versions",
         "model_prices",
+        "notification_templates",
         "plan_versions",
         "price_books",
         "price_components",

@@ -10,7 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from core.billing.notifications.spreading import spread
 from core.billing.payments.providers.simulator.main import Simulator
+from core.foundation.clock import wall_now
+from core.foundation.runtime import Runtime
+from core.identity.tenants.repository import find_tenant_by_slug
 from tests.support.callers import Caller, issue_key
 from tests.support.furnished import Furnished, furnish, made
 from tests.support.rows import read_shapes
@@ -23,6 +27,10 @@ METHODS = ("get", "post", "put", "patch", "delete")
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/auth/members/{user_id}"): {"role": "read_only"},
     ("POST", "/api/purchases/{purchase_id}/refunds"): {"amountMinor": 1},
+    ("PATCH", "/notification/webhooks/{webhook_id}"): {"description": "Taken"},
+    ("POST", "/notification/webhooks/{webhook_id}/secret"): {},
+    ("POST", "/notification/webhooks/{webhook_id}/replay"): {"since": "2026-11-01T00:00:00Z"},
+    ("PUT", "/notification/opt-outs/{customer_id}"): {"optOuts": []},
     ("PATCH", "/billing/meters/{meter_id}"): {"name": "Taken"},
     ("PATCH", "/billing/payment-methods/{payment_method_id}"): {"isDefault": True},
     ("POST", "/billing/usage/events/{metered_event_id}/amendments"): {"kind": "void", "reason": "taken"},
@@ -77,10 +85,19 @@ QUERIES = (("/api/usage/events", "customerId"), ("/api/ledger", "customerId"))
 
 
 @pytest.fixture
-async def b(other: Caller, fund: Callable[..., Awaitable[None]], own_stripe: Simulator) -> Furnished:
+async def b(other: Caller, fund: Callable[..., Awaitable[None]], own_stripe: Simulator, runtime: Runtime) -> Furnished:
     """Tenant B, which has something of everything."""
     await fund(other, 20_000_000)
-    return await furnish(other, stripe_url=own_stripe.url)
+    furnished = await furnish(other, stripe_url=own_stripe.url)
+    async with runtime.database.nobody() as session:
+        row = await find_tenant_by_slug(session, other.tenant or "")
+    assert row
+    async with runtime.database.tenant(row.id) as session:
+        await spread(session, tenant_id=row.id, wall=wall_now())
+    message = (await made(other.get("/notification/messages")))["data"][0]
+    delivery = (await made(other.get("/notification/deliveries")))["data"][0]
+    ids = {"message_id": message["messageId"], "delivery_id": delivery["deliveryId"]}
+    return replace(furnished, ids={**furnished.ids, **ids})
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ MODELS = (
     "core.billing.payments.models",
     "core.billing.payments.methods.models",
     "core.billing.webhooks.models",
+    "core.billing.notifications.models",
+    "core.billing.notifications.webhooks.models",
     "core.operations.deployments.models",
     "core.operations.costs.models",
     "core.operations.alerts.models",

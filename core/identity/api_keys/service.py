@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.foundation.crypto import token_hash
 from core.foundation.errors import Forbidden, InvalidInput, NotFound
 from core.foundation.ids import new_id
+from core.foundation.outbox import tell
 from core.identity.access import OPERATOR, SCOPES, SCOPES_OF_ROLE, Principal
 from core.identity.api_keys import repository
 from core.identity.api_keys.models import ApiKey
@@ -61,6 +62,14 @@ async def create_api_key(
         occurred_at=now,
     )
     await session.flush()
+    await tell(
+        session,
+        tenant_id=tenant_id,
+        kind="security.api_key_created",
+        subject_id=row.id,
+        occurred_at=now,
+        document={"apiKeyId": str(row.id), "prefix": f"cbk_{prefix}", "scopes": scopes, "createdBy": str(actor.id)},
+    )
     return row, key
 
 

@@ -159,7 +159,14 @@ async def link_identity(request: Request, caller: Caller, body: Claim) -> None:
     """Link the account of the claim with you: from now on it signs you in."""
     own = identity(request)
     names = {key: one.name for key, one in own.providers.items()}
-    await service.link(runtime(request).database, caller.id, body.claim, sealer=Sealer(own.settings), names=names)
+    await service.link(
+        runtime(request).database,
+        caller.id,
+        body.claim,
+        sealer=Sealer(own.settings),
+        names=names,
+        tenant_id=caller.tenant_id,
+    )
 
 
 @router.delete(
@@ -171,7 +178,8 @@ async def link_identity(request: Request, caller: Caller, body: Claim) -> None:
 )
 async def unlink_identity(request: Request, caller: Caller, provider: str) -> None:
     """It signs you in no longer. 409 `identity_only` where there would be no other way."""
-    await service.unlink(runtime(request).database, caller.id, provider)
+    names = {key: one.name for key, one in identity(request).providers.items()}
+    await service.unlink(runtime(request).database, caller.id, provider, names=names, tenant_id=caller.tenant_id)
 
 
 async def _finish(

@@ -4,6 +4,7 @@ An e-mail alone links nobody: whoever registered it here with a password need no
 user links accounts.
 """
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,10 +14,12 @@ import orjson
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.foundation.clock import tenant_now, wall_now
 from core.foundation.crypto import Sealer, random_token
 from core.foundation.database import Database
 from core.foundation.errors import InvalidInput, NotFound
 from core.foundation.ids import new_id
+from core.foundation.outbox import tell
 from core.foundation.settings import Settings
 from core.identity.errors import InvalidCredentials
 from core.identity.oauth import repository
@@ -99,29 +102,61 @@ def claim(account: Account, sealer: Sealer) -> str:
     return sealer.seal(orjson.dumps({"claim": [account.provider, account.subject]})).decode()
 
 
-async def link(database: Database, user_id: UUID, claimed: str, *, sealer: Sealer, names: dict[str, str]) -> str:
-    """Links what the claim shows with the user; the provider. Raises StateInvalid, IdentityTaken."""
+async def link(
+    database: Database,
+    user_id: UUID,
+    claimed: str,
+    *,
+    sealer: Sealer,
+    names: dict[str, str],
+    tenant_id: UUID | None,
+) -> str:
+    """Links what the claim shows with the user, who is told so; the provider. Raises StateInvalid, IdentityTaken."""
     content = sealer.open_fresh(claimed.encode(), within_seconds=CLAIM_LIFE_SECONDS)
     try:
         provider, subject = map(str, orjson.loads(content or b"null")["claim"])
     except (ValueError, KeyError, TypeError):
         raise StateInvalid from None
-    async with database.nobody() as session:
+    async with _within(database, tenant_id) as session:
         outcome = await repository.link_identity(
             session, user_id=user_id, provider=provider, subject=subject, registered=False
         )
         _refuse(outcome, names.get(provider, provider))
+        if outcome == "linked":
+            await _tell(session, tenant_id, "security.sign_in_method_added", user_id, names.get(provider, provider))
     return provider
 
 
-async def unlink(database: Database, user_id: UUID, provider: str) -> None:
+async def unlink(
+    database: Database, user_id: UUID, provider: str, *, names: dict[str, str], tenant_id: UUID | None
+) -> None:
     """Raises NotFound, OnlyIdentity."""
-    async with database.nobody() as session:
+    async with _within(database, tenant_id) as session:
         outcome = await repository.unlink_identity(session, user_id, provider)
+        if outcome not in ("unknown", "only"):
+            await _tell(session, tenant_id, "security.sign_in_method_removed", user_id, names.get(provider, provider))
     if outcome == "unknown":
         raise NotFound("You are not linked with an account of that provider.")
     if outcome == "only":
         raise OnlyIdentity
+
+
+def _within(database: Database, tenant_id: UUID | None) -> AbstractAsyncContextManager[AsyncSession]:
+    # Who is signed in to no tenant (the installation's own users) has nobody who would be told.
+    return database.nobody() if tenant_id is None else database.tenant(tenant_id)
+
+
+async def _tell(session: AsyncSession, tenant_id: UUID | None, kind: str, user_id: UUID, method: str) -> None:
+    if tenant_id is not None:
+        await tell(
+            session,
+            tenant_id=tenant_id,
+            kind=kind,
+            subject_id=user_id,
+            fact=wall_now().isoformat(),
+            occurred_at=await tenant_now(session, tenant_id),
+            document={"userId": str(user_id), "method": method},
+        )
 
 
 def _refuse(outcome: str, provider: str) -> None:

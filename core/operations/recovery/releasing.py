@@ -1,5 +1,6 @@
 """Letting a held worker go: the payment provider's events since the copy's instant are fetched first, and stored like
 webhooks, each once. What they say about purchases that the copy does not know is parked, for a person to look at.
+Messages that waited at that instant may have been sent since: they are marked, and none is sent twice.
 """
 
 from dataclasses import asdict, dataclass
@@ -7,6 +8,7 @@ from datetime import timedelta
 
 import orjson
 
+from core.billing.notifications.restored import doubt_waiting
 from core.billing.payments.gateway import payment_provider
 from core.billing.webhooks.service import receive
 from core.foundation.clock import wall_now
@@ -35,14 +37,24 @@ async def release_all(database: Database, settings: Settings, *, by: str, reason
     if not holds:
         return None
     events = await _catch_up(database, settings, holds)
+    doubted = await doubt_waiting(database)
     how = f"by {by}{f' ({reason})' if reason else ''}: {events} events of the payment provider fetched"
+    if doubted:
+        how += f", {doubted} messages that waited are uncertain"
     for hold in holds:
         await holding.release(database, hold, how=how)
     number = await evidence.record(
         database,
         settings,
         "release",
-        {"at": wall_now(), "by": by, "reason": reason, "events": events, "holds": [asdict(hold) for hold in holds]},
+        {
+            "at": wall_now(),
+            "by": by,
+            "reason": reason,
+            "events": events,
+            "messagesUncertain": doubted,
+            "holds": [asdict(hold) for hold in holds],
+        },
     )
     return Released(holds=len(holds), events=events, evidence=number)
 

@@ -1,0 +1,1 @@
+"""The gateway before the groups, where they run as services of their own."""

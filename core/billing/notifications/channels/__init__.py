@@ -1,0 +1,1 @@
+"""The ways out: the mailbox of this installation, SMTP, SES and Twilio."""
