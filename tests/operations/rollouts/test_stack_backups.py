@@ -49,6 +49,18 @@ def test_made_listed_restored_looked_at_pruned_and_dropped(stack: str) -> None:
         run("restored", "drop", "cloudbill-dev", "--stack", stack, "--yes")
 
 
+def test_a_snapshot_is_copied_to_another_region_once(stack: str) -> None:
+    made = json.loads(run("backup", "create", "--stack", stack, "--format", "json"))["id"]
+    words = ("backup", "copy", made, "--to", "eu-west-1", "--stack", stack)
+    copied = json.loads(run(*words, "--format", "json"))
+    assert (copied["id"], copied["region"]) == (made, "eu-west-1")
+    assert f"{made} is in eu-west-1: " in run(*words)
+    with pytest.raises(CloudRefused, match="is where the backup is: name another region"):
+        run("backup", "copy", made, "--to", aws.REGION, "--stack", stack)
+    result = CliRunner().invoke(application(["backup", "copy"]), ["backup", "copy", made, "--stack", stack])
+    assert (result.exit_code, "name the backup and the region" in result.output) == (2, True)
+
+
 def test_verify_says_what_a_cloud_cannot_do(stack: str) -> None:
     said = run("backup", "verify", "--stack", stack, code=1)  # the emulator's database is not encrypted
     assert "is not encrypted [backup_not_encrypted]" in said
