@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from console.figures import minor_money
+from console.figures import minor_money, parse_instant
 
 Json = Mapping[str, Any]
 
 SMALL = 10_000
+KINDS = {"unused": "unused, back", "remaining": "the rest of the period", "correction": "correction of"}
 ROUNDINGS = {
     "half_up": "to the nearest, halves away from zero",
     "half_even": "to the nearest, halves to the even one",
@@ -73,6 +74,43 @@ def quote(body: Json) -> Bill:
         sums=[*before, *discounts],
         total=Sum("To pay, before tax and credits", minor_money(body["totalMinor"], currency)),
     )
+
+
+def preview(body: Json) -> Bill:
+    """An invoice that was not written."""
+    return invoice(body, body["lines"], to_pay="To pay")
+
+
+def invoice(body: Json, lines: Iterable[Json], *, to_pay: str = "Total") -> Bill:
+    """An invoice with its lines."""
+    currency = body["currency"]
+
+    def spelled(amount_minor: int) -> str:
+        return minor_money(amount_minor, currency)
+
+    before = [Sum("Together", spelled(body["subtotalMinor"]))]
+    discounts = [Sum("Coupons", spelled(-body["discountMinor"]))] if body["discountMinor"] else []
+    taxes = [
+        Sum(
+            f"Tax {_plain(one['rate'])} % of {spelled(one['taxableMinor'])}"
+            + (f", {one['reason']}" if one["reason"] else ""),
+            spelled(one["taxMinor"]),
+        )
+        for one in body["taxes"]
+    ]
+    return Bill(
+        lines=[line({**one, "name": one["description"]}, currency, about=_about(one)) for one in lines],
+        sums=[*before, *discounts, *taxes],
+        total=Sum(to_pay, spelled(body["totalMinor"])),
+    )
+
+
+def _about(line: Json) -> str:
+    kind = KINDS.get(line["kind"], "")
+    if not line["periodStart"] or not line["periodEnd"]:
+        return kind
+    start, end = parse_instant(line["periodStart"]), parse_instant(line["periodEnd"])
+    return ", ".join(filter(None, (kind, f"{start.day} {start:%b %Y} to {end.day} {end:%b %Y}")))
 
 
 def line(body: Json, currency: str, *, about: str = "") -> BillLine:

@@ -65,6 +65,11 @@ class Connection:
 
     async def ask(self, method: str, path: str, *, token: str = "", **request: Any) -> dict[str, Any]:
         """Send one request and return its JSON, or raise one of the errors above."""
+        answer = await self.send(method, path, token=token, **request)
+        return answer.json() if answer.content else {}
+
+    async def send(self, method: str, path: str, *, token: str = "", **request: Any) -> httpx.Response:
+        """The same, with the answer as it came: a document, for instance."""
         headers = {name: value for name, value in (request.pop("headers", None) or {}).items() if value}
         if token:
             headers["authorization"] = f"Bearer {token}"
@@ -79,9 +84,9 @@ class Connection:
                 code="api_unreachable",
             ) from error
         _count(metrics.outcome_of(answer.status_code), started)
-        if answer.is_success:
-            return answer.json() if answer.content else {}
-        raise _error(answer)
+        if not answer.is_success:
+            raise _error(answer)
+        return answer
 
 
 def _count(outcome: str, started: float) -> None:
@@ -118,6 +123,10 @@ class Client:
 
     async def _get(self, path: str, **query: Any) -> dict[str, Any]:
         return await self._ask("GET", path, params={key: value for key, value in query.items() if value})
+
+    async def document(self, path: str) -> httpx.Response:
+        """A file of the tenant in the address."""
+        return await self._connection.send("GET", path, token=self._token, params={"tenantId": self.tenant_id})
 
     async def get_own(self, path: str, **query: Any) -> dict[str, Any]:
         """Read something of the tenant in the address."""

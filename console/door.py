@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import metrics
+from console import documents, metrics
 from console.client import ApiRefused, ApiUnreachable
 from console.place import Place, place
 from console.session import COOKIE, LIFE_SECONDS, Session, session_id_of, sessions
@@ -146,6 +146,7 @@ async def health(request: Request) -> Response:
 
 
 routes = [
+    Route(documents.PATH, documents.show, methods=["GET"]),
     Route("/health", health, methods=["GET"]),
     Route("/metrics", metrics.show, methods=["GET"]),
     Route("/session", sign_in, methods=["POST"]),
@@ -261,7 +262,8 @@ class Door:
                 headers = MutableHeaders(scope=message)
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "same-origin"
-                headers["content-security-policy"] = self._policy
+                framed = scope["path"].startswith(documents.PREFIX)
+                headers["content-security-policy"] = documents.POLICY if framed else self._policy
                 hashed = scope["path"].startswith("/assets/") and message["status"] == 200
                 headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
                 if self._place.secure:

@@ -8,13 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from console import customers
 from console.client import Client
 from console.figures import Moment, count, moment
 
 Json = Mapping[str, Any]
 
 CUSTOMERS_SHOWN = 100
-CUSTOMERS_LOOKED_UP = 200
 COLUMNS = {"Customer": "customerId", "Quantity": "quantity", "Events": "events"}
 AGGREGATIONS = {
     "count": "counts events",
@@ -69,14 +69,13 @@ async def meters(api: Client) -> list[Meter]:
 async def counted(api: Client, meter: str) -> list[Counted]:
     """Of each customer this month (UTC, by the tenant's time), the most first; those with nothing left out."""
     body = await api.get_own("/billing/usage/customers", meter=meter, limit=CUSTOMERS_SHOWN)
-    people = await api.get_own("/billing/customers", limit=CUSTOMERS_LOOKED_UP)
-    names = {one["customerId"]: one["name"] or one["externalId"] for one in people["data"]}
+    known = await customers.names(api)
     used = sorted((one for one in body["data"] if one["events"]), key=lambda one: -Decimal(one["quantity"]))
     most = max((Decimal(one["quantity"]) for one in used), default=Decimal(0))
     return [
         Counted(
             one["customerId"],
-            names.get(one["customerId"], one["customerId"]),
+            known.get(one["customerId"], one["customerId"]),
             f"{Decimal(one['quantity']):,f}",
             count(one["events"]),
             float(Decimal(one["quantity"]) / most * 100) if most > 0 else 0.0,

@@ -16,7 +16,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from console.client import ApiRefused, ApiUnreachable, Connection, signed_out
+from console.client import ApiRefused, ApiUnreachable, Client, Connection, signed_out
 from console.place import place
 from console.rows import Membership
 
@@ -98,6 +98,10 @@ class Sessions:
         if session is None:
             raise signed_out()
         return await self._refresh(session) if session.is_stale(time.time()) else session
+
+    def client(self, session: Session, tenant_id: str) -> Client:
+        """The API as that person may use it in a tenant."""
+        return Client(self._connection, session.access_token, tenant_id=tenant_id)
 
     async def switch(self, session: Session, tenant_id: str) -> Session:
         """Act in another tenant of the same person from now on."""

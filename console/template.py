@@ -25,7 +25,10 @@ def tenant_links(slug: rx.Var[str]) -> list[Link]:
         Link("holds", "Holds", "lock", f"{base}/holds"),
         Link("meters", "Meters", "gauge", f"{base}/meters"),
         Link("customers", "Customers", "users", f"{base}/customers"),
+        Link("subscriptions", "Subscriptions", "repeat", f"{base}/subscriptions"),
+        Link("invoices", "Invoices", "receipt-text", f"{base}/invoices"),
         Link("catalog", "Catalog", "tags", f"{base}/catalog"),
+        Link("settings", "Settings", "settings", f"{base}/settings"),
         Link("keys", "API keys", "key-round", f"{base}/keys", ViewerState.manages_keys),
         Link("clock", "Test clock", "clock", f"{base}/clock"),
     ]

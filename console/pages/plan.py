@@ -123,7 +123,7 @@ def plan() -> rx.Component:
                 rx.fragment("On ", state.shown.scheduled.since.absolute, "."),
             ),
         ),
-        rx.el.div(_sold(), _calculator(), class_name="wide-and-narrow"),
+        rx.el.div(_sold(), _calculator(), class_name="wide-and-narrow loose"),
         _history(),
     )
 

@@ -1,6 +1,8 @@
 """What a tenant sells and to whom, in the browser."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -87,3 +89,77 @@ def test_what_a_meter_counts_is_seen_as_it_arrives(installation: Installation, o
     page.reload()
     expect(page.get_by_role("row").filter(has_text="7.5")).to_contain_text("globex")
     expect(page.get_by_role("row").filter(has_text="size 2.5")).to_have_count(3)
+
+
+def test_settings_of_invoices_are_put_and_a_rate_of_tax_is_added(
+    installation: Installation, open_window: Window
+) -> None:
+    owner = installation.sign_up("Sets Up", testTenant=True)
+    page = open_window(owner)
+    page.goto(f"/tenants/{owner.tenant}/settings")
+    page.get_by_label("Legal name").fill("Sets Up GmbH")
+    page.get_by_label("Street and number").fill("Hauptstr. 1")
+    page.get_by_label("City").fill("Berlin")
+    page.get_by_label("Country", exact=True).fill("DE")
+    page.get_by_label("Days until due").fill("many")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("netDays")
+    page.get_by_label("Days until due").fill("30")
+    page.get_by_label("Tax numbers").fill("DE DE136695976")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("those issued stay as they are")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="19 %").first).to_be_visible()
+
+    page.get_by_label("Name", exact=True).fill("Books")
+    page.get_by_label("For", exact=True).fill("books")
+    page.get_by_label("Percent").fill("7")
+    page.get_by_label("From", exact=True).fill("2026-01-01")
+    page.get_by_role("button", name="Add rate").click()
+    expect(page.get_by_role("row").filter(has_text="Books")).to_contain_text("7 %")
+    page.reload()
+    expect(page.get_by_label("Days until due")).to_have_value("30")
+
+
+def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
+    installation: Installation, open_window: Window
+) -> None:
+    owner = installation.sign_up("Bills Monthly", testTenant=True)
+
+    def api(method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = installation.as_person(owner, method, path, **request)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    price = {"model": "per_unit", "unitPrice": "10"}
+    seats = {"code": "seats", "name": "Seats", "price": price}
+    prices = [{"currency": "USD", "components": [seats]}]
+    api("POST", "/billing/plans", json={"code": "team", "name": "Team", "prices": prices})
+    api("POST", "/billing/customers", json={"name": "Globex", "externalId": "globex"})
+    page = open_window(owner)
+    page.goto(f"/tenants/{owner.tenant}/subscriptions")
+    page.get_by_role("button", name="New subscription").click()
+    page.get_by_label("Customer").select_option(label="Globex")
+    page.get_by_label("Plan").select_option("team")
+    page.get_by_label("Paid").select_option("send_invoice")
+    page.get_by_role("button", name="Subscribe").click()
+    expect(page.get_by_role("heading", name="The next invoice")).to_be_visible()
+    page.get_by_label("Seats").fill("3")
+    page.get_by_label("Billed").select_option("now")
+    page.get_by_role("button", name="See what it would bill").click()
+    expect(page.locator(".bill-line").filter(has_text="unused, back")).to_contain_text("−10.00 USD")
+    page.get_by_role("button", name="Make this change").click()
+    expect(page.get_by_label("Seats")).to_have_value("3")
+
+    now = datetime.fromisoformat(api("GET", "/billing/test-clock")["now"])
+    api("POST", "/billing/test-clock", json={"now": (now + timedelta(hours=2)).isoformat()})
+    page.goto(f"/tenants/{owner.tenant}/invoices?status=open")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.locator("tbody tr").filter(has_text="20.00 USD").get_by_role("link").click()
+    expect(page.get_by_title("The invoice as PDF")).to_be_visible()
+    document = page.request.get(page.get_by_title("The invoice as PDF").get_attribute("src") or "")
+    assert document.body().startswith(b"%PDF-")
+    page.get_by_role("button", name="Recompute").click()
+    expect(page.get_by_text("it comes to the same, line by line")).to_be_visible()
+    page.get_by_role("button", name="Void").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Void").click()
+    expect(page.get_by_text("void", exact=True)).to_be_visible()

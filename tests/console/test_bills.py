@@ -1,6 +1,6 @@
 """A line shows how its amount was found, in the order in which it was found."""
 
-from console.bills import line, quote
+from console.bills import invoice, line, quote
 from console.figures import minor_money
 
 SEATS = {
@@ -56,3 +56,31 @@ def test_a_quote_says_what_coupons_take_off_before_what_is_to_pay() -> None:
 def test_minor_units_are_as_many_digits_as_the_currency_has() -> None:
     assert minor_money(123456, "KWD") == "123.456 KWD"
     assert minor_money(-5, "KRW") == "−5 KRW"
+
+
+def test_an_invoice_says_what_each_line_is_for_and_how_it_comes_to_its_total() -> None:
+    period = {"periodStart": "2026-11-22T00:00:00Z", "periodEnd": "2026-12-22T00:00:00Z", "arithmetic": None}
+    lines = [
+        {"code": "base", "description": "Base", "kind": "recurring", "amountMinor": 1900, **period},
+        {"code": "seats", "description": "Seats", "kind": "unused", "amountMinor": -900, **period},
+    ]
+    body = {
+        "currency": "EUR",
+        "subtotalMinor": 1000,
+        "discountMinor": 100,
+        "totalMinor": 1071,
+        "taxes": [{"rate": "19.00", "taxableMinor": 900, "taxMinor": 171, "reason": None}],
+    }
+
+    shown = invoice(body, lines)
+
+    assert [(one.name, one.about) for one in shown.lines] == [
+        ("Base", "22 Nov 2026 to 22 Dec 2026"),
+        ("Seats", "unused, back, 22 Nov 2026 to 22 Dec 2026"),
+    ]
+    assert [(one.name, one.amount) for one in shown.sums] == [
+        ("Together", "10.00 EUR"),
+        ("Coupons", "−1.00 EUR"),
+        ("Tax 19 % of 9.00 EUR", "1.71 EUR"),
+    ]
+    assert (shown.total.name, shown.total.amount) == ("Total", "10.71 EUR")

@@ -1,0 +1,178 @@
+"""Invoices and credit notes: asked of the API and spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from console import bills, customers
+from console.bills import Bill, Sum
+from console.client import PAGE_ROWS, Client
+from console.figures import Moment, minor_money, moment
+
+Json = Mapping[str, Any]
+
+ADDRESS = "/billing/invoices"
+COLUMNS = {
+    "Number": "number",
+    "Invoice": "invoiceId",
+    "Customer": "customerId",
+    "State": "status",
+    "Currency": "currency",
+    "Total": "totalMinor",
+    "Tax": "taxMinor",
+    "Open": "openMinor",
+    "Finalized": "finalizedAt",
+    "Due": "dueAt",
+}
+LINES = 200
+CAUSES = {
+    "line": "a line was altered",
+    "event": "a usage event was altered",
+    "price": "a price was altered",
+    "tax": "a tax rate was altered",
+}
+
+
+@dataclass
+class InvoiceRow:
+    """An invoice in a list."""
+
+    invoice_id: str = ""
+    number: str = ""
+    customer: str = ""
+    customer_id: str = ""
+    status: str = ""
+    total: str = ""
+    open: str = ""
+    is_open: bool = False
+    is_overdue: bool = False
+    at: Moment = field(default_factory=Moment)
+    due: Moment = field(default_factory=Moment)
+
+
+@dataclass
+class InvoicePage:
+    """One page of invoices."""
+
+    rows: list[InvoiceRow] = field(default_factory=list)
+    next_cursor: str = ""
+
+
+@dataclass
+class CreditNote:
+    """A credit note of the invoice."""
+
+    credit_note_id: str = ""
+    number: str = ""
+    total: str = ""
+    at: Moment = field(default_factory=Moment)
+
+
+@dataclass
+class Invoice:
+    """One invoice, whole."""
+
+    row: InvoiceRow = field(default_factory=InvoiceRow)
+    bill: Bill = field(default_factory=Bill)
+    settled: list[Sum] = field(default_factory=list)
+    open: str = ""
+    finalizes: Moment = field(default_factory=Moment)
+    paid: Moment = field(default_factory=Moment)
+    subscription_id: str = ""
+    memo: str = ""
+    more_lines: int = 0
+    notes: list[CreditNote] = field(default_factory=list)
+
+
+@dataclass
+class Drift:
+    """A difference that the recomputation found."""
+
+    line: str = ""
+    cause: str = ""
+    detail: str = ""
+
+
+@dataclass
+class Recomputed:
+    """What the recomputation of one invoice said."""
+
+    number: str = ""
+    drifted: bool = False
+    drifts: list[Drift] = field(default_factory=list)
+
+
+async def invoices(api: Client, *, status: str, customer_id: str, cursor: str, now: datetime) -> InvoicePage:
+    """One page, newest first."""
+    asked = {"status": status, "customerId": customer_id, "cursor": cursor, "limit": PAGE_ROWS}
+    body, known = await api.get_own(ADDRESS, **asked), await customers.names(api)
+    return InvoicePage(rows=[_row(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
+
+
+async def invoice(api: Client, invoice_id: str, *, now: datetime) -> Invoice:
+    """One of them, with its lines and what was taken back of it."""
+    body = await api.get_own(f"{ADDRESS}/{invoice_id}")
+    lines = await api.get_own(f"{ADDRESS}/{invoice_id}/lines", limit=LINES)
+    notes = [one for one in await api.every_own("/billing/credit-notes") if one["invoiceId"] == invoice_id]
+    return _invoice(body, lines, notes, await customers.names(api), now)
+
+
+async def act(api: Client, invoice_id: str, what: str, *, key: str) -> None:
+    """`finalize`, `void`, `uncollectible`, or `credit-notes` for all that is left."""
+    body = {"json": {}} if what == "credit-notes" else {}
+    await api.change("POST", f"{ADDRESS}/{invoice_id}/{what}", headers={"idempotency-key": key}, **body)
+
+
+async def recompute(api: Client, invoice_id: str) -> Recomputed:
+    """Work it out anew from raw events and price versions."""
+    body = await api.get_own(f"{ADDRESS}/{invoice_id}/recomputation")
+    drifts = [
+        Drift(one["line"] or "", CAUSES.get(one["cause"], str(one["cause"]).replace("_", " ")), one["detail"])
+        for one in body["drifts"]
+    ]
+    return Recomputed(body["number"], body["drifted"], drifts)
+
+
+def _row(body: Json, known: Mapping[str, str], now: datetime) -> InvoiceRow:
+    due = moment(body["dueAt"], now)
+    return InvoiceRow(
+        invoice_id=body["invoiceId"],
+        number=body["number"] or "Draft",
+        customer=known.get(body["customerId"], body["customerId"]),
+        customer_id=body["customerId"],
+        status=body["status"],
+        total=minor_money(body["totalMinor"], body["currency"]),
+        open=minor_money(body["openMinor"], body["currency"]),
+        is_open=body["status"] == "open" and body["openMinor"] > 0,
+        is_overdue=body["status"] == "open" and due.relative.endswith("ago"),
+        at=moment(body["finalizedAt"] or body["draftedAt"], now),
+        due=due,
+    )
+
+
+def _invoice(body: Json, lines: Json, notes: list[dict[str, Any]], known: Mapping[str, str], now: datetime) -> Invoice:
+    currency = body["currency"]
+    settled = (("Credits used", "appliedMinor"), ("Paid", "paidMinor"), ("Taken back by credit notes", "creditedMinor"))
+    return Invoice(
+        row=_row(body, known, now),
+        bill=bills.invoice(body, lines["data"]),
+        settled=[Sum(name, minor_money(-body[key], currency)) for name, key in settled if body[key]],
+        open=minor_money(body["openMinor"], currency),
+        finalizes=moment(body["finalizeAt"], now) if body["status"] == "draft" else Moment(),
+        paid=moment(body["paidAt"], now),
+        subscription_id=body["subscriptionId"] or "",
+        memo=body["memo"] or "",
+        more_lines=max(0, body["lineCount"] - len(lines["data"])),
+        notes=[
+            CreditNote(
+                one["creditNoteId"],
+                one["number"],
+                minor_money(one["totalMinor"], one["currency"]),
+                moment(one["issuedAt"], now),
+            )
+            for one in notes
+        ],
+    )

@@ -1,0 +1,253 @@
+"""One invoice: its lines with their arithmetic, the document, and what may be done with it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import reflex as rx
+
+from console import invoicing, rights
+from console.client import ApiRefused, Client
+from console.components.bill import bill
+from console.components.browser import plain_link
+from console.components.figure import figure, figures, instant
+from console.components.notice import notice
+from console.components.table import cell, heading, row_heading, table
+from console.figures import parse_instant
+from console.invoicing import CreditNote, Drift, Invoice, Recomputed
+from console.pages.invoices import status_badge
+from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.template import page
+from console.viewer import PageState, ViewerState, asking
+
+DEEDS = {
+    "finalize": ("Finalize it?", "It gets its number and is sent; from then on nothing of it changes.", "Finalize"),
+    "void": ("Void it?", "Nothing is owed of it any more. Its number stays. This cannot be taken back.", "Void"),
+    "uncollectible": ("Give it up?", "It is no longer asked for; money that still comes is taken.", "Give it up"),
+    "credit-notes": (
+        "Take all of it back?",
+        "A credit note is issued for all that is left of it.",
+        "Issue credit note",
+    ),
+}
+
+
+class InvoiceState(PageState, rx.State):
+    """An invoice, and what is about to be done with it."""
+
+    shown: Invoice = Invoice()
+    recomputed: Recomputed = Recomputed()
+    doing: str = ""
+    refused: str = ""
+    may_sell: bool = False
+    _key: str = ""
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def load(self, api: Client):
+        """Fetch it."""
+        self.may_sell = (await self.get_state(ViewerState)).may_sell
+        await self._show(api)
+
+    async def _show(self, api: Client) -> None:
+        now = parse_instant((await enter(self, api)).clock_iso)
+        self.shown = await invoicing.invoice(api, self.invoice_id, now=now)
+        self.recomputed, self.doing, self.refused, self._key = Recomputed(), "", "", f"console-{uuid4()}"
+
+    @rx.event
+    def ask(self, doing: str):
+        """Say what is about to be done, before it is."""
+        self.doing = doing
+
+    @rx.event
+    @asking(rights.sell)
+    async def do(self, api: Client):
+        """Do it."""
+        try:
+            await invoicing.act(api, self.invoice_id, self.doing, key=self._key)
+        except ApiRefused as refused:
+            self.refused, self.doing = refused.advice, ""
+            return
+        await self._show(api)
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def recompute(self, api: Client):
+        """Work it out anew, and say what differs."""
+        self.recomputed = await invoicing.recompute(api, self.invoice_id)
+
+
+@page(
+    "/tenants/[tenant_slug]/invoices/[invoice_id]",
+    title=title("Invoice"),
+    current="invoices",
+    state=InvoiceState,
+    on_load=InvoiceState.load,
+    bones=bones,
+    fresh=False,
+    tenant_name=TenantState.head.name,
+)
+def invoice() -> rx.Component:
+    """The invoice and its document side by side."""
+    state, row = InvoiceState, InvoiceState.shown.row
+    return rx.fragment(
+        tenant_heading(_actions()),
+        rx.cond(
+            state.shown.finalizes.iso != "",
+            notice("", "A draft", rx.fragment("It becomes final on ", state.shown.finalizes.absolute, " by itself.")),
+        ),
+        rx.cond(state.refused != "", notice("bad", "This cannot be done", state.refused)),
+        _recomputed(),
+        figures(
+            figure(row.number, status_badge(row), row.customer),
+            figure("Issued", instant(row.at), rx.cond(row.due.iso != "", rx.fragment("due ", row.due.absolute), "")),
+            figure("Open", rx.el.span(state.shown.open, class_name="money"), ""),
+            figure("Total", rx.el.span(row.total, class_name="money"), "", total=True),
+        ),
+        rx.el.div(_lines(), _document(), class_name="wide-and-narrow even loose"),
+        rx.cond(state.shown.notes.length() > 0, _notes()),
+        _confirm(),
+    )
+
+
+def _actions() -> rx.Component:
+    state, status = InvoiceState, InvoiceState.shown.row.status
+
+    def button(doing: str, text: str, kind: str = "button") -> rx.Component:
+        return rx.el.button(text, class_name=kind, type="button", on_click=state.ask(doing))
+
+    final = (status != "draft") & (status != "void")
+    return rx.fragment(
+        rx.cond(final, rx.el.button("Recompute", class_name="button", type="button", on_click=state.recompute)),
+        rx.cond(
+            state.may_sell,
+            rx.fragment(
+                rx.cond(status == "draft", button("finalize", "Finalize", "button primary")),
+                rx.cond(status == "open", rx.fragment(button("void", "Void"), button("uncollectible", "Give it up"))),
+                rx.cond(final, button("credit-notes", "Credit all of it")),
+            ),
+        ),
+    )
+
+
+def _recomputed() -> rx.Component:
+    found = InvoiceState.recomputed
+    same = notice(
+        "good", "Recomputed", "From raw events, price versions and tax rates it comes to the same, line by line."
+    )
+    differs = notice(
+        "bad",
+        "It no longer follows from what it was made of",
+        rx.el.span(rx.foreach(found.drifts, _drift)),
+    )
+    return rx.cond(found.number != "", rx.cond(found.drifted, differs, same))
+
+
+def _drift(drift: rx.Var[Drift]) -> rx.Component:
+    return rx.el.span(drift.line, " ", drift.cause, ": ", drift.detail, ". ", class_name="below")
+
+
+def _lines() -> rx.Component:
+    state = InvoiceState
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2("Lines"),
+            rx.cond(
+                state.shown.subscription_id != "",
+                rx.link(
+                    "Its subscription",
+                    href=f"/tenants/{TenantState.head.tenant_id}/subscriptions/{state.shown.subscription_id}",
+                    class_name="note",
+                ),
+            ),
+            class_name="sheet-head centered",
+        ),
+        rx.el.div(
+            bill(state.shown.bill),
+            rx.cond(
+                state.shown.more_lines > 0,
+                rx.el.p(state.shown.more_lines, " more lines are on the document.", class_name="small-print"),
+            ),
+            rx.cond(state.shown.settled.length() > 0, _settled()),
+            rx.cond(state.shown.memo != "", rx.el.p(state.shown.memo, class_name="small-print")),
+            class_name="sheet-body",
+        ),
+        class_name="sheet",
+    )
+
+
+def _settled() -> rx.Component:
+    shown = InvoiceState.shown
+    return rx.el.dl(
+        rx.foreach(shown.settled, lambda one: rx.el.div(rx.el.dt(one.name), rx.el.dd(one.amount, class_name="money"))),
+        rx.el.div(rx.el.dt("Open"), rx.el.dd(shown.open, class_name="money"), class_name="bill-sum total"),
+        class_name="bill-sums",
+    )
+
+
+def _document() -> rx.Component:
+    shown = InvoiceState.shown
+    base = f"/documents/{TenantState.head.tenant_id}/invoices/{shown.row.invoice_id}"
+    final = rx.fragment(
+        rx.el.iframe(src=f"{base}.pdf", title="The invoice as PDF", class_name="document", loading="lazy"),
+        rx.el.div(
+            plain_link("Open the PDF", href=f"{base}.pdf", class_name="button small", target="_blank"),
+            plain_link("E-invoice (XML)", href=f"{base}.xml", class_name="button small"),
+            class_name="sheet-body page-actions",
+        ),
+    )
+    return rx.el.section(
+        rx.el.div(rx.el.h2("Document"), class_name="sheet-head centered"),
+        rx.cond(
+            shown.row.status == "draft",
+            rx.el.p("A draft has no document yet.", class_name="sheet-body small-print"),
+            final,
+        ),
+        class_name="sheet",
+    )
+
+
+def _notes() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(rx.el.h2("Credit notes"), class_name="sheet-head centered"),
+        table(
+            "Credit notes of this invoice",
+            [heading("Number"), heading("Issued"), heading("Total", num=True)],
+            rx.foreach(InvoiceState.shown.notes, _note),
+        ),
+        class_name="sheet",
+    )
+
+
+def _note(note: rx.Var[CreditNote]) -> rx.Component:
+    address = f"/documents/{TenantState.head.tenant_id}/credit-notes/{note.credit_note_id}.pdf"
+    return rx.el.tr(
+        row_heading(plain_link(note.number, href=address, class_name="row-link", target="_blank")),
+        cell(instant(note.at), label="Issued"),
+        cell(rx.el.span(note.total, class_name="money"), kind="num main"),
+    )
+
+
+def _confirm() -> rx.Component:
+    state = InvoiceState
+
+    def said(place: int) -> rx.Var:
+        return rx.match(state.doing, *((deed, words[place]) for deed, words in DEEDS.items()), "")
+
+    return rx.alert_dialog.root(
+        rx.alert_dialog.content(
+            rx.alert_dialog.title(said(0), size="4"),
+            rx.alert_dialog.description(said(1), size="2"),
+            rx.el.div(
+                rx.alert_dialog.cancel(
+                    rx.el.button("Not now", class_name="button plain", type="button", on_click=state.ask(""))
+                ),
+                rx.alert_dialog.action(
+                    rx.el.button(said(2), class_name="button primary", type="button", on_click=state.do)
+                ),
+                class_name="dialog-foot",
+            ),
+            max_width="400px",
+        ),
+        open=state.doing != "",
+    )

@@ -1,0 +1,197 @@
+"""How a tenant's invoices look and are taxed."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import reflex as rx
+
+from console import rights, selling
+from console.client import ApiRefused, Client
+from console.components.form import select_field, text_field
+from console.components.notice import notice
+from console.components.table import cell, heading, row_heading, table
+from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.selling import Settings, TaxRate
+from console.template import page
+from console.viewer import PageState, ViewerState, asking
+
+LATE = [("next_invoice", "On the next invoice"), ("credit_note", "As a credit note, or the next invoice for more")]
+ROUNDING = [("rate", "Once for each rate"), ("line", "Once for each line")]
+
+
+class SettingsState(PageState, rx.State):
+    """The settings, and what came of changing them. `edition` makes the form begin anew."""
+
+    shown: Settings = Settings()
+    rates: list[TaxRate] = []
+    edition: int = 0
+    saved: bool = False
+    refused: str = ""
+    may_sell: bool = False
+    _key: str = ""
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def load(self, api: Client):
+        """Fetch them."""
+        await enter(self, api)
+        self.may_sell = (await self.get_state(ViewerState)).may_sell
+        await self._show(api)
+
+    async def _show(self, api: Client) -> None:
+        self.shown = await selling.settings(api)
+        country = self.shown.fields["country"]
+        self.rates = await selling.tax_rates(api, country=country) if country else []
+        self.edition, self.saved, self.refused, self._key = self.edition + 1, False, "", f"console-{uuid4()}"
+
+    @rx.event
+    @asking(rights.sell)
+    async def save(self, api: Client, form: dict[str, str]):
+        """Put what the form says."""
+        try:
+            await selling.put_settings(api, form)
+        except ApiRefused as refused:
+            self.refused, self.saved = refused.advice, False
+            return
+        await self._show(api)
+        self.saved = True
+
+    @rx.event
+    @asking(rights.sell)
+    async def add_rate(self, api: Client, form: dict[str, str]):
+        """Add a rate of tax."""
+        try:
+            await selling.add_tax_rate(api, form, key=self._key)
+        except ApiRefused as refused:
+            self.refused, self.saved = refused.advice, False
+            return
+        await self._show(api)
+        self.saved = True
+
+
+@page(
+    "/tenants/[tenant_slug]/settings",
+    title=title("Settings"),
+    current="settings",
+    state=SettingsState,
+    on_load=SettingsState.load,
+    bones=bones,
+    fresh=False,
+    tenant_name=TenantState.head.name,
+)
+def settings() -> rx.Component:
+    """The form, and the rates."""
+    state = SettingsState
+    return rx.fragment(
+        tenant_heading(),
+        rx.cond(
+            state.saved, notice("good", "Saved", "Invoices from now on are made so; those issued stay as they are.")
+        ),
+        rx.cond(state.refused != "", notice("bad", "This cannot be saved", state.refused)),
+        rx.el.form(
+            _sheet(
+                "Who sells",
+                _text("legalName", "Legal name"),
+                _text("line1", "Street and number"),
+                _text("line2", "Second line"),
+                _text("postalCode", "Postal code"),
+                _text("city", "City"),
+                _text("region", "Region or state"),
+                _text("country", "Country", hint="Two letters, such as DE."),
+                _text("email", "E-mail"),
+                _text("phone", "Phone"),
+                _text("website", "Website"),
+                _text("registration", "Registration"),
+            ),
+            _sheet(
+                "Tax",
+                _text("taxIds", "Tax numbers", hint="Country and number, such as DE DE136695976; commas between."),
+                _text("taxNumber", "National tax number"),
+                select_field("taxRounding", "Rounded", ROUNDING, value=state.shown.fields["taxRounding"]),
+                rx.el.label(
+                    rx.el.input(type="checkbox", name="oneStopShop", default_checked=state.shown.one_stop_shop),
+                    rx.el.span("Registered in the One Stop Shop of the EU", class_name="grow"),
+                    class_name="choice",
+                ),
+            ),
+            _sheet(
+                "Invoices",
+                _text("numberPrefix", "Numbers begin with"),
+                _text("creditNotePrefix", "Credit notes begin with"),
+                _text("numberDigits", "Digits of a number"),
+                _text("netDays", "Days until due"),
+                _text("graceHours", "Hours a draft waits"),
+                select_field("lateUsage", "Late usage goes", LATE, value=state.shown.fields["lateUsage"]),
+                _text("language", "Language", hint="Where a customer has none."),
+                _text("accentColor", "Colour", hint="Such as #1f4e79."),
+                _text("iban", "IBAN"),
+                _text("bic", "BIC"),
+                _text("footer", "Last line"),
+            ),
+            rx.cond(
+                state.may_sell,
+                rx.el.div(rx.el.button("Save", class_name="button primary", type="submit"), class_name="page-actions"),
+            ),
+            on_submit=state.save,
+            class_name="stack",
+            key=state.edition.to_string(),
+        ),
+        _rates(),
+    )
+
+
+def _sheet(text: str, *fields: rx.Component) -> rx.Component:
+    return rx.el.section(
+        rx.el.div(rx.el.h2(text), class_name="sheet-head centered"),
+        rx.el.div(*fields, class_name="sheet-body fields"),
+        class_name="sheet",
+    )
+
+
+def _text(name: str, text: str, *, hint: str = "") -> rx.Component:
+    return text_field(name, text, value=SettingsState.shown.fields[name], hint=hint)
+
+
+def _rates() -> rx.Component:
+    state = SettingsState
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2("Rates of tax"),
+            rx.el.span("Of the seller's country; the tenant's own hold first.", class_name="note"),
+            class_name="sheet-head centered",
+        ),
+        rx.cond(
+            state.rates.length() > 0,
+            table(
+                "Rates of tax",
+                [heading("Where"), heading("Name"), heading("For"), heading("From"), heading("Rate", num=True)],
+                rx.foreach(state.rates, _rate),
+            ),
+        ),
+        rx.cond(
+            state.may_sell,
+            rx.el.form(
+                text_field("rate-country", "Of country", required=True, value=state.shown.fields["country"]),
+                text_field("rate-name", "Name", required=True),
+                text_field("rate-code", "For", hint="Such as standard or reduced.", value="standard"),
+                text_field("rate-percent", "Percent", required=True, numeric=True),
+                text_field("rate-effectiveFrom", "From", required=True, hint="A day such as 2026-01-31."),
+                rx.el.div(rx.el.button("Add rate", class_name="button", type="submit"), class_name="field"),
+                on_submit=state.add_rate,
+                class_name="sheet-body fields",
+                key=f"rates-{state.edition}",
+            ),
+        ),
+        class_name="sheet",
+    )
+
+
+def _rate(rate: rx.Var[TaxRate]) -> rx.Component:
+    return rx.el.tr(
+        row_heading(rate.place),
+        cell(rate.name, rx.cond(rate.is_own, rx.fragment(" ", rx.el.span("own", class_name="badge"))), kind="under"),
+        cell(rx.el.span(rate.code, class_name="mono"), label="For"),
+        cell(rate.since, label="From"),
+        cell(rate.percent, kind="num main"),
+    )
