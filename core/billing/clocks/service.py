@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.clocks.errors import NotATestTenant, TestClockBackwards
 from core.billing.credits.holding import HoldExpiry
+from core.billing.subscriptions.due import SubscriptionsDue
 from core.foundation.clock import tenant_now
 from core.foundation.database import Database
 from core.foundation.due import DueWork, register, registered
@@ -23,6 +24,7 @@ from core.foundation.errors import InvalidInput
 
 # Rooms before this one; those after it register their own.
 register(HoldExpiry())
+register(SubscriptionsDue())
 
 LONGEST_MOVE = timedelta(days=731)
 """Two years: more than that in one call is more likely a mistake than a test."""

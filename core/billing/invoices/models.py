@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.billing.subscriptions.models import InvoiceItem
 from core.foundation.tables import Table, TenantRow, one_of
 
 INVOICE_STATES = ("draft", "open", "paid", "void", "uncollectible")
@@ -334,3 +335,9 @@ class InvoicingRules(Table):
     times_history: Mapped[int]
     free_below_minor: Mapped[int]
     changed_at: Mapped[datetime]
+
+
+# The items' own room comes before this one and knows no invoices: the way back is told here.
+InvoiceItem.__table__.append_constraint(  # type: ignore[attr-defined]
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"])
+)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.billing.catalog.models import COMPONENT_KINDS, CYCLES, INTERVALS, PRORATIONS
@@ -89,8 +90,8 @@ class Subscription(TenantRow, Table):
     paused_at: Mapped[datetime | None]
     resume_at: Mapped[datetime | None]
     cancel_at: Mapped[datetime | None]
-    pending: Mapped[dict[str, Any] | None]
-    commitment: Mapped[dict[str, Any] | None]
+    pending: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    commitment: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     commitment_from: Mapped[datetime | None]
     commitment_left: Mapped[int | None]
     due_at: Mapped[datetime | None]
@@ -211,7 +212,6 @@ class InvoiceItem(TenantRow, Table):
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
         ForeignKeyConstraint(["tenant_id", "subscription_id"], ["subscriptions.tenant_id", "subscriptions.id"]),
         ForeignKeyConstraint(["tenant_id", "meter_id"], ["meters.tenant_id", "meters.id"]),
-        ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"]),
         CheckConstraint(one_of("kind", ITEM_KINDS), name="kind"),
         CheckConstraint(f"{one_of('kind', RATED_LATER)} = (amount_minor IS NULL)", name="amount"),
         CheckConstraint(f"subscription_id IS NOT NULL OR {one_of('kind', WITHOUT_SUBSCRIPTION)}", name="subscription"),

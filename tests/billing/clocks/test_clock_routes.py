@@ -18,9 +18,9 @@ async def test_a_hold_expires_when_the_clock_passes_it(sign_up: Callable[..., Aw
     held = await tenant.post("/api/usage/holds", {"amount": "2", "ttlSeconds": 60, "idempotencyKey": "h"})
     assert held.json()["available"] == "3"
     moved = await tenant.post("/billing/test-clock", {"now": "2026-01-01T01:00:00+01:00"})
-    assert moved.json() == {"now": "2026-01-01T00:00:00Z", "drained": {"holdsExpired": 0}}
+    assert (moved.json()["now"], moved.json()["drained"]["holdsExpired"]) == ("2026-01-01T00:00:00Z", 0)
     moved = await tenant.post("/billing/test-clock", {"now": "2026-01-01T00:01:00Z"})
-    assert moved.json() == {"now": "2026-01-01T00:01:00Z", "drained": {"holdsExpired": 1}}
+    assert (moved.json()["now"], moved.json()["drained"]["holdsExpired"]) == ("2026-01-01T00:01:00Z", 1)
     assert (await tenant.get("/billing/wallets/self")).json()["available"] == "5"
 
 

@@ -44,7 +44,7 @@ async def _with_holds(database: Database, slug: str, *, clock: datetime | None) 
 async def test_each_hold_expires_at_its_own_instant_on_the_way(database: Database) -> None:
     books = await _with_holds(database, "acme", clock=START)
     moved = await service.move(database, tenant_id=books.tenant_id, to=START + timedelta(hours=2, minutes=30))
-    assert (moved.now, moved.drained) == (START + timedelta(hours=2, minutes=30), {"holdsExpired": 2})
+    assert (moved.now, moved.drained["holdsExpired"]) == (START + timedelta(hours=2, minutes=30), 2)
     assert await _holds(database, books.tenant_id) == [
         ("expired", START + timedelta(hours=1)),
         ("expired", START + timedelta(hours=2)),
@@ -52,7 +52,7 @@ async def test_each_hold_expires_at_its_own_instant_on_the_way(database: Databas
     ]
     assert await _held(database, books.tenant_id) == 1_000_000
     again = await service.move(database, tenant_id=books.tenant_id, to=moved.now)
-    assert again == service.Moved(moved.now, {"holdsExpired": 0})
+    assert (again.now, sum(again.drained.values())) == (moved.now, 0)
 
 
 async def test_tenants_live_at_different_times_at_once(database: Database) -> None:
@@ -115,7 +115,7 @@ async def test_a_crash_on_the_way_leaves_a_clock_that_goes_on(
     assert [state for state, _ in await _holds(database, books.tenant_id)] == ["expired", "open", "open"]
 
     moved = await service.move(database, tenant_id=books.tenant_id, to=START + timedelta(hours=4))
-    assert moved == service.Moved(START + timedelta(hours=4), {"holdsExpired": 2})
+    assert (moved.now, moved.drained["holdsExpired"]) == (START + timedelta(hours=4), 2)
     assert await _held(database, books.tenant_id) == 0
 
 

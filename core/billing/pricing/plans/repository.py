@@ -139,7 +139,7 @@ ORDER BY version, currency
 """)
 
 _COMPONENTS = text("""
-SELECT c.price_id, c.code, c.name, c.kind, c.is_add_on, c.meter_id, c.definition
+SELECT c.price_id, c.id, c.code, c.name, c.kind, c.is_add_on, c.meter_id, c.definition
 FROM price_components c JOIN prices r ON r.tenant_id = c.tenant_id AND r.id = c.price_id
 WHERE c.tenant_id = :seller AND r.plan_id = :plan AND r.version = ANY(CAST(:versions AS bigint[]))
 ORDER BY c.price_id, c.position

@@ -1,0 +1,321 @@
+"""What items come to: from price versions, quantities, shares and raw events, and never from stored amounts.
+
+The same computation serves drafts, finalization, previews and the nightly recomputation. With `as_of` usage is counted
+from the events that were known then; without it from the aggregates, as of now, which is for looking ahead only.
+
+Order (pricing/totals.py): each line by its price; the minimum on what its period came to; the commitment on what all
+its periods came to; coupons by period, in the order of their redemption. Tax and credits are the invoice's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.metering.meters.definitions import Definitions
+from core.billing.metering.meters.repository import load_definitions
+from core.billing.metering.usage.quantities import usage_of
+from core.billing.metering.usage.raw import RawUsage, raw_usage
+from core.billing.pricing.schemes.arithmetic import Rated, part_of, settle
+from core.billing.pricing.schemes.arithmetic import Row as Step
+from core.billing.pricing.schemes.commitments import Commitment, Minimum, parse_floor
+from core.billing.pricing.schemes.definitions import Percentage, Scheme, parse
+from core.billing.pricing.schemes.rating import Measured, rate
+from core.billing.subscriptions import keeping
+from core.billing.subscriptions.agreement import Terms
+from core.billing.subscriptions.discounting import Discounted, Found, discount
+from core.billing.subscriptions.models import InvoiceItem
+from core.billing.subscriptions.repository import list_redemptions
+from core.foundation.crypto import input_hash
+from core.foundation.errors import CloudBillError
+from core.foundation.money import MAX_MINOR, AmountOutOfRange, Rounding, minor_digits, minor_to_units, round_to_whole
+
+FLOORS = ("minimum", "commitment")
+COUNTED = ("recurring", "usage", "one_time", "unused", "remaining")
+"""What a period came to before its floors."""
+
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """An item with its amount. `inputs` is what it was computed from; `discount_minor` its share of the coupons."""
+
+    item: InvoiceItem
+    quantity: Decimal | None
+    rated: Rated
+    inputs: dict[str, Any]
+    discount_minor: int = 0
+
+    @property
+    def amount_minor(self) -> int:
+        """Before coupons and tax."""
+        return self.rated.amount_minor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """`lines` in the order of the items given, less those of nothing; `total_minor` is before tax and credits."""
+
+    lines: tuple[Line, ...]
+    discounts: tuple[Discounted, ...]
+    subtotal_minor: int
+    total_minor: int
+
+
+async def compute(
+    session: AsyncSession,
+    items: Sequence[InvoiceItem],
+    *,
+    as_of: datetime | None,
+    assumed: Sequence[InvoiceItem] = (),
+    coupons: Sequence[Row[Any]] | None = None,
+) -> Computed:
+    """The items of one bill: of one subscription or of none. Writes nothing.
+
+    `assumed` are items that are not stored and on another bill, `coupons` what would be redeemed (both for previews).
+    Raises AmountOutOfRange.
+    """
+    of = [*items, *assumed]
+    reader = Reader(session, as_of)
+    if coupons is not None:
+        found = [Found.assumed(row) for row in coupons]
+    else:
+        found = (await _coupons(session, [of])).get(_subscription_of(of), [])
+    return await _compute(reader, items, assumed=assumed, coupons=found)
+
+
+async def compute_all(
+    session: AsyncSession, groups: Sequence[Sequence[InvoiceItem]], *, as_of: datetime | None
+) -> list[Computed | CloudBillError]:
+    """Many bills of one tenant, what they have in common read once; one that cannot be computed is its error."""
+    reader = Reader(session, as_of)
+    coupons = await _coupons(session, groups)
+    found: list[Computed | CloudBillError] = []
+    for items in groups:
+        try:
+            found.append(await _compute(reader, items, coupons=coupons.get(_subscription_of(items), [])))
+        except CloudBillError as refused:
+            found.append(refused)
+        reader.lines.clear()
+    return found
+
+
+async def _coupons(session: AsyncSession, groups: Sequence[Sequence[InvoiceItem]]) -> dict[UUID | None, list[Found]]:
+    subscriptions = [one for items in groups if (one := _subscription_of(items)) is not None]
+    found: dict[UUID | None, list[Found]] = {}
+    if subscriptions:
+        for row in await list_redemptions(session, groups[0][0].tenant_id, subscriptions):
+            found.setdefault(row.subscription_id, []).append(Found.redeemed(row))
+    return found
+
+
+def _subscription_of(items: Sequence[InvoiceItem]) -> UUID | None:
+    return next((item.subscription_id for item in items if item.subscription_id is not None), None)
+
+
+async def _compute(
+    reader: "Reader",
+    items: Sequence[InvoiceItem],
+    *,
+    assumed: Sequence[InvoiceItem] = (),
+    coupons: Sequence[Found] = (),
+) -> Computed:
+    for item in items:
+        await reader.rate(item)
+    floors = [item for item in items if item.kind in FLOORS]
+    for item in sorted(floors, key=lambda item: FLOORS.index(item.kind)):
+        await reader.floor(item, [*items, *assumed])
+    lines = [reader.lines[item.id] for item in items if item.id in reader.lines]
+    lines, discounts = discount(lines, coupons, opened=await reader.opened(items, coupons))
+    subtotal_minor = sum(line.amount_minor for line in lines)
+    if abs(subtotal_minor) > MAX_MINOR:
+        raise AmountOutOfRange
+    total_minor = subtotal_minor - sum(one.amount_minor for one in discounts)
+    return Computed(
+        lines=tuple(lines), discounts=tuple(discounts), subtotal_minor=subtotal_minor, total_minor=total_minor
+    )
+
+
+@dataclass(slots=True)
+class Reader:
+    """What was read for one bill, each thing once."""
+
+    session: AsyncSession
+    as_of: datetime | None
+    lines: dict[UUID, Line] = field(default_factory=dict[UUID, Line])
+    _prices: dict[str, Terms] = field(default_factory=dict[str, Terms])
+    _meters: dict[UUID, Definitions] = field(default_factory=dict[UUID, Definitions])
+
+    async def rate(self, item: InvoiceItem) -> Rated | None:
+        """The amount of an item by itself; None for floors, which need the others."""
+        if item.id in self.lines:
+            return self.lines[item.id].rated
+        if item.kind in FLOORS:
+            return None
+        quantity, inputs = item.quantity, dict[str, Any](item.basis)
+        if item.kind == "correction":
+            rated, inputs = await self._correction(item)
+        elif "componentId" not in item.basis:
+            assert item.amount_minor is not None, "a line without a price has an amount of its own"
+            rated = flat(item.amount_minor, item.currency)
+        else:
+            scheme, definition = await self._scheme(item.basis)
+            inputs["price"] = input_hash(definition).hex()
+            if item.kind == "usage":
+                used = await self.usage(item, as_of=self.as_of, with_amounts=isinstance(scheme, Percentage))
+                quantity = used.quantity
+                inputs |= {"events": used.events, "digest": used.digest}
+                rated = rate(scheme, measured(used, scheme), currency=item.currency)
+            else:
+                rated = rate(scheme, Measured(item.quantity or Decimal(0)), currency=item.currency)
+                part = Fraction(*item.basis["share"])
+                rated = rated if part == 1 else part_of(rated, part)
+        self.lines[item.id] = Line(item=item, quantity=quantity, rated=rated, inputs=inputs)
+        return rated
+
+    async def floor(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> None:
+        """What is missing to a minimum or a commitment is a line; nothing missing, none."""
+        counted = await self._counted(item, others)
+        charged_minor = 0
+        for one in counted:
+            rated = await self.rate(one)
+            if rated is None:
+                if one.id not in self.lines:
+                    await self.floor(one, others)
+                rated = self.lines[one.id].rated if one.id in self.lines else None
+            charged_minor += rated.amount_minor if rated is not None else 0
+        owed_minor, inputs = await self._owed(item)
+        missing_minor = owed_minor - charged_minor
+        if missing_minor > 0:
+            step = Step("true_up", Decimal(1), minor_to_units(missing_minor, item.currency))
+            rated = settle(item.kind, [step], currency=item.currency, rounding=Rounding.HALF_UP)
+            inputs |= {"owedMinor": owed_minor, "chargedMinor": charged_minor}
+            self.lines[item.id] = Line(item=item, quantity=None, rated=rated, inputs={**item.basis, **inputs})
+
+    async def usage(self, item: InvoiceItem, *, as_of: datetime | None, with_amounts: bool) -> RawUsage:
+        """What the item's meter counted in its time."""
+        assert item.meter_id is not None, "the database holds usage to a meter"
+        assert item.period_start is not None, "and what is of a subscription to a time"
+        assert item.period_end is not None, "which has two ends"
+        if as_of is None and not with_amounts:
+            quantity = await usage_of(
+                self.session, item.tenant_id, item.customer_id, item.meter_id, item.period_start, item.period_end
+            )
+            return RawUsage(quantity, 0, "")
+        if item.meter_id not in self._meters:
+            self._meters[item.meter_id] = await load_definitions(self.session, item.tenant_id, meter_id=item.meter_id)
+        return await raw_usage(
+            self.session,
+            self._meters[item.meter_id],
+            tenant_id=item.tenant_id,
+            customer_id=item.customer_id,
+            start=item.period_start,
+            end=item.period_end,
+            as_of=as_of or _EVER,
+            with_amounts=with_amounts,
+        )
+
+    async def opened(self, items: Sequence[InvoiceItem], coupons: Sequence[Found]) -> dict[int, bool]:
+        """Of each period on the bill whether another bill, that opened it, had something to take an amount off."""
+        here = {item.id for item in items}
+        ordinals = {item.ordinal for item in items if item.ordinal is not None}
+        if not any(coupon.terms.amount_minor is not None for coupon in coupons) or not ordinals:
+            return {}
+        first = items[0]
+        rows = await self.session.scalars(
+            select(InvoiceItem).where(
+                InvoiceItem.tenant_id == first.tenant_id,
+                InvoiceItem.subscription_id == next(item.subscription_id for item in items if item.subscription_id),
+                InvoiceItem.ordinal.in_(ordinals),
+                InvoiceItem.kind.in_(("recurring", "one_time")),
+            )
+        )
+        sums: dict[int, int] = {}
+        for row in rows:
+            if row.id not in here and row.ordinal is not None:
+                sums[row.ordinal] = sums.get(row.ordinal, 0) + (row.amount_minor or 0)
+        return {ordinal: total > 0 for ordinal, total in sums.items()}
+
+    async def terms(self, basis: Mapping[str, Any], price_id: str | None = None) -> Terms:
+        """The price of a basis."""
+        name = price_id or basis["priceId"]
+        if name not in self._prices:
+            self._prices[name] = await keeping.load_terms(self.session, UUID(basis["sellerId"]), UUID(name))
+        return self._prices[name]
+
+    async def _scheme(self, basis: Mapping[str, Any]) -> tuple[Scheme, dict[str, Any]]:
+        terms = await self.terms(basis)
+        wanted = UUID(basis["componentId"])
+        definition = next(one.definition for one in terms.components if one.id == wanted)
+        return parse(definition), definition
+
+    async def _correction(self, item: InvoiceItem) -> tuple[Rated, dict[str, Any]]:
+        """What a period's usage comes to as known later, less what it came to as known before."""
+        corrected = await self.session.get_one(InvoiceItem, (item.tenant_id, UUID(item.basis["itemId"])))
+        scheme, definition = await self._scheme(corrected.basis)
+        inputs: dict[str, Any] = {**item.basis, "price": input_hash(definition).hex()}
+        amounts: list[int] = []
+        for name in ("asOfBefore", "asOf"):
+            used = await self.usage(
+                corrected, as_of=datetime.fromisoformat(item.basis[name]), with_amounts=isinstance(scheme, Percentage)
+            )
+            amounts.append(rate(scheme, measured(used, scheme), currency=item.currency).amount_minor)
+            inputs[f"{name}Usage"] = {"quantity": str(used.quantity), "events": used.events, "digest": used.digest}
+        return flat(amounts[1] - amounts[0], item.currency), inputs
+
+    async def _counted(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> list[InvoiceItem]:
+        """The items that count for a floor, wherever they are billed."""
+        kinds = COUNTED if item.kind == "minimum" else (*COUNTED, "minimum")
+        last = item.ordinal or 0
+        first = last if item.kind == "minimum" else int(item.basis["fromOrdinal"])
+        stored = await self.session.scalars(
+            select(InvoiceItem)
+            .where(
+                InvoiceItem.tenant_id == item.tenant_id,
+                InvoiceItem.subscription_id == item.subscription_id,
+                InvoiceItem.kind.in_(kinds),
+                InvoiceItem.ordinal.between(first, last),
+            )
+            .order_by(InvoiceItem.id)
+        )
+        found = {one.id: one for one in stored}
+        for one in others:
+            if one.kind in kinds and one.ordinal is not None and first <= one.ordinal <= last:
+                found.setdefault(one.id, one)
+        return list(found.values())
+
+    async def _owed(self, item: InvoiceItem) -> tuple[int, dict[str, Any]]:
+        scale = 10 ** minor_digits(item.currency)
+        if item.kind == "commitment":
+            terms = await self.terms(item.basis)
+            commitment = parse_floor(terms.commitment or {})
+            assert isinstance(commitment, Commitment), "the basis names a price that has one"
+            price = input_hash(terms.commitment).hex()
+            return round_to_whole(Fraction(commitment.amount) * scale, commitment.rounding), {"price": price}
+        exact, rounding, prices = Fraction(0), Rounding.HALF_UP, list[str]()
+        for owed in item.basis["owed"]:
+            terms = await self.terms(item.basis, owed["priceId"])
+            minimum = parse_floor(terms.minimum or {})
+            assert isinstance(minimum, Minimum), "the basis names a price that has one"
+            exact += Fraction(minimum.amount) * scale * Fraction(*owed["share"])
+            rounding = minimum.rounding
+            prices.append(input_hash(terms.minimum).hex())
+        return round_to_whole(exact, rounding), {"prices": prices}
+
+
+def measured(used: RawUsage, scheme: Scheme) -> Measured:
+    """Usage as a price reads it: percentages take the transactions one by one."""
+    return Measured(used.quantity, used.amounts if isinstance(scheme, Percentage) else None)
+
+
+def flat(amount_minor: int, currency: str) -> Rated:
+    """An amount that follows from no price."""
+    step = Step("flat", Decimal(1), minor_to_units(amount_minor, currency))
+    return settle("flat", [step], currency=currency, rounding=Rounding.HALF_UP)

@@ -1,0 +1,111 @@
+"""Coupons on a bill, period by period. Pure.
+
+A percentage is taken off every line of a period in which the coupon holds, whichever bill it is on. An amount is taken
+off once a period: on the bill that opens it, or, where that had nothing to take it off, on the one that closes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from core.billing.catalog.coupons.service import read_terms
+from core.billing.catalog.coupons.terms import Coupon, Discountable, apply
+
+if TYPE_CHECKING:
+    from core.billing.subscriptions.computing import Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A coupon with the periods that its redemption is for."""
+
+    coupon_id: UUID
+    name: str
+    terms: Coupon
+    first_ordinal: int
+    last_ordinal: int | None
+
+    @classmethod
+    def redeemed(cls, row: Row[Any]) -> "Found":
+        """Of a redemption with its coupon."""
+        return cls(
+            coupon_id=row.coupon_id,
+            name=row.name,
+            terms=read_terms(row),
+            first_ordinal=row.first_ordinal,
+            last_ordinal=row.last_ordinal,
+        )
+
+    @classmethod
+    def assumed(cls, row: Row[Any]) -> "Found":
+        """Of a coupon that would be redeemed by subscribing."""
+        return cls(coupon_id=row.id, name=row.name, terms=read_terms(row), first_ordinal=0, last_ordinal=None)
+
+    def holds_in(self, ordinal: int) -> bool:
+        """Whether it takes something off in a period."""
+        return (
+            ordinal >= self.first_ordinal
+            and (self.last_ordinal is None or ordinal <= self.last_ordinal)
+            and self.terms.holds_in(ordinal - self.first_ordinal)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discounted:
+    """What a coupon takes off in a period: in all, and of each line of the bill in their order."""
+
+    coupon_id: UUID
+    code: str
+    name: str
+    ordinal: int
+    amount_minor: int
+    shares: tuple[int, ...]
+
+
+def discount(
+    lines: "Sequence[Line]", coupons: Sequence[Found], *, opened: Mapping[int, bool]
+) -> "tuple[list[Line], list[Discounted]]":
+    """The lines with their shares, and what each coupon takes off."""
+    found: list[Discounted] = []
+    taken = [0] * len(lines)
+    for ordinal in sorted({line.item.ordinal for line in lines if line.item.ordinal is not None}):
+        holding = [
+            coupon
+            for coupon in coupons
+            if coupon.holds_in(ordinal) and (coupon.terms.amount_minor is None or not opened.get(ordinal, False))
+        ]
+        places = [place for place, line in enumerate(lines) if line.item.ordinal == ordinal and _has_plan(line)]
+        if not holding or not places:
+            continue
+        by_code = {coupon.terms.code: coupon for coupon in holding}
+        discountable = [_discountable(lines[place]) for place in places]
+        for one in apply([coupon.terms for coupon in holding], discountable, currency=lines[0].item.currency):
+            shares = [0] * len(lines)
+            for place, part in zip(places, one.shares, strict=True):
+                shares[place] = part
+                taken[place] += part
+            coupon = by_code[one.coupon]
+            found.append(
+                Discounted(
+                    coupon_id=coupon.coupon_id,
+                    code=one.coupon,
+                    name=coupon.name,
+                    ordinal=ordinal,
+                    amount_minor=one.amount_minor,
+                    shares=tuple(shares),
+                )
+            )
+    return [replace(line, discount_minor=part) for line, part in zip(lines, taken, strict=True)], found
+
+
+def _has_plan(line: "Line") -> bool:
+    return "planId" in line.item.basis
+
+
+def _discountable(line: "Line") -> Discountable:
+    basis = line.item.basis
+    product_id = basis.get("productId")
+    return Discountable(line.amount_minor, UUID(basis["planId"]), UUID(product_id) if product_id else None)
