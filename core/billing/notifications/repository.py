@@ -58,7 +58,7 @@ async def tenants_waiting(session: AsyncSession, *, before: datetime) -> Sequenc
     return (await session.scalars(statement)).all()
 
 
-async def told(session: AsyncSession, tenant_id: UUID, slots: Sequence[str]) -> Sequence[Row[Any]]:
+async def told(session: AsyncSession, tenant_id: UUID, slots: Sequence[str]) -> Sequence[Row[str, str, str, UUID]]:
     """slot, template, channel, recipient_id of the messages that live in these slots."""
     columns = (
         NotificationMessage.slot,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, select, text, tuple_, update
+from sqlalchemy import Row, Select, and_, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -206,7 +206,7 @@ async def count_endpoints(session: AsyncSession, tenant_id: UUID) -> int:
     return await session.scalar(statement) or 0
 
 
-def _joined() -> Any:
+def _joined() -> Select[WebhookDelivery, OutboxEvent, WebhookEndpoint]:
     return (
         select(WebhookDelivery, OutboxEvent, WebhookEndpoint)
         .join(
