@@ -8,10 +8,10 @@ from sqlalchemy.dialects import postgresql
 
 from core.foundation.migrations.security import isolate, never_changed
 
-revision = "0021"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 
-SQL = Path(__file__).parent.parent / "sql" / "0021"
+SQL = Path(__file__).parent.parent / "sql" / "0022"
 
 
 def upgrade() -> None:
