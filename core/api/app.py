@@ -59,7 +59,6 @@ from core.operations.costs import routes as costs
 from core.operations.deployments import routes as deployments
 from core.operations.jobs import routes as jobs
 from core.operations.overview import routes as overview
-from core.operations.records import routes as records
 from core.operations.recovery import routes as recovery
 
 _LOG = log("api")
@@ -101,7 +100,6 @@ ROUTERS = (
     costs.router,
     alerts.router,
     recovery.router,
-    records.router,
 )
 
 

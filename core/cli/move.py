@@ -1,5 +1,6 @@
 """`cloudbill move`: a running installation moved to another PostgreSQL, with a pause of seconds and a way back."""
 
+import logging
 import sys
 import time
 from decimal import Decimal
@@ -22,6 +23,7 @@ from core.operations.transfer.moving.accompanying import Beside, look_beside, lo
 from core.operations.transfer.moving.errors import MoveError, MoveRefused, WrongPhase
 from core.operations.transfer.moving.journal import ENDED, Journal, find, journals
 from core.operations.transfer.moving.mover import Choices, Mover, Stopped
+from core.operations.transfer.moving.servers import explaining
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -33,6 +35,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.callback()
 def group() -> None:
     """Move a running installation to another PostgreSQL, and back."""
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # a line that broke is told by us, with the server's name
 
 
 @app.command()
@@ -110,7 +113,8 @@ def start(
         record=record_of(record, leads_to, record_stack or from_stack),
     )
     keys = (fingerprints_of(from_keys, "--from-keys"), fingerprints_of(to_keys, "--to-keys"))
-    report = preflight.look(ends)
+    with explaining():
+        report = preflight.look(ends)
     beside = look_beside(report, beside)
     look_keys(report, ends, settings, source=keys[0], target=keys[1], target_is_here=target == "here")
     ahead = preview(
@@ -234,7 +238,7 @@ def abort(move_id: Id = None, yes: Yes = False) -> None:
     if journal.phase not in ENDED:
         _stop(journal)
         journal = Journal(journal.folder)
-    with journal.claimed():
+    with journal.claimed(), explaining():
         ending.abort(journal, journal.ends(), typer.echo)
 
 
@@ -259,7 +263,7 @@ def finish(move_id: Id = None, yes: Yes = False) -> None:
         raise typer.Exit(1)
     _stop(journal)
     journal = Journal(journal.folder)
-    with journal.claimed():
+    with journal.claimed(), explaining():
         ending.finish(journal, journal.ends(), typer.echo)
     typer.echo(f"finished; the certificate stays in {journal.folder}")
 
@@ -291,9 +295,9 @@ def verify(
 
 
 def _work(settings: Settings, journal: Journal, choices: Choices) -> None:
-    mover = Mover(settings, journal, choices, _say)
     try:
-        mover.run()
+        with explaining():
+            Mover(settings, journal, choices, _say).run()
     except (Stopped, KeyboardInterrupt):
         journal.answered("stop")
         typer.echo("stopped; `cloudbill move resume` goes on, `cloudbill move status` says where it is")
@@ -301,7 +305,8 @@ def _work(settings: Settings, journal: Journal, choices: Choices) -> None:
 
 def _roll_back(settings: Settings, journal: Journal) -> None:
     try:
-        Mover(settings, journal, Choices(), _say).roll_back()
+        with explaining():
+            Mover(settings, journal, Choices(), _say).roll_back()
     except (Stopped, KeyboardInterrupt):
         journal.answered("stop")
         typer.echo("stopped; `cloudbill move rollback` goes on")

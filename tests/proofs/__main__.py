@@ -86,6 +86,13 @@ PROOFS = (
         unit="kills",
     ),
     Proof(
+        name="wires-of-moves",
+        promise="Nothing is lost, and the mover says what it waits for, whatever the wire to either server does.",
+        tests=("tests/proofs/test_wire.py",),
+        count=1,
+        unit="time each fault in each phase",
+    ),
+    Proof(
         name="kills-of-failovers",
         promise="A failover killed at any of its lines goes on; nothing is lost, and never do two servers take writes.",
         tests=("tests/operations/failover/test_kills.py",),

@@ -21,11 +21,11 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def certify(self, host: str) -> tuple[Path, Path]:
-        """Certificate and key of a server of that name or address."""
+    def certify(self, host: str, *, days: int = 1) -> tuple[Path, Path]:
+        """Certificate and key of a server of that name or address; one of -1 days ended yesterday."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
-        certificate = _builder(_named(host), self._name, key.public_key()).add_extension(
+        certificate = _builder(_named(host), self._name, key.public_key(), days=days).add_extension(
             x509.SubjectAlternativeName([name]), critical=False
         )
         files = self._folder / f"{host}.pem", self._folder / f"{host}.key"
@@ -43,7 +43,9 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int = 1
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -51,6 +53,6 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=3))
+        .not_valid_after(now + timedelta(days=days))
     )

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from typer.testing import CliRunner
+
+from core.cli.explanations import explain
 from tests.support.servers import ROOT
 from tests.support.twins import Place
 
@@ -53,6 +56,13 @@ class Moving:
             cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=seconds, check=False,
         )  # fmt: skip
+
+    def here(self, *words: str) -> str:
+        """The same within this process, which is sooner done: what it printed, or the sentence that it failed with."""
+        from core.cli.move import app
+
+        done = CliRunner().invoke(app, list(words), env=self.env)
+        return done.output if done.exception is None else f"failed: {explain(done.exception)}"
 
     def kill(self) -> None:
         """SIGKILL, and nothing else: what it had open is cut."""

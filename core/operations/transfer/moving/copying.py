@@ -21,11 +21,11 @@ from core.operations.transfer import chunks, schema
 from core.operations.transfer.chunks import KeyRange
 from core.operations.transfer.moving.errors import SnapshotLost
 from core.operations.transfer.moving.journal import Ends
+from core.operations.transfer.moving.minding import Minded
 from core.operations.transfer.moving.replication import Slot
-from core.operations.transfer.moving.servers import Endpoint, explained, watched
+from core.operations.transfer.moving.servers import Endpoint, explained
 from core.operations.transfer.tables import Table, settle
 
-STALL_SECONDS = 60.0
 """Without a quarter of a megabyte."""
 
 
@@ -52,9 +52,10 @@ class Progress:
         return took * max(0, self.rows - self.rows_done) / self.rows_done if self.rows_done else None
 
 
-def under_snapshot(endpoint: Endpoint, snapshot: str, purpose: str) -> psycopg.Connection[Any]:
+def under_snapshot(endpoint: Endpoint, snapshot: str, purpose: str) -> Minded:
     """A connection that sees what the snapshot saw. Raises SnapshotLost."""
-    connection = settle(endpoint.connect(purpose))
+    connection = endpoint.connect(purpose)
+    settle(connection)
     try:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
@@ -111,13 +112,15 @@ def copy(
         lines = [
             (
                 stack.enter_context(under_snapshot(ends.source, slot.snapshot, f"copy-from-{number}")),
-                stack.enter_context(settle(ends.target.connect(f"copy-to-{number}"))),
+                stack.enter_context(ends.target.connect(f"copy-to-{number}")),
             )
             for number in range(max(1, jobs))
         ]
+        for _, target in lines:
+            settle(target)
         with ThreadPoolExecutor(len(lines)) as pool:
 
-            def work(source: psycopg.Connection[Any], target: psycopg.Connection[Any]) -> None:
+            def work(source: Minded, target: Minded) -> None:
                 while not broken.is_set() and not is_stopped():
                     try:
                         one = waiting.get_nowait()
@@ -135,8 +138,8 @@ def copy(
 
 def _copy_chunk(
     ends: Ends,
-    source: psycopg.Connection[Any],
-    target: psycopg.Connection[Any],
+    source: Minded,
+    target: Minded,
     one: KeyRange,
     slot: Slot,
     progress: Progress,
@@ -155,12 +158,12 @@ def _copy_chunk(
             with writing.copy(into) as rows:
                 while True:
                     side = ends.source
-                    with watched(source, STALL_SECONDS), watched(target, STALL_SECONDS):
+                    with source.raw():
                         piece = next(pieces, None)
-                        side = ends.target
-                        if piece is None:
-                            break
-                        rows.write(piece)
+                    side = ends.target
+                    if piece is None:
+                        break
+                    rows.write(piece)
                     progress.bytes += len(piece)
             count = writing.rowcount
     except psycopg.errors.UniqueViolation:

@@ -22,6 +22,8 @@ from core.operations.transfer.moving.journal import Journal
 from core.operations.transfer.moving.replication import Line, Slot
 
 ORPHANED_SECONDS = 3600.0
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Children of this process until they have ended: they outlive it, or are waited for."""
 
 
 class Holder:
@@ -61,6 +63,7 @@ class Holder:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        _STARTED.append(process)
         give_up_at = time.monotonic() + seconds
         while time.monotonic() < give_up_at:
             if self._file.exists():
@@ -89,6 +92,7 @@ class Holder:
             give_up_at = time.monotonic() + 10
             while self._is_alive() and time.monotonic() < give_up_at:
                 time.sleep(0.05)
+        _STARTED[:] = [process for process in _STARTED if process.poll() is None]
 
     def _is_alive(self) -> bool:
         """It keeps a lock as long as it lives, whatever number it has."""

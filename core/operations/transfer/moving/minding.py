@@ -7,10 +7,11 @@ the server say it does for that session? Nothing, or it waits for us: then answe
 
 import os
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
@@ -18,9 +19,9 @@ from weakref import WeakSet
 import psycopg
 from psycopg.abc import RV, PQGen
 
-LOOK_AFTER_SECONDS = 8.0
+LOOK_AFTER_SECONDS = 5.0
 """From then on a statement is looked after, every few seconds."""
-LOOK_EVERY_SECONDS = 4.0
+LOOK_EVERY_SECONDS = 3.0
 DEAF_SECONDS = 30.0
 """A server that has not answered anybody for so long is taken for gone."""
 
@@ -56,6 +57,15 @@ class Minded(psycopg.Connection[Any]):
         finally:
             self.waits = None
 
+    @contextmanager
+    def raw(self) -> Generator[None]:
+        """Around what asks libpq itself, past psycopg."""
+        self.waits = Wait(time.monotonic())
+        try:
+            yield
+        finally:
+            self.waits = None
+
 
 @dataclass(eq=False)
 class Wait:
@@ -66,6 +76,8 @@ class Wait:
     deaf_since: float | None = None
     idle: int = 0
     """How often in a row the server said that it does nothing for us."""
+    moved: tuple[int, int] | None = None
+    """Bytes sent and received on that line, at the last look."""
     says: str | None = None
 
 
@@ -134,6 +146,10 @@ def _look(line: Minded, wait: Wait) -> None:
             _break(line, wait)
         return
     wait.deaf_since = None
+    before, wait.moved = wait.moved, _moved(line)
+    if wait.moved is not None and before != wait.moved:  # slowly, but it comes
+        wait.idle, wait.says = 0, None
+        return
     if state == "active" and kind != "Client":
         wait.idle = 0
         why = f"a lock of {others}" if kind == "Lock" else f"it works ({event or 'on the processor'})"
@@ -168,6 +184,16 @@ def _break(line: Minded, wait: Wait) -> None:
             os.close(descriptor)
 
 
+def _moved(line: Minded) -> tuple[int, int] | None:
+    """Bytes that the other end has acknowledged, and that came from it; None where the system does not say."""
+    try:
+        with socket.socket(fileno=os.dup(line.pgconn.socket)) as copy:
+            return _BYTES.unpack_from(copy.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 256), _BYTES_AT)
+    except (psycopg.Error, OSError, struct.error):
+        return None
+
+
+_TCP_INFO, _BYTES_AT, _BYTES = 11, 120, struct.Struct("=QQ")  # Linux: tcpi_bytes_acked, tcpi_bytes_received
 _STANDING = """
 SELECT a.state, a.wait_event_type, a.wait_event,
        (SELECT string_agg(format('process %%s of %%s %%s', b.pid, b.usename, b.application_name), ', ')

@@ -17,7 +17,7 @@ class Mover(Filling, Switching):
             if self.journal.phase in ("following", "switching"):
                 self._persist(self._follow_and_switch)
             if self.journal.phase == "switched" and not self.choices.ends_after_switch:
-                self._follow_back()
+                self._persist(self._follow_back)
 
     def roll_back(self) -> None:
         """The same pause the other way round: the old side serves again, with all that the new one took."""
@@ -25,7 +25,7 @@ class Mover(Filling, Switching):
             if self.journal.phase == "switched":
                 self.journal.enter("rolling back")
             self._persist(self._switch_back)
-            ending.clean_after_rollback(self.journal, self.ends)
+            self._persist(lambda: ending.clean_after_rollback(self.journal, self.ends))
             self.journal.enter("rolled back")
             self._end()
 

@@ -76,6 +76,9 @@ def look(ends: Ends, *, ours: str | None = None) -> Report:
     ):
         for endpoint, connection in ((ends.source, source), (ends.target, target)):
             _server(report, endpoint, connection)
+        if report.blocked:  # another version, a standby: the rest would be asked in vain
+            return report
+        for endpoint, connection in ((ends.source, source), (ends.target, target)):
             _replication(report, endpoint, connection)
         report.source_version = source.info.parameter_status("server_version") or ""
         report.target_version = target.info.parameter_status("server_version") or ""
@@ -113,16 +116,20 @@ def _tables(report: Report, source: Connection) -> None:
 
 def _server(report: Report, endpoint: Endpoint, connection: Connection) -> None:
     version, side = connection.info.server_version // 10_000, endpoint.side
-    report.add("version", side, f"PostgreSQL {version}", "ok" if version >= 15 else "blocks")
+    hint = "" if version >= 15 else ": 15 or newer is needed"
+    report.add("version", side, f"PostgreSQL {version}{hint}", _unless(not hint))
     encoding = connection.info.parameter_status("server_encoding")
     wrong = encoding != "UTF8"
     report.add("encoding", side, f"{encoding}{': it must be UTF8' if wrong else ''}", "blocks" if wrong else "ok")
     row = connection.execute(
-        "SELECT r.rolsuper, r.rolbypassrls, pg_has_role(current_user, 'cloudbill_mover', 'USAGE') "
+        "SELECT r.rolsuper, r.rolbypassrls, CASE WHEN to_regrole('cloudbill_mover') IS NOT NULL "
+        "THEN pg_has_role(current_user, 'cloudbill_mover', 'USAGE') END "
         "FROM pg_roles r WHERE r.rolname = current_user"
     ).fetchone()
     assert row
-    if not row[2]:
+    if row[2] is None:
+        report.add("mover", side, "no role cloudbill_mover: `cloudbill migrate` there first", "blocks")
+    elif not row[2]:
         report.add("mover", side, f"{endpoint.user} is no member: GRANT cloudbill_mover TO {endpoint.user}", "blocks")
     elif row[0] or row[1]:
         report.add("mover", side, f"{endpoint.user} is a superuser or bypasses row security: not needed", "warns")
@@ -137,12 +144,8 @@ def _server(report: Report, endpoint: Endpoint, connection: Connection) -> None:
 
 
 def _standby(connection: Connection) -> str | None:
-    row = connection.execute("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')").fetchone()
-    if row and row[0]:
-        return "it is a standby: give the address of the primary"
-    return (
-        "it is read only (default_transaction_read_only): ALTER DATABASE … RESET it" if row and row[1] == "on" else None
-    )
+    row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    return "it is a standby: give the address of the primary" if row and row[0] else None
 
 
 def _replication(report: Report, endpoint: Endpoint, connection: Connection) -> None:

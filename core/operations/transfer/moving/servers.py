@@ -4,6 +4,8 @@ when they go dead, and what a failure to connect means.
 
 import os
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,9 +13,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
+from cryptography import x509
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from core.foundation.clock import wall_now
 from core.operations.transfer.moving.errors import DiskFull, MoveError, ServerUnreachable, StreamBroken
 from core.operations.transfer.moving.minding import Minded, break_line, place_of
 
@@ -28,6 +32,7 @@ _LINE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+_ASK_FOR_TLS = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 _SESSION = (
     "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c client_min_messages=warning "
     "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3 "
@@ -122,10 +127,32 @@ class Endpoint:
     def unreachable(self, error: BaseException) -> ServerUnreachable:
         """What a failure to connect means."""
         said = _without_secrets(str(error))
+        if "certificate verify failed" in said and (ended := self._certificate_ended()):
+            return ServerUnreachable(
+                f"the {self}: its certificate has expired ({ended}): renew it there, then try again"
+            )
         for pattern, meaning in _REASONS:
             if re.search(pattern, said):
                 return ServerUnreachable(f"the {self}: {meaning}")
         return ServerUnreachable(f"the {self} is not reachable: {said}")
+
+    def _certificate_ended(self) -> str | None:
+        """The day on which its certificate ended, if it did: libpq says only that it does not hold."""
+        parts = conninfo_to_dict(self.url)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        address = str(parts.get("hostaddr") or parts.get("host")), int(parts.get("port") or 5432)
+        try:
+            with socket.create_connection(address, CONNECT_SECONDS) as plain:
+                plain.sendall(_ASK_FOR_TLS)
+                if plain.recv(1) != b"S":
+                    return None
+                with context.wrap_socket(plain) as line:
+                    certificate = x509.load_der_x509_certificate(line.getpeercert(binary_form=True) or b"")
+        except (OSError, ValueError):
+            return None
+        ended = certificate.not_valid_after_utc
+        return f"{ended:%Y-%m-%d}" if ended < wall_now() else None
 
 
 def explained(where: Endpoint | str, error: psycopg.Error) -> MoveError:
@@ -139,6 +166,15 @@ def explained(where: Endpoint | str, error: psycopg.Error) -> MoveError:
     if isinstance(error, psycopg.OperationalError) or error.sqlstate is None:
         return StreamBroken(f"the line to the {place} broke: {said}")
     return MoveError(f"the {place} refused: {said}")
+
+
+@contextmanager
+def explaining() -> Generator[None]:
+    """What a server says where nothing tries again becomes an error with a name."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explained("server", error) from None
 
 
 def masked(url: str) -> str:

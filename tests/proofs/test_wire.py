@@ -1,0 +1,197 @@
+"""The wire between mover and servers fails in each phase: nothing is lost, and the mover says what it waits for.
+
+Faults: latency, a wire that swallows everything in one direction or the other, resets, connections that only the server
+knows to be closed, a trickle. Left out where toxiproxy is not installed.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.proofs.conftest import Scale
+from tests.support.moved_books import acknowledged, broken_sums, furnish, lost_and_doubled, pauses, splits
+from tests.support.movers import Moving, Reconciling
+from tests.support.toxiproxy import DOWN, UP, Toxiproxy, Wire, find_toxiproxy
+from tests.support.twins import Place, Twins
+
+FAULTS = ("latency", "trickle", "reset", "half closed", "answers swallowed", "questions swallowed")
+PHASES = ("copying", "rebuilding", "following", "comparing", "pause", "switched", "rolling back")
+SAMPLE = (("reset", "copying"), ("half closed", "following"), ("answers swallowed", "comparing"))
+LONGEST_PAUSE_SECONDS = 15.0
+
+
+@pytest.fixture(scope="module")
+def twins(pytestconfig: pytest.Config) -> Iterator[Twins]:
+    """15 (or 16) and 18."""
+    made = Twins(durable=pytestconfig.getoption("--durable"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Toxiproxy]:
+    binary = find_toxiproxy()
+    if binary is None:
+        pytest.skip("toxiproxy is not installed: go install github.com/Shopify/toxiproxy/v2/cmd/server@latest")
+    made = Toxiproxy(binary)
+    yield made
+    made.stop()
+
+
+class Wired:
+    """A move whose two ways can be spoiled."""
+
+    def __init__(self, proxy: Toxiproxy, source: Place, target: Place, folder: Path) -> None:
+        self.places = {"source": source, "target": target}
+        name = folder.name + str(time.monotonic_ns())
+        self.wires = {side: proxy.wire(f"{name}-{side}", place.url("mover")) for side, place in self.places.items()}
+        self.moving = Moving(source, target, folder / "home")
+        for variable, side in (("MOVE_FROM_URL", "source"), ("MOVE_TO_URL", "target"), ("MOVE_TO_OWNER_URL", "target")):
+            self.moving.env[variable] = self.wires[side].through(self.moving.env[variable])
+
+    def is_in(self, phase: str) -> bool:
+        """Whether it is there now."""
+        moving, now, step = self.moving, self.moving.phase, self.moving.step
+        match phase:
+            case "copying":
+                return now == "copying" and "chunks" in moving.read("status.json")
+            case "following":
+                return now == "following" and moving.read("status.json").get("transactions", 0) > 0
+            case "comparing":
+                return now == "following" and step.startswith(("comparing", "recomputing", "near"))
+            case "pause":
+                return now in ("following", "switching") and step.startswith("pause: ")
+            case "switched":
+                return now == "switched" and moving.read("status.json").get("transactions", 0) > 0
+            case _:
+                return now.startswith(phase)
+
+    def end(self) -> None:
+        self.moving.end()
+        for wire in self.wires.values():
+            wire.away()
+
+
+def spoil(wired: Wired, fault: str, side: str) -> None:
+    wire: Wire = wired.wires[side]
+    match fault:
+        case "latency":
+            wire.spoil("latency", DOWN, UP, latency=60, jitter=20)
+        case "trickle":
+            wire.spoil("bandwidth", DOWN, UP, rate=200)
+        case "reset":
+            wire.spoil("reset_peer", DOWN, UP, timeout=0)
+        case "half closed":
+            # The server ends the sessions; nobody tells the mover.
+            wire.spoil("slow_close", DOWN, UP, delay=120_000)
+            with wired.places[side].connect("admin") as admin:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND application_name LIKE 'cloudbill-move-%'"
+                )
+        case "answers swallowed":
+            wire.spoil("timeout", DOWN, timeout=0)
+        case _:
+            wire.spoil("timeout", UP, timeout=0)
+
+
+def fail_in(wired: Wired, fault: str, phase: str, side: str) -> str | None:
+    """The fault in that phase; what the mover said that it waits for. None: the phase was over too soon."""
+    moving, over = wired.moving, ("switched",) if phase in PHASES[:5] else ("rolled back",)
+    moving.wait_until(lambda: wired.is_in(phase) or moving.phase in over, seconds=180)
+    if not wired.is_in(phase):
+        return None
+    said_before = len(moving.log.read_text())
+    spoil(wired, fault, side)
+    must_say = fault.endswith("swallowed") or fault == "reset"
+    give_up_at = time.monotonic() + (60 if must_say else 4)
+    said = ""
+    while time.monotonic() < give_up_at:
+        waits = moving.read("status.json").get("waitsFor") or ""
+        words = moving.log.read_text()[said_before:]
+        said = waits or next((line for line in words.splitlines() if "waits: " in line or "not yet: " in line), "")
+        if (must_say and f"{side} " in said) or moving.phase in over:
+            break
+        assert moving.process
+        assert moving.process.poll() is None, moving.last_words()
+        time.sleep(0.05)
+    wired.wires[side].heal()
+    if must_say and moving.phase not in over:
+        assert f"{side} " in said, f"{fault} of the {side} in {phase}: it said {said!r}\n{moving.last_words()}"
+    return said or "nothing, it went on"
+
+
+def journey(
+    proxy: Toxiproxy, twins: Twins, faults: list[tuple[str, str]], folder: Path, chance: random.Random
+) -> tuple[int, list[float], int]:
+    """There and back, each of the faults in its phase; how many there were, pauses of writers, and charges."""
+    old, new = twins.pair()
+    source, target = (old, new) if chance.random() < 0.5 else (new, old)
+    tenants = furnish(source, tenants=2, users=40)
+    wired, load = Wired(proxy, source, target, folder), Reconciling(source, target, tenants, folder / "load.log")
+    moving, met = wired.moving, 0
+    returns = any(phase in ("switched", "rolling back") for _, phase in faults)
+    try:
+        time.sleep(1.5)  # something to copy
+        moving.spawn("start", "--yes", "--chunk-mb", "0.1")
+        for phase in PHASES[:5]:
+            for fault in (fault for fault, wanted in faults if wanted == phase):
+                met += fail_in(wired, fault, phase, chance.choice(("source", "target"))) is not None
+        assert moving.wait_until(lambda: moving.phase == "switched", seconds=240), moving.last_words()
+        if returns:
+            moving.wait_until(lambda: wired.is_in("switched"))
+            for fault in (fault for fault, wanted in faults if wanted == "switched"):
+                met += fail_in(wired, fault, "switched", chance.choice(("source", "target"))) is not None
+        stayed = moving.process
+        moving.spawn("rollback", "--yes")
+        for fault in (fault for fault, wanted in faults if wanted == "rolling back"):
+            met += fail_in(wired, fault, "rolling back", chance.choice(("source", "target"))) is not None
+        assert moving.process
+        assert moving.process.wait(240) == 0, moving.last_words()
+        assert stayed
+        stayed.wait(60)
+    finally:
+        for wire in wired.wires.values():
+            wire.heal()
+        wired.end()
+        load.end()
+    acks = acknowledged(load.log)
+    assert lost_and_doubled(source, acks) == ([], [])
+    assert broken_sums(source) == []
+    assert splits(load.log) == 0
+    for name in ("certificate.json", "certificate-rollback.json"):
+        done = moving.run("verify", str(next(moving.home.glob(f"moves/*/{name}"))))
+        assert done.returncode == 0, done.stderr
+    waited = pauses(load.log, over=0.3)
+    for place in (old, new):
+        with psycopg.connect(place.url("admin")) as admin:
+            slots = admin.execute(
+                "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+            ).fetchall()
+            assert slots == []
+        twins.drop(place)
+    return met, waited, len(acks)
+
+
+def test_the_wire_fails_in_each_phase(
+    proxy: Toxiproxy, twins: Twins, scale: Scale, say: Callable[[str], None], tmp_path: Path
+) -> None:
+    journeys = [list(SAMPLE)]
+    if scale.asked:
+        journeys = [[(fault, phase) for phase in PHASES] for fault in FAULTS] * scale.asked
+    met, waited, charges = 0, list[float](), 0
+    for number, faults in enumerate(journeys):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        some, pauses_of_one, acks = journey(proxy, twins, faults, folder, scale.chance)
+        met, waited, charges = met + some, waited + pauses_of_one, charges + acks
+    longest = max(waited, default=0.0)
+    assert longest < LONGEST_PAUSE_SECONDS
+    say(
+        f"{met} faults of the wire ({', '.join(FAULTS) if scale.asked else 'a sample'}) on {len(journeys)} journeys "
+        f"there and back: {charges} charges, 0 lost, 0 doubled; nobody waited longer than {longest:.1f} s to write"
+    )
