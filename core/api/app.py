@@ -25,6 +25,10 @@ from core.billing.clocks import routes as clocks
 from core.billing.credits import routes as credits
 from core.billing.credits.charges import Charges
 from core.billing.customers import routes as customers
+from core.billing.invoices import routes as invoices
+from core.billing.invoices.credit_notes import routes as credit_notes
+from core.billing.invoices.parked import routes as parked
+from core.billing.invoices.previews import routes as previews
 from core.billing.ledger import routes as ledger
 from core.billing.ledger.verification import routes as verification
 from core.billing.metering import routes as metering
@@ -79,7 +83,11 @@ ROUTERS = (
     sellers.router,
     tax.router,
     pricing.router,
+    previews.router,
     subscriptions.router,
+    invoices.router,
+    credit_notes.router,
+    parked.router,
     clocks.router,
     metering.router,
     meters.router,

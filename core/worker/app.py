@@ -17,6 +17,7 @@ from core.foundation.telemetry import log
 
 ROOMS: dict[str, str] = {
     "clocks": "core.billing.clocks.handlers",
+    "invoices": "core.billing.invoices.handlers",
     "ledger": "core.billing.ledger.handlers",
     "metering": "core.billing.metering.handlers",
     "notifications": "core.billing.notifications.handlers",

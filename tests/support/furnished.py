@@ -65,6 +65,12 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
         trust_env=False,
     ).raise_for_status()
     saved = await made(owner.post(f"/billing/payment-methods/setups/{setup['setupId']}/sync"))
+    address = {"line1": "Weg 1", "city": "Bonn", "postalCode": "53111", "country": "DE"}
+    await made(owner.put("/billing/settings/invoices", {"legalName": "Own", "address": address}))
+    payer = await made(owner.post("/billing/customers", {"externalId": "their-payer", "name": "P", "address": address}))
+    written = {"customerId": payer["customerId"], "lines": [{"description": "Work", "amountMinor": 100}]}
+    invoice = await made(owner.post("/billing/invoices", {**written, "finalize": True}))
+    note = await made(owner.post(f"/billing/invoices/{invoice['invoiceId']}/credit-notes", {}))
     wallets = (await made(owner.get("/billing/wallets")))["data"]
     return Furnished(
         owner=owner,
@@ -88,6 +94,8 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
             "setup_id": setup["setupId"],
             "payment_method_id": saved["paymentMethodId"],
             "webhook_id": webhook["webhookId"],
+            "invoice_id": invoice["invoiceId"],
+            "credit_note_id": note["creditNoteId"],
             "customer_id": wallets[0]["customerId"],
         },
         keys={"hold": hold_key, "usage": usage_key, "purchase": purchase_key},

@@ -44,6 +44,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/billing/products/{product}"): {"archived": True},
     ("PATCH", "/billing/coupons/{coupon}"): {"archived": True},
     ("POST", "/billing/plans/{plan}/quote"): {},
+    ("POST", "/billing/invoices/{invoice_id}/credit-notes"): {},
+    ("POST", "/billing/parked-customers/{customer_id}/replay"): {"allow": True},
+    ("POST", "/billing/subscriptions/{subscription_id}/change/preview"): {"addOns": []},
+    ("POST", "/billing/subscriptions/{subscription_id}/cancel/preview"): {"when": "now"},
     ("POST", "/billing/plans/{plan}/versions"): {
         "prices": [
             {
@@ -66,6 +70,9 @@ NAMING: list[tuple[str, str, Callable[[Furnished], dict[str, Any]]]] = [
     ("POST", "/billing/coupons", lambda b: {"code": "a", "name": "A", "percent": "1", "products": [b.ids["product"]]}),
     ("POST", "/billing/plans/starter/quote", lambda b: {"coupons": [b.ids["coupon"]]}),
     ("POST", "/billing/plans/starter/quote", lambda b: {"coupons": ["own-coupon"]}),
+    ("POST", "/billing/invoices", lambda b: {**WORK, "customerId": b.ids["customer_id"]}),
+    ("POST", "/billing/invoices/items", lambda b: {**WORK, "customerId": b.ids["customer_id"]}),
+    ("POST", "/billing/subscriptions/preview", lambda b: {"planId": "own-plan"}),
     ("POST", "/api/purchases", lambda b: {"packageCode": "own-package"}),
     (
         "POST",
@@ -75,6 +82,7 @@ NAMING: list[tuple[str, str, Callable[[Furnished], dict[str, Any]]]] = [
     ("POST", "/api/usage/reconcile", lambda b: {**CALL, "customerId": b.ids["customer_id"], "idempotencyKey": "b"}),
     ("POST", "/api/usage/reconcile", lambda b: {**CALL, "holdId": b.ids["hold_id"], "idempotencyKey": "c"}),
 ]
+WORK = {"lines": [{"description": "Work", "amountMinor": 100}]}
 CALL = {"model": "gpt-4o", "inputTokens": 1000, "outputTokens": 500}
 # What no tenant has, so that any value will do.
 OF_THE_INSTALLATION = {

@@ -253,7 +253,7 @@ BEGIN
         RAISE EXCEPTION 'credit note % is for no final invoice of its customer and currency', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_notes_invoice';
     END IF;
-    IF (SELECT (coalesce(sum(l.net_minor), 0), coalesce(sum(l.tax_minor), 0)) FROM public.credit_note_lines l
+    IF (SELECT (coalesce(sum(l.net_minor), 0)::bigint, coalesce(sum(l.tax_minor), 0)::bigint) FROM public.credit_note_lines l
         WHERE l.tenant_id = NEW.tenant_id AND l.credit_note_id = NEW.id) <> (NEW.net_minor, NEW.tax_minor) THEN
         RAISE EXCEPTION 'the lines of credit note % do not sum to its amounts', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_notes_sums';
@@ -289,7 +289,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM public.credit_notes n
         WHERE n.tenant_id = NEW.tenant_id AND n.id = NEW.credit_note_id
-          AND (SELECT (coalesce(sum(l.net_minor), 0), coalesce(sum(l.tax_minor), 0)) FROM public.credit_note_lines l
+          AND (SELECT (coalesce(sum(l.net_minor), 0)::bigint, coalesce(sum(l.tax_minor), 0)::bigint) FROM public.credit_note_lines l
                WHERE l.tenant_id = NEW.tenant_id AND l.credit_note_id = NEW.credit_note_id)
               <> (n.net_minor, n.tax_minor)) THEN
         RAISE EXCEPTION 'the lines of credit note % do not sum to its amounts', NEW.credit_note_id

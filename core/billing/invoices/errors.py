@@ -1,0 +1,128 @@
+"""What invoices refuse."""
+
+from core.foundation.errors import Conflict, InvalidInput, NotFound
+
+
+class InvoiceNotFound(NotFound):
+    """No such invoice in this tenant."""
+
+    code = "invoice_not_found"
+    title = "No such invoice"
+
+    def __init__(self) -> None:
+        super().__init__("The tenant has no such invoice.")
+
+
+class CreditNoteNotFound(NotFound):
+    """No such credit note in this tenant."""
+
+    code = "credit_note_not_found"
+    title = "No such credit note"
+
+    def __init__(self) -> None:
+        super().__init__("The tenant has no such credit note.")
+
+
+class InvoiceNotDraft(Conflict):
+    """It is final: it can be credited or voided, not changed."""
+
+    code = "invoice_not_draft"
+    title = "The invoice is final"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The invoice is {state}: only a draft can be made final. To take it back, credit or void it.")
+
+
+class InvoiceStateRefused(Conflict):
+    """What was asked does not follow from the state that the invoice is in."""
+
+    code = "invoice_state_refused"
+    title = "The invoice's state does not allow that"
+
+    def __init__(self, state: str, wanted: str, way_out: str) -> None:
+        super().__init__(f"The invoice is {state} and cannot become {wanted}: {way_out}", state=state)
+
+
+class InvoiceNotFinal(Conflict):
+    """A draft has no document, and nothing of it can be credited."""
+
+    code = "invoice_not_final"
+    title = "The invoice is still a draft"
+
+    def __init__(self) -> None:
+        super().__init__("The invoice is a draft: make it final first, or void it.")
+
+
+class NothingToBill(InvalidInput):
+    """An invoice without a line."""
+
+    code = "nothing_to_bill"
+    title = "There is nothing to bill"
+
+    def __init__(self) -> None:
+        super().__init__("lines", "are missing: give at least one, or wait until something is to be billed")
+
+
+class CreditTooLarge(Conflict):
+    """More than is left of a line, or of the invoice."""
+
+    code = "credit_too_large"
+    title = "More than is left to credit"
+
+    def __init__(self, what: str, left_minor: int) -> None:
+        super().__init__(f"Of {what} there is {left_minor} left to credit before tax.", leftMinor=left_minor)
+
+
+class CreditEmpty(InvalidInput):
+    """A credit note of nothing."""
+
+    code = "credit_empty"
+    title = "There is nothing to credit"
+
+    def __init__(self) -> None:
+        super().__init__("lines", "come to nothing: all of it is credited already, or the amounts are zero")
+
+
+class CreditDestinationInvalid(InvalidInput):
+    """The parts of a credit note's total do not say where all of it goes."""
+
+    code = "credit_destination_invalid"
+    title = "Where the credit goes is not clear"
+
+
+class PaymentTooLarge(Conflict):
+    """More money than is open."""
+
+    code = "payment_too_large"
+    title = "The payment is more than what is open"
+
+    def __init__(self, open_minor: int) -> None:
+        super().__init__(f"Of the invoice {open_minor} is open.", openMinor=open_minor)
+
+
+class CustomerNotParked(NotFound):
+    """Nothing of that customer's waits for anybody."""
+
+    code = "customer_not_parked"
+    title = "The customer is not parked"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing of this customer is parked.")
+
+
+class BoundPassed(Conflict):
+    """A safety bound: what the run would have billed is more likely a mistake than a bill."""
+
+    code = "bound_passed"
+    title = "A safety bound was passed"
+
+    def __init__(self, bound: str, detail: str) -> None:
+        super().__init__(f"{bound}: {detail}", bound=bound)
+        self.bound = bound
+
+
+class OtherCurrency(InvalidInput):
+    """Lines of an invoice in one currency each."""
+
+    code = "invoice_one_currency"
+    title = "An invoice has one currency"

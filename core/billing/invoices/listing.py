@@ -1,0 +1,89 @@
+"""Invoices as lists and pages read them; drafts worked out as of now."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.invoices import repository
+from core.billing.invoices.bills import Bill
+from core.billing.invoices.models import Invoice
+from core.billing.invoices.working import Group, open_sale, work_out_one
+
+
+async def list_invoices(
+    session: AsyncSession,
+    tenant_id: UUID,
+    *,
+    state: str | None,
+    customer_id: UUID | None,
+    subscription_id: UUID | None,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Invoices, newest first."""
+    where = {
+        "tenant": tenant_id,
+        "state": state,
+        "customer": customer_id,
+        "subscription": subscription_id,
+        "before": before,
+        "limit": limit,
+    }
+    return (await session.execute(_INVOICES, where)).all()
+
+
+async def list_lines(session: AsyncSession, invoice: Invoice, *, after: int, limit: int) -> Sequence[Row[Any]]:
+    """Lines of a final invoice from after a position on."""
+    where = {"tenant": invoice.tenant_id, "invoice": invoice.id, "after": after, "limit": limit}
+    return (await session.execute(_LINES, where)).all()
+
+
+async def list_taxes(session: AsyncSession, invoice: Invoice) -> Sequence[Row[Any]]:
+    """Its taxes by rate."""
+    return (await session.execute(_TAXES, {"tenant": invoice.tenant_id, "invoice": invoice.id})).all()
+
+
+async def bill_of(session: AsyncSession, invoice: Invoice) -> Bill:
+    """A draft worked out as of now."""
+    items = (await repository.list_items_of(session, invoice.tenant_id, [invoice.id]))[invoice.id]
+    group = Group(
+        customer_id=invoice.customer_id,
+        currency=invoice.currency,
+        subscription_id=invoice.subscription_id,
+        bill_at=invoice.bill_at,
+        items=items,
+    )
+    return await work_out_one(session, group, await open_sale(session, invoice.tenant_id, items), as_of=None)
+
+
+async def currency_of(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> str | None:
+    """The customer's currency, else the tenant's; None for no customer of the tenant's."""
+    return await session.scalar(_CURRENCY, {"tenant": tenant_id, "customer": customer_id})
+
+
+_INVOICES = text("""
+SELECT i.* FROM invoices i
+WHERE i.tenant_id = :tenant AND (CAST(:state AS text) IS NULL OR i.state = :state)
+  AND (CAST(:customer AS uuid) IS NULL OR i.customer_id = :customer)
+  AND (CAST(:subscription AS uuid) IS NULL OR i.subscription_id = :subscription)
+  AND (CAST(:before AS uuid) IS NULL OR i.id < :before)
+ORDER BY i.id DESC LIMIT :limit
+""")
+
+_LINES = text("""
+SELECT l.* FROM invoice_lines l
+WHERE l.tenant_id = :tenant AND l.invoice_id = :invoice AND l.position > :after ORDER BY l.position LIMIT :limit
+""")
+
+_TAXES = text("""
+SELECT category, rate, taxable_minor, tax_minor, reason FROM invoice_taxes
+WHERE tenant_id = :tenant AND invoice_id = :invoice ORDER BY category, rate DESC
+""")
+
+_CURRENCY = text("""
+SELECT coalesce(c.currency, t.currency) FROM customers c JOIN tenants t ON t.id = c.tenant_id
+WHERE c.tenant_id = :tenant AND c.id = :customer
+""")

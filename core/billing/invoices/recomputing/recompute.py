@@ -1,0 +1,265 @@
+"""Every final invoice worked out anew and held against what it says: from raw events and price versions.
+
+Nothing that the invoice stored goes into the new computation but the instants it was made at, where its parties were,
+and which items it billed. A difference names the invoice, the line, and what is behind it: the price, the events, the
+tax rate or the coupon that is not as it was, or the stored line itself where all of those are.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.invoices import repository
+from core.billing.invoices.bills import Bill, Line
+from core.billing.invoices.parking import count_parked
+from core.billing.invoices.working import Group, open_sale, read_buyer, read_seller, work_out_one
+from core.foundation.crypto import input_hash
+from core.foundation.database import Database
+from core.foundation.errors import CloudBillError
+
+_AT_ONCE = 100
+_COMPARED = (
+    "kind", "code", "description", "amount_minor", "discount_minor", "net_minor", "tax_category", "tax_rate",
+    "tax_minor", "quantity", "period_start", "period_end",
+)  # fmt: skip
+_HEADER = ("subtotal_minor", "discount_minor", "tax_minor", "total_minor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One difference. `cause`: price, events, tax_rate, coupon, line, totals, inputs, or cannot_recompute."""
+
+    tenant: str
+    invoice: str
+    invoice_id: UUID
+    line: str | None
+    cause: str
+    detail: str
+
+    def __str__(self) -> str:
+        where = f"{self.tenant} {self.invoice}" + (f" line {self.line}" if self.line else "")
+        return f"{where}: {self.cause}: {self.detail}"
+
+
+@dataclass(slots=True)
+class Recomputed:
+    """What a recomputation came to: invoices, those of them that differ, and customers set aside."""
+
+    recomputed: int = 0
+    drifted: int = 0
+    parked: int = 0
+
+
+async def recompute_all(
+    database: Database, *, result: Recomputed, slug: str | None = None, invoice_id: UUID | None = None
+) -> AsyncIterator[Drift]:
+    """All final invoices of all tenants, or of one; each difference as it is found."""
+    async with database.reading() as session:
+        result.parked = await count_parked(session)
+        tenants = (await session.execute(_TENANTS, {"slug": slug})).all()
+    for tenant in tenants:
+        after = UUID(int=0)
+        while True:
+            # Read only, as the tenant: row security keeps to what is its own, as when the invoice was made.
+            async with database.tenant(tenant.id, writes=False) as session:
+                where = {"tenant": tenant.id, "after": after, "most": _AT_ONCE, "id": invoice_id}
+                rows = (await session.execute(_FINAL, where)).all()
+                drifts = await recompute(session, rows, tenant_id=tenant.id, slug=tenant.slug)
+            result.recomputed += len(rows)
+            result.drifted += len({drift.invoice_id for drift in drifts})
+            for drift in drifts:
+                yield drift
+            if len(rows) < _AT_ONCE:
+                break
+            after = rows[-1].id
+
+
+async def find_final(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> Sequence[Row[Any]]:
+    """One final invoice as `recompute` takes it."""
+    where = {"tenant": tenant_id, "after": UUID(int=0), "most": 1, "id": invoice_id}
+    return (await session.execute(_FINAL, where)).all()
+
+
+async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_id: UUID, slug: str) -> list[Drift]:
+    """These invoices of one tenant."""
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    items = await repository.list_items_of(session, tenant_id, ids)
+    lines = await _lines(session, tenant_id, ids)
+    sale = await open_sale(session, tenant_id, [item for own in items.values() for item in own])
+    taxes = await _taxes(session, tenant_id, ids)
+    found: list[Drift] = []
+    for row in rows:
+        comparison = _Comparison(slug, row, lines[row.id], taxes[row.id])
+        if row.inputs is None:
+            comparison.add(None, "inputs", "what it was computed from is gone")
+        elif input_hash(row.inputs) != bytes(row.digest):
+            comparison.add(None, "inputs", "what it says it was computed from is not what was written")
+        group = Group(
+            customer_id=row.customer_id,
+            currency=row.currency,
+            subscription_id=row.subscription_id,
+            bill_at=row.bill_at,
+            items=items[row.id],
+        )
+        try:
+            if row.inputs is not None:
+                bill = await work_out_one(
+                    session,
+                    group,
+                    sale,
+                    as_of=row.as_of,
+                    seller=read_seller(row.inputs["seller"]),
+                    buyer=read_buyer(row.inputs["buyer"]),
+                    zone=row.inputs["zone"],
+                )
+                comparison.compare(bill)
+        except (CloudBillError, KeyError, ValueError, AssertionError, StopIteration) as error:
+            detail = error.detail if isinstance(error, CloudBillError) else f"{type(error).__name__} {error}"
+            comparison.add(None, "cannot_recompute", detail[:300])
+        found += comparison.found
+    return found
+
+
+class _Comparison:
+    """One invoice's stored lines against its bill."""
+
+    def __init__(self, slug: str, row: Row[Any], lines: Sequence[Row[Any]], taxes: Sequence[Row[Any]]) -> None:
+        self._slug = slug
+        self._row = row
+        self._stored = {line.item_id: line for line in lines}
+        self._lines = lines
+        self._taxes = {(tax.category, tax.rate): (tax.taxable_minor, tax.tax_minor) for tax in taxes}
+        self._kept = {one["itemId"]: one for one in (row.inputs or {}).get("lines", [])}
+        self.found: list[Drift] = []
+
+    def add(self, line: str | None, cause: str, detail: str) -> None:
+        """One more difference."""
+        self.found.append(
+            Drift(
+                tenant=self._slug,
+                invoice=self._row.number,
+                invoice_id=self._row.id,
+                line=line,
+                cause=cause,
+                detail=detail,
+            )
+        )
+
+    def compare(self, bill: Bill) -> None:
+        """Lines by what they bill, then the sums."""
+        fresh = {str(one["itemId"]): one for one in bill.inputs["lines"]}
+        for line in bill.lines:
+            stored = self._stored.get(line.item_id)
+            key = str(line.item_id)
+            name = f"{line.code}" if stored is None else f"{stored.position} ({line.code})"
+            causes = self._causes(name, self._kept.get(key), fresh[key])
+            if stored is None:
+                if not causes:
+                    self.add(name, "line", "is missing")
+                continue
+            differing = _differing(line, stored)
+            if differing and not causes:
+                self.add(name, "line", "; ".join(differing))
+        computed = {line.item_id for line in bill.lines}
+        for stored in self._lines:
+            if stored.item_id not in computed:
+                self.add(f"{stored.position} ({stored.code})", "line", "follows from nothing that was billed")
+        taxes = {(tax.category, tax.rate): (tax.taxable_minor, tax.tax_minor) for tax in bill.taxes}
+        if taxes != self._taxes and not self.found:
+            self.add(None, "tax_rate", f"the taxes are {_written(self._taxes)}, but come to {_written(taxes)}")
+        for column in _HEADER:
+            stated = getattr(self._row, column)
+            if stated != getattr(bill, column) and not self.found:
+                self.add(None, "totals", f"{column} is {stated}, but comes to {getattr(bill, column)}")
+
+    def _causes(self, name: str, kept: Mapping[str, Any] | None, fresh: Mapping[str, Any]) -> bool:
+        """Whether what the line follows from is not as it was; each is named."""
+        if kept is None:
+            self.add(name, "inputs", "nothing is kept of what it was computed from")
+            return True
+        before = len(self.found)
+        for key in ("price", "prices"):
+            if kept.get(key) != fresh.get(key):
+                self.add(name, "price", f"price {fresh.get('priceId')} is not what it was")
+        if (kept.get("events"), kept.get("digest")) != (fresh.get("events"), fresh.get("digest")):
+            self.add(
+                name,
+                "events",
+                f"{fresh.get('events')} events with digest {str(fresh.get('digest'))[:12]}, "
+                f"and {kept.get('events')} with {str(kept.get('digest'))[:12]} when it was computed",
+            )
+        for key in ("asOfBeforeUsage", "asOfUsage"):
+            if kept.get(key) != fresh.get(key):
+                self.add(name, "events", f"{key} was {kept.get(key)} and is {fresh.get(key)}")
+        if kept["tax"] != fresh["tax"]:
+            self.add(
+                name,
+                "tax_rate",
+                f"{fresh['tax']['percent']} % ({fresh['tax']['rateId']}), and {kept['tax']['percent']} % "
+                f"({kept['tax']['rateId']}) when it was computed",
+            )
+        return len(self.found) > before
+
+
+def _written(taxes: Mapping[tuple[str, Any], tuple[int, int]]) -> str:
+    return ", ".join(f"{key[0]} {key[1]} %: {tax} on {basis}" for key, (basis, tax) in sorted(taxes.items()))
+
+
+def _differing(line: Line, stored: Row[Any]) -> list[str]:
+    found: list[str] = []
+    for column in _COMPARED:
+        computed, kept = getattr(line, column), getattr(stored, column)
+        if computed != kept:
+            found.append(f"{column} is {kept}, but comes to {computed}")
+    if dict(line.discounts) != stored.discounts:
+        found.append(f"discounts are {stored.discounts}, but come to {dict(line.discounts)}")
+    if line.arithmetic is not None and dict(line.arithmetic) != stored.arithmetic:
+        found.append("the arithmetic is not that of the amount")
+    return found
+
+
+async def _lines(session: AsyncSession, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[Row[Any]]]:
+    found: dict[UUID, list[Row[Any]]] = {invoice_id: [] for invoice_id in ids}
+    for row in await session.execute(_LINES, {"tenant": tenant_id, "ids": list(ids)}):
+        found[row.invoice_id].append(row)
+    return found
+
+
+async def _taxes(session: AsyncSession, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[Row[Any]]]:
+    found: dict[UUID, list[Row[Any]]] = {invoice_id: [] for invoice_id in ids}
+    for row in await session.execute(_TAXES, {"tenant": tenant_id, "ids": list(ids)}):
+        found[row.invoice_id].append(row)
+    return found
+
+
+_TENANTS = text("""
+SELECT t.id, t.slug FROM tenants t
+WHERE (CAST(:slug AS text) IS NULL OR t.slug = :slug)
+  AND EXISTS (SELECT FROM invoices i WHERE i.tenant_id = t.id AND i.number IS NOT NULL)
+ORDER BY t.id
+""")
+
+_FINAL = text("""
+SELECT i.id, i.number, i.customer_id, i.subscription_id, i.currency, i.bill_at, i.subtotal_minor, i.discount_minor,
+       i.tax_minor, i.total_minor, p.as_of, p.inputs, p.digest, p.parties
+FROM invoices i LEFT JOIN invoice_inputs p ON p.tenant_id = i.tenant_id AND p.invoice_id = i.id
+WHERE i.tenant_id = :tenant AND i.number IS NOT NULL AND i.id > :after
+  AND (CAST(:id AS uuid) IS NULL OR i.id = :id)
+ORDER BY i.id LIMIT :most
+""")
+
+_LINES = text("""
+SELECT l.* FROM invoice_lines l WHERE l.tenant_id = :tenant AND l.invoice_id = ANY(:ids)
+ORDER BY l.invoice_id, l.position
+""")
+
+_TAXES = text("""
+SELECT invoice_id, category, rate, taxable_minor, tax_minor FROM invoice_taxes
+WHERE tenant_id = :tenant AND invoice_id = ANY(:ids)
+""")

@@ -1,0 +1,95 @@
+"""What others are told of invoices: ids, figures, states and instants."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.invoices.models import CreditNote, Invoice
+from core.foundation.ids import new_id
+from core.foundation.outbox import KINDS, OutboxEvent, tell
+
+Fact = tuple[str, Invoice | Any]
+"""The kind, and the invoice it is about."""
+
+
+async def tell_invoice(session: AsyncSession, kind: str, invoice: Invoice, *, now: datetime) -> None:
+    """Tells a fact of one invoice; `kind` is like `invoice.paid`. Money that came twice is told twice."""
+    await tell(
+        session,
+        tenant_id=invoice.tenant_id,
+        kind=kind,
+        subject_id=invoice.id,
+        customer_id=invoice.customer_id,
+        occurred_at=now,
+        document=document_of(invoice),
+        fact=_instant(now) or "" if kind == "invoice.paid" else "",
+    )
+
+
+async def tell_all(session: AsyncSession, facts: Iterable[Fact], *, now: datetime) -> None:
+    """The facts of many invoices in one statement; one that was told before is not told again."""
+    rows: list[dict[str, Any]] = []
+    for kind, invoice in facts:
+        assert kind in KINDS
+        rows.append(
+            {
+                "tenant_id": invoice.tenant_id,
+                "id": new_id(),
+                "kind": kind,
+                "subject_id": invoice.id,
+                "fact": _instant(now) or "" if kind == "invoice.paid" else "",
+                "customer_id": invoice.customer_id,
+                "document": document_of(invoice),
+                "occurred_at": now,
+            }
+        )
+    if rows:
+        await session.execute(insert(OutboxEvent).values(rows).on_conflict_do_nothing())
+
+
+async def tell_credit_note(session: AsyncSession, note: CreditNote, invoice: Invoice, *, now: datetime) -> None:
+    """A credit note was issued."""
+    await tell(
+        session,
+        tenant_id=note.tenant_id,
+        kind="credit_note.issued",
+        subject_id=note.id,
+        customer_id=note.customer_id,
+        occurred_at=now,
+        document={
+            "creditNoteId": str(note.id),
+            "number": note.number,
+            "invoiceId": str(invoice.id),
+            "invoiceNumber": invoice.number,
+            "currency": note.currency,
+            "totalMinor": note.total_minor,
+            "toOpenMinor": note.to_open_minor,
+            "toWalletMinor": note.to_wallet_minor,
+            "toRefundMinor": note.to_refund_minor,
+            "reason": note.reason,
+        },
+    )
+
+
+def document_of(invoice: Invoice | Any) -> Mapping[str, Any]:
+    """What a webhook carries of an invoice."""
+    return {
+        "invoiceId": str(invoice.id),
+        "number": invoice.number,
+        "status": invoice.state,
+        "currency": invoice.currency,
+        "totalMinor": invoice.total_minor,
+        "openMinor": invoice.open_minor,
+        "dueAt": _instant(invoice.due_at),
+        "collection": invoice.collection,
+        "subscriptionId": str(invoice.subscription_id) if invoice.subscription_id else None,
+        "periodStart": _instant(invoice.period_start),
+        "periodEnd": _instant(invoice.period_end),
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at is not None else None

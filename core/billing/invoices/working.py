@@ -1,0 +1,350 @@
+"""Working an invoice out: lines by the subscriptions' computation, tax by the tenant's rates, parties as they are now.
+
+The same for drafts, final invoices, previews and the recomputation, so that they agree to the cent. What all invoices
+of a batch need is read once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.customers.tax_ids import country_of
+from core.billing.invoices.bills import Bill, Line, TaxSum
+from core.billing.invoices.printing import party_of_customer, party_of_seller
+from core.billing.metering.meters.repository import lock_definitions
+from core.billing.sellers.models import InvoiceSettings
+from core.billing.sellers.service import settings_of
+from core.billing.subscriptions.computing import Computed, compute, compute_all
+from core.billing.subscriptions.models import InvoiceItem
+from core.billing.tax.provider import TaxProvider
+from core.billing.tax.rules import Buyer, LineTax, Seller, TaxedLine
+from core.billing.tax.service import buyer_of, provider_of, seller_of
+from core.foundation.errors import CloudBillError
+from core.foundation.zones import find_zone
+from core.identity.tenants.models import Customer
+from core.identity.tenants.repository import get_tenant
+
+SCHEMA = 1
+_MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What goes on one invoice: of one customer, in one currency."""
+
+    customer_id: UUID
+    currency: str
+    subscription_id: UUID | None
+    bill_at: datetime
+    items: Sequence[InvoiceItem]
+    assumed: Sequence[InvoiceItem] = ()
+    coupons: Sequence[Row[Any]] | None = None
+    """For previews: what is not stored and on another bill, and coupons that would be redeemed."""
+
+
+@dataclass(slots=True)
+class Sale:
+    """What all invoices of a batch have in common: the seller, its rates, the customers and prices that were read."""
+
+    tenant_id: UUID
+    settings: InvoiceSettings
+    seller: Seller
+    seller_party: Mapping[str, Any]
+    provider: TaxProvider
+    customers: dict[UUID, Customer]
+    collections: dict[UUID, str]
+    charged_at: dict[tuple[UUID | None, str], list[tuple[datetime, datetime, datetime]]] = field(
+        default_factory=dict[tuple[UUID | None, str], list[tuple[datetime, datetime, datetime]]]
+    )
+    """Of what may come back: from when to when a part was charged, and when that was billed."""
+
+
+async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[InvoiceItem]) -> Sale:
+    """Reads it for these items."""
+    settings = await settings_of(session, tenant_id)
+    tenant = await get_tenant(session, tenant_id)
+    customer_ids = sorted({item.customer_id for item in items})
+    subscriptions = sorted({item.subscription_id for item in items if item.subscription_id is not None})
+    customers = await session.execute(
+        _CUSTOMERS.columns(*Customer.__table__.columns), {"tenant": tenant_id, "ids": customer_ids}
+    )
+    collections = await session.execute(_COLLECTIONS, {"tenant": tenant_id, "ids": subscriptions})
+    sale = Sale(
+        tenant_id=tenant_id,
+        settings=settings,
+        seller=seller_of(settings),
+        seller_party=party_of_seller(settings, name=tenant.name),
+        provider=await provider_of(session, tenant_id),
+        customers={row.id: Customer(**dict(row._mapping)) for row in customers},  # pyright: ignore[reportPrivateUsage]
+        collections={row.id: row.collection for row in collections},
+    )
+    await _read_charged(session, sale, items)
+    return sale
+
+
+async def known_at(session: AsyncSession, items: Iterable[InvoiceItem]) -> datetime:
+    """The server's instant up to which usage is known: nothing more is recorded before it.
+
+    Where usage is billed, batches of events under way are waited for, and new ones wait until the commit.
+    """
+    if any(item.kind in ("usage", "correction") for item in items):
+        await lock_definitions(session)
+    return (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+
+
+async def work_out(
+    session: AsyncSession, groups: Sequence[Group], sale: Sale, *, as_of: datetime | None
+) -> list[Bill | CloudBillError]:
+    """Each group's bill, or what stands against it: one that fails leaves the others theirs."""
+    parts = [(place, part) for place, group in enumerate(groups) for part in _by_subscription(group.items)]
+    computed: list[list[Computed]] = [[] for _ in groups]
+    failed: dict[int, CloudBillError] = {}
+    found = await compute_all(session, [part for _, part in parts], as_of=as_of)
+    for (place, _), one in zip(parts, found, strict=True):
+        if isinstance(one, CloudBillError):
+            failed.setdefault(place, one)
+        else:
+            computed[place].append(one)
+    bills: list[Bill | CloudBillError] = []
+    for place, group in enumerate(groups):
+        try:
+            bills.append(failed[place] if place in failed else _bill(group, computed[place], sale))
+        except CloudBillError as error:
+            bills.append(error)
+    return bills
+
+
+async def work_out_one(
+    session: AsyncSession,
+    group: Group,
+    sale: Sale,
+    *,
+    as_of: datetime | None,
+    seller: Seller | None = None,
+    buyer: Buyer | None = None,
+    zone: str | None = None,
+) -> Bill:
+    """One bill. `seller`, `buyer` and `zone` as they were, for recomputing; without them as they are now."""
+    computed = [
+        await compute(session, items, as_of=as_of, assumed=group.assumed, coupons=group.coupons)
+        for items in _by_subscription(group.items)
+    ]
+    return _bill(group, computed, sale, seller=seller, buyer=buyer, zone=zone)
+
+
+def _by_subscription(items: Iterable[InvoiceItem]) -> list[list[InvoiceItem]]:
+    found: dict[UUID | None, list[InvoiceItem]] = {}
+    for item in items:
+        found.setdefault(item.subscription_id, []).append(item)
+    return list(found.values())
+
+
+def _bill(
+    group: Group,
+    computed: Sequence[Computed],
+    sale: Sale,
+    *,
+    seller: Seller | None = None,
+    buyer: Buyer | None = None,
+    zone: str | None = None,
+) -> Bill:
+    customer = sale.customers[group.customer_id]
+    seller, buyer = seller or sale.seller, buyer or buyer_of(customer)
+    zone = zone or customer.time_zone
+    billed_on = _day(group.bill_at, zone)
+    untaxed = [(line, shares) for one in computed for line, shares in zip(one.lines, _shares(one), strict=True)]
+    supplied = [_supplied_on(sale, line.item, group.bill_at, zone) for line, _ in untaxed]
+    taxed = [
+        TaxedLine(
+            amount_minor=line.amount_minor - sum(shares.values()),
+            code=line.item.basis.get("taxCode") or "standard",
+            supplied_on=on,
+        )
+        for (line, shares), on in zip(untaxed, supplied, strict=True)
+    ]
+    taxes = sale.provider.tax_of(taxed, seller=seller, buyer=buyer, at=billed_on)
+    lines = [
+        Line(
+            item_id=line.item.id,
+            subscription_id=line.item.subscription_id,
+            kind=line.item.kind,
+            code=line.item.code,
+            description=line.item.description,
+            period_start=line.item.period_start,
+            period_end=line.item.period_end,
+            quantity=line.quantity,
+            amount_minor=line.amount_minor,
+            discounts=shares,
+            arithmetic=line.rated.arithmetic,
+            tax_category=tax.category,
+            tax_rate=tax.percent,
+            tax_reason=tax.reason,
+            tax_minor=tax.amount_minor,
+        )
+        for (line, shares), tax in zip(untaxed, taxes, strict=True)
+    ]
+    bill = Bill(
+        customer_id=group.customer_id,
+        subscription_id=group.subscription_id,
+        currency=group.currency,
+        bill_at=group.bill_at,
+        collection=next(
+            (
+                sale.collections[item.subscription_id]
+                for item in group.items
+                if item.subscription_id in sale.collections
+            ),
+            "send_invoice",
+        ),
+        lines=lines,
+        taxes=_sums(lines),
+        inputs={
+            "schema": SCHEMA,
+            "zone": zone,
+            "taxProvider": sale.provider.name,
+            "seller": _seller_inputs(seller),
+            "buyer": _buyer_inputs(buyer),
+            "lines": [
+                {
+                    **line.inputs,
+                    "itemId": str(line.item.id),
+                    "tax": {
+                        "on": on.isoformat(),
+                        "rateId": str(tax.rate_id) if tax.rate_id else None,
+                        "percent": str(tax.percent),
+                        "country": tax.country,
+                    },
+                }
+                for (line, _), tax, on in zip(untaxed, taxes, supplied, strict=True)
+            ],
+        },
+        parties={
+            "seller": sale.seller_party,
+            "buyer": party_of_customer(customer),
+            "taxNames": _names(taxes),
+        },
+    )
+    bill.check()
+    return bill
+
+
+def _shares(computed: Computed) -> list[dict[str, int]]:
+    """Of each line what each coupon takes off it."""
+    found: list[dict[str, int]] = [{} for _ in computed.lines]
+    for one in computed.discounts:
+        for shares, part in zip(found, one.shares, strict=True):
+            if part:
+                shares[one.code] = shares.get(one.code, 0) + part
+    return found
+
+
+def _sums(lines: Sequence[Line]) -> list[TaxSum]:
+    sums: dict[tuple[str, Any], TaxSum] = {}
+    for line in lines:
+        key = (line.tax_category, line.tax_rate)
+        before = sums.get(key)
+        sums[key] = TaxSum(
+            category=line.tax_category,
+            rate=line.tax_rate,
+            taxable_minor=line.net_minor + (before.taxable_minor if before else 0),
+            tax_minor=line.tax_minor + (before.tax_minor if before else 0),
+            reason=line.tax_reason,
+        )
+    return list(sums.values())
+
+
+def _supplied_on(sale: Sale, item: InvoiceItem, bill_at: datetime, zone: str) -> date:
+    """The day whose rate holds: that of the bill for what is paid ahead, the last day of what was supplied before it,
+    and for what comes back the day it was charged.
+    """
+    if item.kind == "unused" and item.period_start is not None:
+        for start, end, billed_at in reversed(sale.charged_at.get((item.subscription_id, item.code), [])):
+            if start <= item.period_start < end:
+                return _day(billed_at, zone)
+    if item.period_end is not None and item.period_end <= bill_at:
+        return _day(max(item.period_end - _MOMENT, item.period_start or item.period_end), zone)
+    return _day(bill_at, zone)
+
+
+def _day(at: datetime, zone: str) -> date:
+    return at.astimezone(find_zone(zone)).date()
+
+
+def _seller_inputs(seller: Seller) -> dict[str, Any]:
+    return {
+        "country": seller.country,
+        "region": seller.region,
+        "taxIds": dict(seller.tax_ids),
+        "oneStopShop": seller.one_stop_shop,
+        "rounding": seller.rounding,
+    }
+
+
+def _buyer_inputs(buyer: Buyer) -> dict[str, Any]:
+    """What the rules look at, and nothing that says who it is: of the tax number its country alone."""
+    return {
+        "country": buyer.country,
+        "region": buyer.region,
+        "taxIdOf": buyer.tax_id[:2] if buyer.tax_id and country_of(buyer.tax_id) else None,
+        "treatment": buyer.treatment,
+    }
+
+
+def read_seller(inputs: Mapping[str, Any]) -> Seller:
+    """The seller as an invoice kept it."""
+    return Seller(
+        country=inputs["country"],
+        region=inputs["region"],
+        tax_ids=inputs["taxIds"],
+        one_stop_shop=inputs["oneStopShop"],
+        rounding=inputs["rounding"],
+    )
+
+
+def read_buyer(inputs: Mapping[str, Any]) -> Buyer:
+    """The buyer as the rules saw it."""
+    return Buyer(
+        country=inputs["country"],
+        region=inputs["region"],
+        tax_id=inputs["taxIdOf"],
+        treatment=inputs["treatment"],
+    )
+
+
+def _names(taxes: Sequence[LineTax]) -> dict[str, dict[str, str | None]]:
+    """How each rate is called, and in which words nothing is charged."""
+    return {
+        f"{tax.category} {tax.percent}": {
+            "name": tax.name,
+            "reason": tax.reason,
+            "reasonText": tax.reason_text,
+            "reasonCode": tax.reason_code,
+        }
+        for tax in taxes
+    }
+
+
+async def _read_charged(session: AsyncSession, sale: Sale, items: Sequence[InvoiceItem]) -> None:
+    returned = sorted({item.subscription_id for item in items if item.kind == "unused" and item.subscription_id})
+    if not returned:
+        return
+    for row in await session.execute(_CHARGED, {"tenant": sale.tenant_id, "ids": returned}):
+        sale.charged_at.setdefault((row.subscription_id, row.code), []).append(
+            (row.period_start, row.period_end, row.bill_at)
+        )
+
+
+_CUSTOMERS = text("SELECT c.* FROM customers c WHERE c.tenant_id = :tenant AND c.id = ANY(:ids)")
+
+_COLLECTIONS = text("SELECT id, collection FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(:ids)")
+
+_CHARGED = text("""
+SELECT subscription_id, code, period_start, period_end, bill_at FROM invoice_items
+WHERE tenant_id = :tenant AND subscription_id = ANY(:ids) AND kind IN ('recurring', 'remaining')
+ORDER BY bill_at, id
+""")

@@ -1,0 +1,109 @@
+"""Each final invoice can be worked out anew from raw events and price versions; what was altered is named."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from core.billing.invoices.recomputing.recompute import Drift, Recomputed, recompute_all
+from tests.billing.invoices.conftest import Shop, flat, metered
+from tests.support.furnished import made
+from tests.support.servers import Role
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+@pytest.fixture
+async def billed(shop: Shop) -> Shop:
+    """Ada's January and February: a flat part, 25 calls, a minimum and a coupon."""
+    ada = await shop.customer()
+    meter = {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "calls"}
+    await made(shop.caller.post("/billing/meters", meter))
+    await made(shop.caller.post("/billing/coupons", {"code": "tenth", "name": "A tenth", "percent": "10"}))
+    await shop.plan(flat("29"), metered("0.10"))
+    await shop.subscribe(ada, coupons=["tenth"])
+    await shop.move("2026-02-01T00:00:00Z")
+    events = [{"idempotencyKey": f"e{n}", "eventName": "calls", "customerId": ada} for n in range(25)]
+    await made(shop.caller.post("/billing/usage/events", {"events": events}))
+    await shop.items(ada, 777)
+    await shop.move("2026-03-02T00:00:00Z")
+    return shop
+
+
+async def drifts(shop: Shop) -> tuple[Recomputed, list[Drift]]:
+    result = Recomputed()
+    found = [drift async for drift in recompute_all(shop.runtime.database, result=result)]
+    return result, found
+
+
+async def test_what_was_billed_is_computed_again_to_the_cent(billed: Shop) -> None:
+    result, found = await drifts(billed)
+    assert (result.recomputed, result.drifted, result.parked, found) == (3, 0, 0, [])
+
+
+# What somebody changes behind its back, as the owner with triggers off, and what is named.
+ALTERED = {
+    "UPDATE usage_events SET quantity = 2, occurred_at = occurred_at + interval '1 second' "
+    "WHERE idempotency_key = 'e7'": "events",
+    "DELETE FROM usage_events WHERE idempotency_key = 'e7'": "events",
+    "UPDATE price_components SET definition = jsonb_set(definition, '{unitPrice}', '\"0.11\"') "
+    "WHERE code = 'calls'": "price",
+    "UPDATE price_components SET definition = jsonb_set(definition, '{amount}', '\"30\"') WHERE code = 'base'": "price",
+    "UPDATE tax_rates SET percent = 20 WHERE country = 'DE' AND code = 'standard'": "tax_rate",
+    "UPDATE invoice_lines SET amount_minor = amount_minor + 1, net_minor = net_minor + 1 WHERE code = 'calls'": "line",
+    "UPDATE invoice_lines SET description = 'Something else' WHERE code = 'calls'": "line",
+    "UPDATE invoice_lines SET tax_rate = 7 WHERE code = 'calls'": "line",
+    "DELETE FROM invoice_lines WHERE code = 'calls'": "line",
+    "UPDATE invoice_taxes SET tax_minor = tax_minor + 1": "tax_rate",
+    "UPDATE invoices SET subtotal_minor = subtotal_minor + 1, total_minor = total_minor + 1, "
+    "open_minor = open_minor + 1": "totals",
+    "UPDATE invoice_inputs SET inputs = jsonb_set(inputs, '{zone}', '\"Asia/Tokyo\"')": "inputs",
+    "UPDATE invoice_items SET amount_minor = 778 WHERE kind = 'one_off'": "line",
+}
+
+
+async def test_what_is_altered_behind_its_back_is_named(
+    billed: Shop, connect: Callable[[Role], Awaitable[Connection]]
+) -> None:
+    admin = await connect("admin")
+    named: dict[str, str] = {}
+    for statement in ALTERED:
+        await admin.execute("SET session_replication_role = replica")
+        await admin.execute("BEGIN")
+        kept = await snapshot(admin)
+        await admin.execute(statement)  # pyright: ignore[reportArgumentType]
+        await admin.execute("COMMIT")
+        result, found = await drifts(billed)
+        assert result.drifted >= 1, statement
+        assert all(drift.invoice.startswith("INV-") for drift in found)
+        causes = {drift.cause for drift in found}
+        named[statement] = ALTERED[statement] if ALTERED[statement] in causes else " ".join(sorted(causes))
+        await restore(admin, kept)
+    assert named == ALTERED
+    assert (await drifts(billed))[0].drifted == 0
+
+
+TABLES = (
+    "usage_events", "price_components", "tax_rates", "invoice_lines", "invoice_taxes", "invoices", "invoice_inputs",
+    "invoice_items",
+)  # fmt: skip
+
+
+async def snapshot(admin: Connection) -> None:
+    for table in TABLES:
+        await admin.execute(f"CREATE TEMP TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")  # pyright: ignore
+
+
+async def restore(admin: Connection, _kept: None) -> None:
+    await admin.execute("BEGIN")
+    for table in TABLES:
+        await admin.execute(f"DELETE FROM {table}")  # pyright: ignore
+        await admin.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # pyright: ignore
+    await admin.execute("COMMIT")
+
+
+async def test_the_command_says_how_many_drifted(billed: Shop) -> None:
+    from core.cli import invoices
+
+    assert [command.name for command in invoices.app.registered_commands] == ["recompute", "run", "parked", "replay"]
