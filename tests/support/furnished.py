@@ -66,7 +66,9 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
     ).raise_for_status()
     saved = await made(owner.post(f"/billing/payment-methods/setups/{setup['setupId']}/sync"))
     address = {"line1": "Weg 1", "city": "Bonn", "postalCode": "53111", "country": "DE"}
-    await made(owner.put("/billing/settings/invoices", {"legalName": "Own", "address": address}))
+    await made(
+        owner.put("/billing/settings/invoices", {"legalName": "Own", "address": address, "taxNumber": "12/345/67890"})
+    )
     payer = await made(owner.post("/billing/customers", {"externalId": "their-payer", "name": "P", "address": address}))
     written = {"customerId": payer["customerId"], "lines": [{"description": "Work", "amountMinor": 100}]}
     invoice = await made(owner.post("/billing/invoices", {**written, "finalize": True}))
