@@ -215,6 +215,12 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/api/purchases/{purchase_id}"): reads(PURCHASES_READ),
     ("POST", "/api/purchases/{purchase_id}/sync"): pays(PURCHASES_WRITE),
     ("POST", "/api/purchases/{purchase_id}/refunds"): pays(PURCHASES_WRITE),
+    # Watched wallets
+    ("GET", "/billing/wallets/{customer_id}/watch"): reads(BILLING_READ),
+    ("PUT", "/billing/wallets/{customer_id}/watch"): pays(BILLING_WRITE),
+    # Credits with terms
+    ("POST", "/billing/credits/grants"): pays(BILLING_WRITE),
+    ("GET", "/billing/credits/{customer_id}"): reads(BILLING_READ),
     # Saved cards
     ("POST", "/billing/payment-methods/setups"): pays(BILLING_WRITE),
     ("GET", "/billing/payment-methods/setups/{setup_id}"): reads(BILLING_READ),
@@ -279,6 +285,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("POST", "/webhooks/stripe"): ANYONE,
     ("GET", "/payment/webhook-events"): INSTALLATION,
     ("POST", "/payment/webhook-events/{event_id}/replay"): OPERATORS,
+    ("GET", "/payment/reconciliation"): INSTALLATION,
     # Operations
     ("GET", "/operations/overview"): INSTALLATION,
     ("GET", "/operations/tenants"): INSTALLATION,

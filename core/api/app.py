@@ -24,6 +24,7 @@ from core.billing.catalog.products import routes as products
 from core.billing.clocks import routes as clocks
 from core.billing.credits import routes as credits
 from core.billing.credits.charges import Charges
+from core.billing.credits.lots import routes as credit_lots
 from core.billing.customers import routes as customers
 from core.billing.invoices import routes as invoices
 from core.billing.invoices.credit_notes import routes as credit_notes
@@ -41,6 +42,8 @@ from core.billing.notifications.webhooks import routes as endpoints
 from core.billing.payments import routes as payments
 from core.billing.payments.gateway import close_providers
 from core.billing.payments.methods import routes as payment_methods
+from core.billing.payments.reconciling import routes as reconciliation
+from core.billing.payments.topping import routes as wallet_watches
 from core.billing.pricing import routes as pricing
 from core.billing.pricing.plans import routes as plans
 from core.billing.sellers import routes as sellers
@@ -100,6 +103,9 @@ ROUTERS = (
     credits.router,
     payments.router,
     payment_methods.router,
+    credit_lots.router,
+    wallet_watches.router,
+    reconciliation.router,
     webhooks.router,
     notifications.router,
     endpoints.router,

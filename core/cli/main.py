@@ -38,6 +38,7 @@ COMMANDS = {
     "ledger": _Command("core.cli.ledger:app", "Verify the ledger and its chain."),
     "records": _Command("core.cli.records:app", "Verify the audit log, look for card data, repeat erasures."),
     "invoices": _Command("core.cli.invoices:app", "Recompute invoices; see what the run set aside."),
+    "payments": _Command("core.cli.payments:app", "Hold the payment provider's account against our books."),
     "keys": _Command("core.cli.keys:app", "Rotate signing keys; generate keys."),
     "jobs": _Command("core.cli.jobs:app", "List parked jobs and replay them."),
     "backup": _Command("core.cli.backup:app", "Make, list, verify and prune backups."),

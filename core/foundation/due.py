@@ -7,6 +7,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.foundation.database import Database
+from core.foundation.settings import Settings
+
 
 class DueWork(Protocol):
     """One kind of work of a tenant's, such as the expiry of holds."""
@@ -35,12 +38,43 @@ class DueWork(Protocol):
         ...
 
 
+class Outside(Protocol):
+    """Work that a step has begun and that is done at a provider, with no transaction open: charges.
+
+    For tenants on the wall clock jobs do it. A test tenant's clock waits for it after each step, so that what follows
+    from the answer is known before the clock moves on.
+    """
+
+    @property
+    def name(self) -> str:
+        """What was done, as counted in answers: "chargesMade"."""
+        ...
+
+    async def run(self, database: Database, settings: Settings, *, tenant_id: UUID) -> int:
+        """Does all that a tenant has begun, waiting for others who are at it, and says how much.
+
+        Raises where the provider does not answer: the clock then stands still, and the same move goes on later.
+        """
+        ...
+
+
 _registered: dict[str, DueWork] = {}
+_outside: dict[str, Outside] = {}
 
 
 def register(work: DueWork) -> None:
     """Adds a kind of work; a second registration under the same name replaces the first."""
     _registered[work.name] = work
+
+
+def register_outside(work: Outside) -> None:
+    """Adds a kind of work that is done between the steps of a clock."""
+    _outside[work.name] = work
+
+
+def registered_outside() -> tuple[Outside, ...]:
+    """All kinds of it, in the order of their registration."""
+    return tuple(_outside.values())
 
 
 def registered() -> tuple[DueWork, ...]:

@@ -33,6 +33,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/notification/opt-outs/{customer_id}"): {"optOuts": []},
     ("PATCH", "/billing/meters/{meter_id}"): {"name": "Taken"},
     ("PATCH", "/billing/payment-methods/{payment_method_id}"): {"isDefault": True},
+    ("PUT", "/billing/wallets/{customer_id}/watch"): {"alertBelow": "1"},
     ("POST", "/billing/usage/events/{metered_event_id}/amendments"): {"kind": "void", "reason": "taken"},
     ("POST", "/billing/usage/backfills/{backfill_id}/revert"): {"reason": "taken"},
     ("PATCH", "/billing/plans/{plan}"): {"archived": True},

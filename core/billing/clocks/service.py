@@ -16,18 +16,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.clocks.errors import NotATestTenant, TestClockBackwards
 from core.billing.credits.holding import HoldExpiry
+from core.billing.credits.lots.due import CreditsExpired
 from core.billing.invoices.due import InvoicesDrafted, InvoicesFinalized
+from core.billing.payments.topping.due import TopUpsMade, WalletsWatched
 from core.billing.subscriptions.due import SubscriptionsDue
 from core.foundation.clock import tenant_now
 from core.foundation.database import Database
-from core.foundation.due import DueWork, register, registered
+from core.foundation.due import DueWork, register, register_outside, registered, registered_outside
 from core.foundation.errors import InvalidInput
+from core.foundation.settings import Settings
 
 # Rooms before this one; those after it register their own.
 register(HoldExpiry())
+register(CreditsExpired())
 register(SubscriptionsDue())
 register(InvoicesDrafted())
 register(InvoicesFinalized())
+register(WalletsWatched())
+register_outside(TopUpsMade())
 
 LONGEST_MOVE = timedelta(days=731)
 """Two years: more than that in one call is more likely a mistake than a test."""
@@ -52,15 +58,20 @@ async def find_clock(session: AsyncSession, tenant_id: UUID) -> datetime | None:
     return await session.scalar(text("SELECT now_at FROM tenant_clocks WHERE tenant_id = :t"), {"t": tenant_id})
 
 
-async def move(database: Database, *, tenant_id: UUID, to: datetime) -> Moved:
+async def move(database: Database, *, tenant_id: UUID, to: datetime, settings: Settings | None = None) -> Moved:
     """Moves the clock to `to` and returns when everything due until then is done, in transactions of its own.
 
-    Raises NotATestTenant, TestClockBackwards, and InvalidInput for a move of more than LONGEST_MOVE.
+    With `settings`, what a step has begun at the payment provider is done before the next one; without, it is left to
+    the worker. Raises NotATestTenant, TestClockBackwards, and InvalidInput for a move of more than LONGEST_MOVE; and
+    what the provider refuses: the clock then stands at that step, and the same call goes on.
     """
     work = registered()
     drained = Counter({kind.name: 0 for kind in work})
     is_first_step = True
     while True:
+        if settings is not None:
+            for kind in registered_outside():
+                drained[kind.name] += await kind.run(database, settings, tenant_id=tenant_id)
         async with database.tenant(tenant_id) as session:
             now = await _lock(session, tenant_id)
             if is_first_step:

@@ -25,6 +25,7 @@ TRANSACTION_KINDS = (
     "adjustment",
     "invoice",
     "invoice_credit",
+    "expiry",
 )
 
 

@@ -21,6 +21,7 @@ DESCRIPTIONS = {
     "dispute": "Payment disputed",
     "dispute_reversal": "Dispute won, credited again",
     "receivable_payment": "Owed credits paid",
+    "expiry": "Credits expired",
     "grant": "Credits granted",
     "adjustment": "Adjusted by hand",
 }

@@ -13,6 +13,7 @@ TransactionKind = Literal[
     "dispute",
     "dispute_reversal",
     "receivable_payment",
+    "expiry",
     "grant",
     "adjustment",
 ]

@@ -59,7 +59,7 @@ async def ask(database: Database, settings: Settings, *, tenant_id: UUID, purcha
         for payment in sale.payments.values():
             payment.updated_at = wall  # Asked counts, answered or not: the next time is a longer while away.
     too_old = not sale.purchase.paid_by and wall - sale.purchase.recorded_at > OPEN_FOR
-    missing = any(payment.provider_id is None for payment in sale.payments.values())
+    missing = any(payment.provider_id is None and payment.state != "canceled" for payment in sale.payments.values())
     if missing and not sale.purchase.paid_by and not too_old:
         sale = (await prepare(database, settings, tenant_id=tenant_id, purchase_id=purchase_id, wall=wall)).sale
     provider = payment_provider(settings, is_test_tenant=is_test)

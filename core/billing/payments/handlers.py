@@ -7,6 +7,8 @@ from core.billing.payments import asking, repository
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
 from core.billing.payments.methods import asking as saving
 from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict, ProviderObjectMissing
+from core.billing.payments.reconciling.reconcile import reconcile
+from core.billing.payments.topping import asking as topping
 from core.foundation.clock import wall_now
 from core.foundation.jobs import BackOff, Blueprint, JobContext, Permanent, defer, describe, runtime_of
 from core.foundation.telemetry import log
@@ -17,6 +19,7 @@ PATIENCE = timedelta(seconds=60)
 """How long events may take before the provider is asked."""
 _REFUND_PATIENCE = timedelta(minutes=10)
 _SWEPT_AT_ONCE = 100
+_RECONCILED = timedelta(days=35)
 
 _LOG = log("payments")
 
@@ -61,6 +64,22 @@ async def detach(context: JobContext, *, tenant_id: str, method_id: str) -> None
         _LOG.warning("card_gone_at_provider", paymentMethodId=method_id)
 
 
+@jobs.task(name="top_up", pass_context=True)
+async def top_up(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
+    """Charges a saved card for a top-up that a low wallet has asked for."""
+    runtime = runtime_of(context)
+    try:
+        await topping.charge(
+            runtime.database,
+            runtime.settings,
+            tenant_id=UUID(tenant_id),
+            purchase_id=UUID(purchase_id),
+            wall=wall_now(),
+        )
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+
+
 @jobs.task(name="ask", pass_context=True, retry=BackOff(attempts=3))
 async def ask(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
     """Asks the provider how a purchase stands. Where it does not say, the sweep comes again, ever more rarely."""
@@ -75,6 +94,27 @@ async def ask(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
         )
     except (LiveProviderRefused, PaymentProviderUnavailable, ProviderError) as error:
         _LOG.warning("purchase_still_uncertain", purchaseId=purchase_id, error=describe(error))
+
+
+@jobs.periodic(cron="40 2 * * *")
+@jobs.task(name="reconcile", pass_context=True, queueing_lock="payments:reconcile", retry=BackOff(attempts=5))
+async def reconcile_nightly(context: JobContext, timestamp: int) -> None:
+    """Holds the provider's account of the last days against our books; a metric says what differs."""
+    runtime, wall = runtime_of(context), wall_now()
+    if runtime.settings.stripe_secret_key is None:
+        return
+    done = await reconcile(runtime.database, runtime.settings, since=wall - _RECONCILED, wall=wall)
+    for finding in done.open_findings:
+        _LOG.error(
+            "payment_differs",
+            difference=finding.difference.value,
+            kind=finding.kind,
+            providerId=finding.provider_id,
+            rowId=finding.row_id,
+            oursMinor=finding.ours_minor,
+            theirsMinor=finding.theirs_minor,
+        )
+    _LOG.info("payments_reconciled", compared=done.compared, differences=len(done.open_findings))
 
 
 @jobs.periodic(cron="* * * * * */30")

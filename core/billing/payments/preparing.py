@@ -46,6 +46,8 @@ async def prepare(
     async with database.tenant(tenant_id) as session:
         sale = await repository.get_sale(session, tenant_id, purchase_id, locked=False)
         is_test = await repository.is_test_tenant(session, tenant_id)
+    if sale.is_automatic:
+        raise PaymentProviderUnavailable("The saved card is being charged. Look at it again in a few seconds.")
     intent: ProviderPayment | BaseException | None = None
     checkout: ProviderCheckout | BaseException | None = None
     try:

@@ -28,6 +28,12 @@ class Sale:
     disputes: list[Dispute]
 
     @property
+    def is_automatic(self) -> bool:
+        """Whether a saved card pays it: the hosted page was never to be."""
+        checkout = self.payments["checkout"]
+        return checkout.state == "canceled" and checkout.provider_id is None and self.purchase.paid_by is None
+
+    @property
     def settling(self) -> Payment | None:
         """The payment that gave the credits."""
         return self.payments[self.purchase.paid_by] if self.purchase.paid_by else None

@@ -106,6 +106,8 @@ class PaymentRequest:
     amount_minor: int
     currency: str
     description: str
+    customer_id: str | None = None
+    """The provider's, where a saved card is to pay."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,19 +95,19 @@ class StripeProvider(StripeSaving):
         return self._account_id
 
     async def create_payment(self, request: PaymentRequest, *, idempotency_key: str) -> ProviderPayment:
+        params: stripe.params.PaymentIntentCreateParams = {
+            "amount": request.amount_minor,
+            "currency": request.currency.lower(),
+            "description": request.description,
+            # Cards only: they confirm at once and without a return address, which other means need.
+            # (`payment_method_types` was taken out of the API with version 2026-09-30.)
+            "allowed_payment_method_types": ["card"],
+            "metadata": reference_metadata(request.reference),
+        }
+        if request.customer_id is not None:
+            params["customer"] = request.customer_id
         return await ask(
-            lambda: self._client.v1.payment_intents.create_async(
-                {
-                    "amount": request.amount_minor,
-                    "currency": request.currency.lower(),
-                    "description": request.description,
-                    # Cards only: they confirm at once and without a return address, which other means need.
-                    # (`payment_method_types` was taken out of the API with version 2026-09-30.)
-                    "allowed_payment_method_types": ["card"],
-                    "metadata": reference_metadata(request.reference),
-                },
-                {"idempotency_key": idempotency_key},
-            ),
+            lambda: self._client.v1.payment_intents.create_async(params, {"idempotency_key": idempotency_key}),
             read_payment,
         )
 

@@ -1,0 +1,44 @@
+"""How a reconciliation is shown, to the API's callers and by the command."""
+
+from datetime import datetime
+from uuid import UUID
+
+from core.billing.payments.reconciling.comparing import Compared
+from core.billing.payments.reconciling.schemas import AccountAnswer, DifferenceAnswer, ReconciliationAnswer
+
+
+def show(done: Compared, *, since: datetime) -> ReconciliationAnswer:
+    """All of it, differences first by what they are."""
+    return ReconciliationAnswer(
+        since=since,
+        compared=done.compared,
+        differences=[
+            DifferenceAnswer(
+                difference=finding.difference.value,
+                kind=finding.kind,
+                provider_id=finding.provider_id,
+                id=UUID(finding.row_id) if finding.row_id else None,
+                tenant_id=UUID(finding.tenant_id) if finding.tenant_id else None,
+                currency=finding.currency,
+                ours_minor=finding.ours_minor,
+                theirs_minor=finding.theirs_minor,
+                detail=finding.detail,
+            )
+            for finding in sorted(done.findings, key=lambda finding: (finding.difference, finding.provider_id))
+        ],
+        accounts=[
+            AccountAnswer(
+                currency=currency,
+                charged_minor=sums.charged_minor,
+                refunded_minor=sums.refunded_minor,
+                disputed_minor=sums.disputed_minor,
+                fees_minor=sums.fees_minor,
+                paid_out_minor=sums.paid_out_minor,
+                other_minor=sums.other_minor,
+                net_minor=sums.net_minor,
+                ours_minor=sums.ours_minor,
+                unexplained_minor=sums.unexplained_minor,
+            )
+            for currency, sums in sorted(done.sums.items())
+        ],
+    )
