@@ -38,8 +38,13 @@ class Drafted:
 
 
 async def draft_due(session: AsyncSession, *, tenant_id: UUID, now: datetime, most: int = CUSTOMERS_AT_ONCE) -> int:
-    """Makes drafts of what is due for some customers; how many customers it saw to, parked ones included."""
-    customers = await repository.lock_customers_to_bill(session, tenant_id, now=now, most=most)
+    """Makes drafts of what is due for some customers; how many customers it saw to, 0 once nothing is due.
+
+    Where others have all that is due it waits for one of them, so that whoever asks never turns in vain.
+    """
+    customers = await repository.lock_customers_to_bill(
+        session, tenant_id, now=now, most=most
+    ) or await repository.wait_for_customer(session, tenant_id, now=now)
     if not customers:
         return 0
     items = await repository.list_waiting(session, tenant_id, customers=customers, now=now)

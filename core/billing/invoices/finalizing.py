@@ -34,10 +34,15 @@ DRAFTS_AT_ONCE = 100
 
 
 async def finalize_due(session: AsyncSession, *, tenant_id: UUID, now: datetime, most: int = DRAFTS_AT_ONCE) -> int:
-    """Makes drafts final whose grace is over; how many it saw to, those of customers that it parked included."""
+    """Makes drafts final whose grace is over; how many it saw to, 0 once there are none."""
     locked = await repository.lock_drafts(session, tenant_id, now=now, most=most)
     if not locked:
-        return 0
+        if not await repository.is_due_to_finalize(session, tenant_id, now=now):
+            return 0
+        # Others have them all: it waits, and says that there was something.
+        locked = await repository.wait_for_drafts(session, tenant_id, now=now, most=1)
+        if not locked:
+            return 1
     try:
         async with session.begin_nested():
             await finalize_drafts(session, locked, tenant_id=tenant_id, now=now)

@@ -40,6 +40,15 @@ async def lock_customers_to_bill(session: AsyncSession, tenant_id: UUID, *, now:
     return list(await session.scalars(_LOCK_CUSTOMERS, where))
 
 
+async def wait_for_customer(session: AsyncSession, tenant_id: UUID, *, now: datetime) -> list[UUID]:
+    """The customer that is due first, once whoever has it is done; none where nothing is due."""
+    customer_id = await session.scalar(_FIRST_CUSTOMER, {"tenant": tenant_id, "now": now})
+    if customer_id is None:
+        return []
+    await session.execute(_WAIT_FOR_CUSTOMER, {"tenant": tenant_id, "customer": customer_id})
+    return [customer_id]
+
+
 async def list_waiting(
     session: AsyncSession, tenant_id: UUID, *, customers: Collection[UUID], now: datetime
 ) -> list[InvoiceItem]:
@@ -69,6 +78,17 @@ async def list_items_of(
 async def lock_drafts(session: AsyncSession, tenant_id: UUID, *, now: datetime, most: int) -> list[UUID]:
     """Drafts whose grace is over and that no other worker has; locked until the transaction ends."""
     return list(await session.scalars(_LOCK_DRAFTS, {"tenant": tenant_id, "now": now, "most": most}))
+
+
+async def is_due_to_finalize(session: AsyncSession, tenant_id: UUID, *, now: datetime) -> bool:
+    """Whether the grace of a draft is over."""
+    due_at = await next_final(session, tenant_id)
+    return due_at is not None and due_at <= now
+
+
+async def wait_for_drafts(session: AsyncSession, tenant_id: UUID, *, now: datetime, most: int) -> list[UUID]:
+    """The same, once whoever has them is done."""
+    return list(await session.scalars(_WAIT_FOR_DRAFTS, {"tenant": tenant_id, "now": now, "most": most}))
 
 
 async def take_items(session: AsyncSession, tenant_id: UUID, taken: Mapping[UUID, UUID]) -> int:
@@ -194,6 +214,16 @@ SELECT customer_id FROM due
 WHERE pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant AS text) || customer_id::text, 16)) LIMIT :most
 """)  # noqa: S608
 
+_FIRST_CUSTOMER = text(f"""
+SELECT i.customer_id FROM invoice_items i
+WHERE i.tenant_id = :tenant AND i.invoice_id IS NULL AND i.bill_at <= :now {_NOT_PARKED}
+ORDER BY i.bill_at LIMIT 1
+""")  # noqa: S608
+
+_WAIT_FOR_CUSTOMER = text("""
+SELECT pg_advisory_xact_lock(hashtextextended(CAST(:tenant AS text) || CAST(:customer AS text), 16))
+""")
+
 _WAITING = text("""
 SELECT i.* FROM invoice_items i
 WHERE i.tenant_id = :tenant AND i.customer_id = ANY(:customers) AND i.invoice_id IS NULL AND i.bill_at <= :now
@@ -204,11 +234,15 @@ _ITEMS_OF = text("""
 SELECT i.* FROM invoice_items i WHERE i.tenant_id = :tenant AND i.invoice_id = ANY(:invoices) ORDER BY i.id
 """)
 
-_LOCK_DRAFTS = text(f"""
+_DRAFTS = f"""
 SELECT i.id FROM invoices i
 WHERE i.tenant_id = :tenant AND i.state = 'draft' AND i.finalize_at <= :now {_NOT_PARKED}
-ORDER BY i.finalize_at, i.id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
-""")  # noqa: S608
+ORDER BY i.finalize_at, i.id LIMIT :most FOR NO KEY UPDATE
+"""  # noqa: S608
+
+_WAIT_FOR_DRAFTS = text(_DRAFTS)
+
+_LOCK_DRAFTS = text(_DRAFTS + " SKIP LOCKED")
 
 _TAKE_ITEMS = text("""
 UPDATE invoice_items i SET invoice_id = given.invoice_id
