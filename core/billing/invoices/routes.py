@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import finalizing, listing, one_off, service
 from core.billing.invoices.documenting import invoice_document
 from core.billing.invoices.documents.pdf import render_pdf
-from core.billing.invoices.documents.xml import render_xml
+from core.billing.invoices.documents.xml import NoElectronicInvoice, render_xml
 from core.billing.invoices.errors import (
     InvoiceNotDraft,
     InvoiceNotFinal,
@@ -237,7 +237,7 @@ async def get_pdf(scope: Reading, invoice_id: UUID) -> Response:
     "/{invoice_id}/xml",
     operation_id="get_invoice_xml",
     response_class=Response,
-    responses={**refusals(InvoiceNotFound, InvoiceNotFinal), **XML},
+    responses={**refusals(InvoiceNotFound, InvoiceNotFinal, NoElectronicInvoice), **XML},
 )
 async def get_xml(scope: Reading, invoice_id: UUID) -> Response:
     """The e-invoice by itself: EN 16931 in Cross Industry Invoice syntax."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from core.billing.invoices import crediting, service
 from core.billing.invoices.documenting import credit_note_document
 from core.billing.invoices.documents.pdf import render_pdf
-from core.billing.invoices.documents.xml import render_xml
+from core.billing.invoices.documents.xml import NoElectronicInvoice, render_xml
 from core.billing.invoices.errors import (
     CreditDestinationInvalid,
     CreditEmpty,
@@ -142,7 +142,7 @@ async def get_pdf(scope: Reading, credit_note_id: UUID) -> Response:
     "/credit-notes/{credit_note_id}/xml",
     operation_id="get_credit_note_xml",
     response_class=Response,
-    responses={**refusals(CreditNoteNotFound), **XML},
+    responses={**refusals(CreditNoteNotFound, NoElectronicInvoice), **XML},
 )
 async def get_xml(scope: Reading, credit_note_id: UUID) -> Response:
     """The e-invoice of the credit note by itself."""
