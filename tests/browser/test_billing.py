@@ -130,6 +130,10 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
         assert answer.is_success, answer.text
         return answer.json()
 
+    def move(*, hours: int) -> None:
+        now = datetime.fromisoformat(api("GET", "/billing/test-clock")["now"])
+        api("POST", "/billing/test-clock", json={"now": (now + timedelta(hours=hours)).isoformat()})
+
     price = {"model": "per_unit", "unitPrice": "10"}
     seats = {"code": "seats", "name": "Seats", "price": price}
     prices = [{"currency": "USD", "components": [seats]}]
@@ -143,18 +147,19 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
     page.get_by_label("Paid").select_option("send_invoice")
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("heading", name="The next invoice")).to_be_visible()
+    move(hours=2)
+    page.reload()
     page.get_by_label("Seats").fill("3")
     page.get_by_label("Billed").select_option("now")
     page.get_by_role("button", name="See what it would bill").click()
-    expect(page.locator(".bill-line").filter(has_text="unused, back")).to_contain_text("−10.00 USD")
+    expect(page.locator(".bill-line").filter(has_text="unused, back")).to_contain_text("−9.97 USD")
     page.get_by_role("button", name="Make this change").click()
     expect(page.get_by_label("Seats")).to_have_value("3")
 
-    now = datetime.fromisoformat(api("GET", "/billing/test-clock")["now"])
-    api("POST", "/billing/test-clock", json={"now": (now + timedelta(hours=2)).isoformat()})
+    move(hours=2)
     page.goto(f"/tenants/{owner.tenant}/invoices?status=open")
     expect(page.locator("tbody tr")).to_have_count(2)
-    page.locator("tbody tr").filter(has_text="20.00 USD").get_by_role("link").click()
+    page.locator("tbody tr").filter(has_text="19.9").get_by_role("link").click()
     expect(page.get_by_title("The invoice as PDF")).to_be_visible()
     document = page.request.get(page.get_by_title("The invoice as PDF").get_attribute("src") or "")
     assert document.body().startswith(b"%PDF-")
