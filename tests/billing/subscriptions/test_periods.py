@@ -171,7 +171,9 @@ def test_every_instant_lies_in_one_period_and_the_next_begins_where_it_ends(
     assert (before.end, period.end) == (period.start, after.start)
     assert period.end >= period.start
     if not period.is_empty:
-        inside = period.start + (period.end - period.start) * millionth / (10**6 + 1)  # rounded last: never the end
+        # Rounded down once, so that it is never the end.
+        microseconds = (period.end - period.start) // timedelta(microseconds=1)
+        inside = period.start + timedelta(microseconds=microseconds * millionth // (10**6 + 1))
         assert cycle.period_at(inside) == period
         assert cycle.period_at(period.start) == period
         assert cycle.period_at(period.end).start == period.end
