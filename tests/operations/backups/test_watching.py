@@ -74,6 +74,7 @@ def test_a_lost_slot_is_noted_as_a_gap_and_followed_by_a_new_backup(history: His
     original = history.original
     with psycopg.connect(original.server.admin_url(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
+        connection.execute("ALTER SYSTEM SET wal_keep_size = 0")
         connection.execute("SELECT pg_reload_conf()")
         for _ in range(5):
             connection.execute("SELECT pg_logical_emit_message(true, 'x', 'y')")
@@ -82,6 +83,7 @@ def test_a_lost_slot_is_noted_as_a_gap_and_followed_by_a_new_backup(history: His
         lost = connection.execute("SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", [SLOT])
         assert lost.fetchone() == ("lost",)
         connection.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        connection.execute("ALTER SYSTEM RESET wal_keep_size")
         connection.execute("SELECT pg_reload_conf()")
     with original.watched():
         eventually(lambda: len(original.catalogue.read().backups("database")) == 2)
