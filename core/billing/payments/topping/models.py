@@ -16,7 +16,7 @@ class WalletWatch(TenantRow, Table):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
         ForeignKeyConstraint(["tenant_id", "purchase_id"], ["purchases.tenant_id", "purchases.id"]),
-        UniqueConstraint("tenant_id", "customer_id", "currency", deferrable=True, initially="DEFERRED"),
+        UniqueConstraint("tenant_id", "customer_id", "currency"),
         CheckConstraint("alert_below_micro > 0 AND top_up_below_micro > 0 AND monthly_limit_minor > 0", name="figures"),
         CheckConstraint(
             "(package_code IS NULL) = (top_up_below_micro IS NULL) "

@@ -20,7 +20,7 @@ CREATE TABLE wallet_watches (
     CONSTRAINT wallet_watches_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT wallet_watches_tenant_id_customer_id_fkey FOREIGN KEY(tenant_id, customer_id) REFERENCES customers (tenant_id, id),
     CONSTRAINT wallet_watches_tenant_id_purchase_id_fkey FOREIGN KEY(tenant_id, purchase_id) REFERENCES purchases (tenant_id, id),
-    CONSTRAINT wallet_watches_tenant_id_customer_id_currency_key UNIQUE (tenant_id, customer_id, currency) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT wallet_watches_tenant_id_customer_id_currency_key UNIQUE (tenant_id, customer_id, currency),
     CONSTRAINT wallet_watches_figures_check CHECK (alert_below_micro > 0 AND top_up_below_micro > 0 AND monthly_limit_minor > 0),
     CONSTRAINT wallet_watches_top_up_check CHECK ((package_code IS NULL) = (top_up_below_micro IS NULL) AND (package_code IS NULL) = (monthly_limit_minor IS NULL)),
     CONSTRAINT wallet_watches_failed_check CHECK ((failed_code IS NULL) = (failed_at IS NULL)),
