@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from core.api import errors, health, metrics
 from core.api.edge import Edge
-from core.api.exact import ExactRoutes
+from core.api.exact import ExactRoutes, OwnAddresses
 from core.api.groups import group_of
 from core.api.guard import guarded
 from core.api.limits import Limits
@@ -149,6 +149,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.routes.extend(guarded(ROUTERS))
     describe(app, chosen)
     _keep_groups(app, chosen)
+    app.router.routes.insert(0, OwnAddresses(routes_of(app)))
     if traces is None:  # a trace wants the route that was tried and found
         app.router.routes.insert(0, ExactRoutes(routes_of(app)))
     return app

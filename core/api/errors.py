@@ -174,8 +174,10 @@ async def _http(request: Request, error: Exception) -> Response:
 def _methods_at(request: Request) -> list[str]:
     # Starlette names the methods of the first route at this address only; the others may stand in routes of their own.
     path = request.url.path
+    # An address without parameters is nobody's id.
     routes = [route for route in request.app.router.routes if isinstance(route, Route)]
-    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
+    here = [route for route in routes if route.path == path] or [r for r in routes if r.path_regex.match(path)]
+    return sorted({method for route in here for method in route.methods or ()})
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -31,6 +31,9 @@ Key = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_refuse
 StrictInteger = Annotated[int, Field(strict=True)]
 """JSON has one kind of number; 1.0, true or "1" for a count is a mistake at the caller's that we do not guess about."""
 
+StrictBoolean = Annotated[bool, Field(strict=True)]
+"""true or false; not 1, "yes" or "off"."""
+
 Instant = Annotated[
     datetime, PlainSerializer(lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str)
 ]

@@ -1,12 +1,14 @@
 """The OpenAPI document is true: every route is in it, with its rights and each error it may give."""
 
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 from core.api.access import ACCESS, find_rule
+from core.foundation.schemas import Body
 
 
 @pytest.fixture
@@ -46,6 +48,23 @@ async def test_a_route_for_the_signed_in_says_so(document: dict[str, Any]) -> No
     members = document["paths"]["/auth/members"]["get"]
     assert members["security"] == [{"accessToken": []}]
     assert {"401", "403", "404", "429"} <= set(members["responses"])
+
+
+async def test_a_body_takes_each_kind_of_value_in_one_form_only(document: dict[str, Any]) -> None:
+    """A number or a boolean written as text is refused: what is loose is not what the document says."""
+    assert document["paths"]
+    loose = [
+        f"{body.__name__}.{name}"
+        for body in _bodies(Body)
+        for name, field in body.model_fields.items()
+        if re.search(r"\b(int|float|bool|Decimal|datetime|date)\b", kind := f"{field.annotation} {field.metadata}")
+        and not re.search(r"strict=True|BeforeValidator", kind)
+    ]
+    assert loose == []
+
+
+def _bodies(above: type[Body]) -> set[type[Body]]:
+    return {found for below in above.__subclasses__() for found in {below, *_bodies(below)}}
 
 
 async def test_references_resolve(document: dict[str, Any]) -> None:

@@ -37,6 +37,32 @@ async def test_wrong_method(api: httpx.AsyncClient) -> None:
     assert answer.headers["allow"] == "GET, POST"
 
 
+async def test_an_address_without_parameters_is_nobodys_id(api: httpx.AsyncClient) -> None:
+    for path, method, allow in (
+        ("/billing/subscriptions/preview", "GET", "POST"),
+        ("/billing/credits/grants", "GET", "POST"),
+        ("/billing/invoices/items", "GET", "POST"),
+        ("/billing/payment-methods/setups", "DELETE", "POST"),
+        ("/billing/payment-methods/setups", "PATCH", "POST"),
+        ("/billing/subscriptions", "DELETE", "GET, POST"),
+    ):
+        answer = await api.request(method, path)
+        _problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == allow
+
+
+async def test_every_address_says_its_own_methods(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/openapi.json")).json()
+    plain = {path: {method.upper() for method in methods} for path, methods in document["paths"].items()}
+    for path, methods in plain.items():
+        if "{" in path or path in ("/metrics", "/health", "/readyz"):
+            continue
+        for method in sorted({"GET", "POST", "PUT", "PATCH", "DELETE"} - methods):
+            answer = await api.request(method, path)
+            _problem(answer, 405, "method_not_allowed")
+            assert answer.headers["allow"] == ", ".join(sorted(methods)), (method, path)
+
+
 @pytest.mark.parametrize(
     "body", [b"{", b"", b"nonsense", b'{"a":NaN}', b'{"a":Infinity}', b"\xff\xfe", b'{"a":"\\ud800"}', b"{'a':1}"]
 )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from core.billing.catalog.payable import MOST_MINOR
 from core.foundation.errors import InvalidInput
 from core.foundation.money import MAX_MICRO, MAX_WALLET_MICRO, minor_digits, minor_to_micro, parse_amount
-from core.foundation.schemas import Answer, Body, Credits, Name, StrictInteger, Text
+from core.foundation.schemas import Answer, Body, Credits, Name, StrictBoolean, StrictInteger, Text
 
 
 def _currency(text: str) -> str:
@@ -31,7 +31,7 @@ Code = Annotated[
     AfterValidator(_no_id),
 ]
 Currency = Annotated[Text, Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
-Flag = Annotated[bool, Field(strict=True)]
+Flag = StrictBoolean
 AmountMinor = Annotated[StrictInteger, Field(gt=0, le=MOST_MINOR)]
 
 

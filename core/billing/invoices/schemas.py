@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from core.foundation.errors import InvalidInput
 from core.foundation.money import MAX_MINOR, format_decimal
-from core.foundation.schemas import Answer, Body, Instant, InstantInput, Name, StrictInteger, Text
+from core.foundation.schemas import Answer, Body, Instant, InstantInput, Name, StrictBoolean, StrictInteger, Text
 
 State = Literal["draft", "open", "paid", "void", "uncollectible"]
 Amount = Annotated[StrictInteger, Field(ge=-MAX_MINOR, le=MAX_MINOR)]
@@ -56,7 +56,7 @@ class NewInvoice(Body):
     currency: Annotated[Text, Field(pattern="^[A-Z]{3}$")] | None = None
     memo: Annotated[Text, Field(max_length=500)] | None = None
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=1000)]
-    finalize: bool = False
+    finalize: StrictBoolean = False
     """Final at once; otherwise it waits for `finalize`."""
 
 
@@ -277,14 +277,14 @@ class ParkedAnswer(Answer):
 class LetGo(Body):
     """`allow`: this once past the safety bound that it was parked for."""
 
-    allow: bool = False
+    allow: StrictBoolean = False
 
 
 class RulesBody(Body):
     """How the run makes invoices, and its safety bounds."""
 
     one_invoice_per: Literal["subscription", "customer"] = "subscription"
-    applies_credits: bool = True
+    applies_credits: StrictBoolean = True
     lines_a_day: Annotated[StrictInteger, Field(ge=1, le=1_000_000)] = 1_000
     months_ahead: Annotated[StrictInteger, Field(ge=0, le=120)] = 37
     times_history: Annotated[StrictInteger, Field(ge=2, le=1_000_000)] = 20

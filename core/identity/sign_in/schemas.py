@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from core.foundation.money import MINOR_DIGITS
-from core.foundation.schemas import Answer, Body, InstantInput, Name, Text
+from core.foundation.schemas import Answer, Body, InstantInput, Name, StrictBoolean, Text
 from core.identity.users.emails import Email
 from core.identity.users.passwords import LONGEST
 
@@ -49,9 +49,13 @@ class NewMember(Body):
     tenant_name: Name | None = Field(None, description="What the tenant is called; its tenantId if left out.")
     invitation_token: Token | None = None
     currency: Currency = "USD"
-    test_tenant: bool = Field(False, description="A test tenant has a clock of its own and never pays with a live key.")
+    test_tenant: StrictBoolean = Field(
+        False, description="A test tenant has a clock of its own and never pays with a live key."
+    )
     test_clock: ClockStart | None = Field(None, description="Start of the tenant's clock; makes it a test tenant.")
-    probe: bool = Field(False, description="Marks a tenant made by a check of the installation, kept out of figures.")
+    probe: StrictBoolean = Field(
+        False, description="Marks a tenant made by a check of the installation, kept out of figures."
+    )
 
 
 class Register(NewMember):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.foundation.schemas import Answer, Body, Instant, InstantInput, StrictInteger, Text
+from core.foundation.schemas import Answer, Body, Instant, InstantInput, StrictBoolean, StrictInteger, Text
 
 Url = Annotated[Text, Field(min_length=1, max_length=2000, examples=["https://example.com/hooks"])]
 Description = Annotated[Text, Field(max_length=200)]
@@ -38,7 +38,7 @@ class Replay(Body):
     """Facts recorded since then; `all`: those that were delivered, too."""
 
     since: InstantInput
-    all: bool = False
+    all: StrictBoolean = False
 
 
 class WebhookAnswer(Answer):
