@@ -66,6 +66,7 @@ from core.operations.costs import routes as costs
 from core.operations.deployments import routes as deployments
 from core.operations.jobs import routes as jobs
 from core.operations.overview import routes as overview
+from core.operations.records import routes as records
 from core.operations.recovery import routes as recovery
 
 _LOG = log("api")
@@ -114,6 +115,7 @@ ROUTERS = (
     costs.router,
     alerts.router,
     recovery.router,
+    records.router,
 )
 
 

@@ -26,8 +26,7 @@ from core.foundation.settings import Settings
 from core.foundation.telemetry import HTTP_REQUESTS, HTTP_SECONDS, RATE_LIMITED, REQUEST_ID, log
 from core.identity.access import Principal
 from core.identity.assembly import Identity
-from core.identity.scope import PRINCIPAL
-from core.identity.sign_in.routes import ADDRESS
+from core.identity.scope import ADDRESS, PRINCIPAL
 
 _LOG = log("api")
 _GOOD_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch

@@ -14,6 +14,7 @@ from core.foundation.crypto import input_hash
 from core.foundation.errors import InvalidInput, KeyInFlight, KeyReused
 from core.foundation.schemas import Answer, dump
 from core.identity.scope import Unit
+from core.identity.tenants.auditing import nothing_changed
 from core.identity.tenants.models import IdempotencyKey
 
 KeyHeader = Annotated[
@@ -48,6 +49,7 @@ async def answer_once(
     elif first is not None:
         if first.input_hash != hashed:
             raise KeyReused
+        nothing_changed(unit.session)
         return {**first.body, "replayed": True}
     body = dump(await make())
     unit.session.add(

@@ -20,11 +20,15 @@ from core.foundation.errors import Forbidden, Unauthenticated
 from core.foundation.runtime import runtime
 from core.identity.access import OPERATOR, Principal
 from core.identity.errors import CustomerForbidden, ReasonRequired, TenantForbidden, TenantNotFound, TenantRequired
-from core.identity.tenants.auditing import record
+from core.identity.tenants import auditing
 from core.identity.tenants.directory import Directory
 
 PRINCIPAL = "cloudbill.principal"
 """Where the door leaves the verified caller in the ASGI scope."""
+ADDRESS = "cloudbill.address"
+"""Where the door leaves the address that the caller calls from."""
+LEFT_TO_THEIR_BOOKS = frozenset({"ingest_usage", "reconcile", "reserve", "release"})
+"""Operations of applications, thousands a second: usage events, holds and the ledger are immutable records of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,19 @@ class Unit:
 class TenantScope:
     """The caller and the tenant it means."""
 
-    __slots__ = ("_database", "_is_test", "_reason", "principal", "slug", "tenant_id")
+    __slots__ = ("_database", "_is_test", "_origin", "_reason", "_route", "principal", "slug", "tenant_id")
 
     def __init__(
-        self, principal: Principal, database: Database, *, tenant_id: UUID, slug: str, is_test: bool, reason: str | None
+        self,
+        principal: Principal,
+        database: Database,
+        *,
+        tenant_id: UUID,
+        slug: str,
+        is_test: bool,
+        reason: str | None,
+        origin: str | None = None,
+        route: str | None = None,
     ) -> None:
         self.principal = principal
         self.tenant_id = tenant_id
@@ -51,6 +64,8 @@ class TenantScope:
         self._is_test = is_test
         self._database = database
         self._reason = reason
+        self._origin = origin
+        self._route = route
 
     @property
     def database(self) -> Database:
@@ -82,29 +97,34 @@ class TenantScope:
         return self._unit(self._database.reading() if self.principal.installation_role else self._tenant(writes=False))
 
     def writing(self) -> AbstractAsyncContextManager[Unit]:
-        """A transaction that commits at the end; an operator's is audited."""
-        return self._unit(self._tenant(), audited=self.principal.installation_role is not None)
+        """A transaction that commits at the end and leaves its row in the audit log."""
+        return self._unit(self._tenant(), writes=True)
 
     def _tenant(self, *, writes: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
         return self._database.tenant(self.tenant_id, writes=writes)
 
     @asynccontextmanager
     async def _unit(
-        self, opening: AbstractAsyncContextManager[AsyncSession], *, audited: bool = False
+        self, opening: AbstractAsyncContextManager[AsyncSession], *, writes: bool = False
     ) -> AsyncGenerator[Unit]:
         async with opening as session:
             # Only a test tenant has a clock: the others are spared the question.
             now = await tenant_now(session, self.tenant_id) if self._is_test else wall_now()
-            if audited:
-                record(
+            if not writes:
+                yield Unit(session, self.tenant_id, now, self.principal)
+                return
+            pending = auditing.begin(session, origin=self._origin, route=self._route)
+            if self.principal.installation_role is not None:
+                auditing.record(
                     session,
                     tenant_id=self.tenant_id,
                     actor=self.principal,
-                    action="tenant.entered",
+                    action=auditing.ENTERED,
                     reason=self._reason,
                     occurred_at=now,
                 )
             yield Unit(session, self.tenant_id, now, self.principal)
+            await auditing.complete(session, pending, tenant_id=self.tenant_id, actor=self.principal, now=now)
 
 
 class InstallationScope:
@@ -183,6 +203,9 @@ async def installation_scope(request: Request) -> InstallationScope:
 
 async def _scope(request: Request, slug: str | None, *, reason: str | None) -> TenantScope:
     caller = principal(request)
+    origin: str | None = request.scope.get(ADDRESS)
+    operation: str = getattr(request.scope["route"], "operation_id", None) or request.scope["endpoint"].__name__
+    route = None if operation in LEFT_TO_THEIR_BOOKS else operation
     database = runtime(request).database
     if caller.installation_role is None:
         if caller.tenant_id is None or caller.tenant_slug is None:
@@ -196,13 +219,24 @@ async def _scope(request: Request, slug: str | None, *, reason: str | None) -> T
             slug=caller.tenant_slug,
             is_test=caller.tenant_is_test,
             reason=None,
+            origin=origin,
+            route=route,
         )
     if slug is None:
         raise TenantRequired
     tenant = await directory(request).find(slug)
     if tenant is None:
         raise TenantNotFound
-    return TenantScope(caller, database, tenant_id=tenant.id, slug=tenant.slug, is_test=tenant.is_test, reason=reason)
+    return TenantScope(
+        caller,
+        database,
+        tenant_id=tenant.id,
+        slug=tenant.slug,
+        is_test=tenant.is_test,
+        reason=reason,
+        origin=origin,
+        route=route,
+    )
 
 
 Caller = Annotated[Principal, Depends(current_principal)]

@@ -22,6 +22,7 @@ ROOMS: dict[str, str] = {
     "metering": "core.billing.metering.handlers",
     "notifications": "core.billing.notifications.handlers",
     "payments": "core.billing.payments.handlers",
+    "records": "core.operations.records.handlers",
     "recovery": "core.operations.recovery.handlers",
     "tenants": "core.identity.tenants.handlers",
     "tokens": "core.identity.tokens.handlers",

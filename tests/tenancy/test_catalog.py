@@ -153,6 +153,9 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
     # Who did it: a user, an API key or a customer, kept also when that is long gone.
     actors = {
         ("audit_log", "actor_id"),
+        ("audit_log", "sealed_for"),
+        ("erasures", "requested_by"),
+        ("erasures", "subject_id"),
         ("api_keys", "created_by"),
         ("invitations", "invited_by"),
         ("refunds", "requested_by"),
@@ -304,6 +307,7 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
     assert {name for (name,) in guarded} == {
         "credit_uses",
         "actual_costs",
+        "audit_blocks",
         "audit_log",
         "cost_estimates",
         "coupon_plans",

@@ -39,7 +39,7 @@ async def create_customer(scope: Writing, body: NewCustomer, idempotency_key: Ke
 
         async def make() -> CustomerAnswer:
             made = await service.create_customer(unit.session, body, tenant_id=unit.tenant_id, now=unit.now)
-            _record(unit, "customer.created", made.id, fields=sorted(body.model_fields_set))
+            _record(unit, "customer.created", made.id, fields=sorted(body.model_fields_set), after=dump(body))
             return _shown(made)
 
         answer = await answer_once(unit, make, door="customers", key=idempotency_key, document=dump(body))
@@ -77,11 +77,11 @@ async def get_customer(scope: Reading, customer_id: CustomerPath) -> CustomerAns
 async def change_customer(scope: Writing, customer_id: CustomerPath, body: CustomerChange) -> CustomerAnswer:
     """Another name, address or tax number: invoices that were issued keep what they say."""
     async with scope.writing() as unit:
-        changed, before, _ = await service.change_customer(
+        changed, before, after = await service.change_customer(
             unit.session, body, tenant_id=unit.tenant_id, customer_id=_wanted(customer_id), now=unit.now
         )
         if before:
-            _record(unit, "customer.changed", changed.id, fields=sorted(before))
+            _record(unit, "customer.changed", changed.id, fields=sorted(before), before=before, after=after)
         return _shown(changed)
 
 
@@ -89,7 +89,15 @@ def _wanted(customer_id: str) -> UUID | None:
     return None if customer_id == "self" else parse_id(customer_id, "customerId")
 
 
-def _record(unit: Unit, action: str, customer_id: UUID, *, fields: list[str]) -> None:
+def _record(
+    unit: Unit,
+    action: str,
+    customer_id: UUID,
+    *,
+    fields: list[str],
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
     record(
         unit.session,
         tenant_id=unit.tenant_id,
@@ -97,6 +105,8 @@ def _record(unit: Unit, action: str, customer_id: UUID, *, fields: list[str]) ->
         action=action,
         subject=str(customer_id),
         details={"fields": fields},
+        before=before,
+        after=after,
         occurred_at=unit.now,
     )
 

@@ -36,6 +36,7 @@ MODELS = (
     "core.operations.deployments.models",
     "core.operations.costs.models",
     "core.operations.alerts.models",
+    "core.operations.records.models",
     "core.operations.recovery.models",
     "core.operations.transfer.moving.models",
 )

@@ -24,7 +24,7 @@ from core.identity.errors import (
     TenantExists,
     TenantForbidden,
 )
-from core.identity.scope import Caller
+from core.identity.scope import ADDRESS, Caller
 from core.identity.sign_in import service
 from core.identity.sign_in.registration import ByPassword, Registration
 from core.identity.sign_in.schemas import Login, Logout, Me, OwnTenant, Refresh, Register, Tokens
@@ -33,9 +33,6 @@ from core.identity.tokens import repository as sign_ins
 from core.identity.tokens import service as tokens
 from core.identity.tokens.service import SignedIn
 from core.identity.users import repository as users
-
-ADDRESS = "cloudbill.address"
-"""Where the edge leaves the caller's address in the ASGI scope."""
 
 router = APIRouter(tags=["auth"])
 

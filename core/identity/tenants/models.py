@@ -88,6 +88,12 @@ class AuditEntry(TenantRow, Table):
     details: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    request_id: Mapped[str | None]
+    origin: Mapped[bytes | None]
+    """The address it came from, sealed under the actor's key."""
+    change: Mapped[bytes | None]
+    """What was and what is, sealed under the key of `sealed_for`."""
+    sealed_for: Mapped[UUID | None]
 
 
 class SubjectKey(Table):

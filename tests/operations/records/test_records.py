@@ -1,0 +1,129 @@
+"""The audit log is whole, sealed and chained; a person is exported and erased, and the books still verify."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from core.foundation.clock import wall_now
+from core.foundation.database import Database
+from core.foundation.settings import Settings
+from core.operations.records import erasing
+from core.operations.records.sealing import audit_heads, seal_all, verify_all
+from tests.support.callers import Caller, invite
+from tests.support.furnished import made
+
+Connect = Callable[..., Awaitable[psycopg.AsyncConnection[Any]]]
+ADA = {"externalId": "ada", "name": "Ada Lovelace", "email": "ada@example.com"}
+
+
+async def test_a_change_says_what_was_what_is_and_from_where_in_clear_to_those_who_may(
+    tenant: Caller, other: Caller, operator: Caller, connect: Connect
+) -> None:
+    ada = await made(tenant.post("/billing/customers", ADA))
+    await made(tenant.patch(f"/billing/customers/{ada['customerId']}", {"name": "Ada King"}))
+    (changed,) = (await made(tenant.get("/billing/audit", action="customer.changed")))["data"]
+    assert (changed["before"], changed["after"]) == ({"name": "Ada Lovelace"}, {"name": "Ada King"})
+    assert (changed["subject"], changed["details"]) == (ada["customerId"], {"fields": ["name"]})
+    assert changed["address"]
+    assert changed["requestId"]
+    actions = [row["action"] for row in (await made(tenant.get("/billing/audit", action="customer")))["data"]]
+    assert actions == ["customer.changed", "customer.created"]
+    everything = await made(operator.get("/operations/audit", tenantId=tenant.tenant, action="customer.changed"))
+    assert [row["auditId"] for row in everything["data"]] == [changed["auditId"]]
+    assert (await made(other.get("/billing/audit", action="customer")))["data"] == []
+    reader = await invite(tenant, "read_only")
+    assert (await reader.get("/billing/audit")).status_code == 403
+
+    admin = await connect("admin")
+    rows = await (await admin.execute("SELECT audit_log::text FROM audit_log")).fetchall()
+    assert not any("Ada" in text or "ada@" in text or changed["address"] in text for (text,) in rows)
+
+
+async def test_a_route_that_records_nothing_itself_leaves_a_row_and_a_replay_none(tenant: Caller) -> None:
+    await made(tenant.patch("/billing/settings", {"chargePolicy": "receivable"}))
+    (row,) = (await made(tenant.get("/billing/audit", action="change_settings")))["data"]
+    assert (row["actorKind"], row["subject"]) == ("user", None)
+    await made(tenant.post("/billing/customers", ADA, key="k"))
+    before = len((await made(tenant.get("/billing/audit", limit=200)))["data"])
+    assert (await made(tenant.post("/billing/customers", ADA, key="k")))["replayed"]
+    assert len((await made(tenant.get("/billing/audit", limit=200)))["data"]) == before
+
+
+async def test_the_chain_finds_a_row_that_was_altered_and_one_that_is_gone(
+    tenant: Caller, database: Database, settings: Settings, connect: Connect
+) -> None:
+    await made(tenant.post("/billing/customers", ADA))
+    await made(tenant.patch("/billing/settings", {"chargePolicy": "receivable"}))
+    heads = audit_heads(settings)
+    later = wall_now().replace(year=2999)
+    assert await seal_all(database, heads, now=later) >= 2
+    assert await seal_all(database, heads, now=later) == 0
+    assert [finding async for finding in verify_all(database, heads)] == []
+
+    admin = await connect("admin")
+    await admin.execute("SET session_replication_role = replica")
+    await admin.execute("UPDATE audit_log SET reason = 'none' WHERE action = 'customer.created'")
+    await admin.execute("DELETE FROM audit_log WHERE action = 'change_settings'")
+    await admin.commit()
+    said = sorted([finding.detail async for finding in verify_all(database, heads)])
+    assert said == ["is gone; block 1 lists it", "was altered after block 1 sealed it"]
+    await admin.execute("DELETE FROM audit_blocks")
+    await admin.commit()
+    assert "was signed and is gone or another one" in [f.detail async for f in verify_all(database, heads)]
+
+
+async def test_an_erased_customer_is_nobody_and_the_chain_holds(
+    tenant: Caller, database: Database, settings: Settings, connect: Connect
+) -> None:
+    ada = await made(tenant.post("/billing/customers", {**ADA, "phone": "+4930123456"}, key="k"))
+    path = f"/billing/customers/{ada['customerId']}"
+    exported = await made(tenant.get(f"{path}/export"))
+    assert exported["tables"]["customers"]["rows"][0]["email"] == "ada@example.com"
+    assert exported["audit"][0]["change"]["after"]["name"] == "Ada Lovelace"
+    await seal_all(database, audit_heads(settings), now=wall_now().replace(year=2999))
+
+    erased = await made(tenant.post(f"{path}/erasure"))
+    assert [kept["what"] for kept in erased["keeps"]] == ["ledger"]
+    assert erased["completedAt"] is not None
+    assert await made(tenant.post(f"{path}/erasure")) == erased
+    now = await made(tenant.get(path))
+    assert (now["name"], now["email"], now["phone"]) == (None, None, None)
+    assert now["externalId"] == f"erased-{ada['customerId']}"
+    (created,) = (await made(tenant.get("/billing/audit", action="customer.created")))["data"]
+    assert (created["before"], created["after"]) == (None, None)
+    again = await made(tenant.post("/billing/customers", ADA, key="k"))
+    assert again["customerId"] != ada["customerId"]
+    assert [finding async for finding in verify_all(database, audit_heads(settings))] == []
+    refused = await tenant.post(
+        "/billing/customers/" + (await made(tenant.get("/billing/customers/self")))["customerId"] + "/erasure"
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "self_not_erased")
+
+    # A copy from before knows nothing of it: neither the erasure nor the tombstone, but the file beside the heads.
+    tenant_id = str(
+        (await (await (await connect("admin")).execute("SELECT tenant_id FROM erasures")).fetchone() or [""])[0]
+    )
+    erasing.note(settings, tenant_id=tenant_id, subject_kind="customer", subject_id=ada["customerId"])
+    admin = await connect("admin")
+    await admin.execute("SET session_replication_role = replica")
+    await admin.execute("DELETE FROM erasures")
+    await admin.execute(
+        "UPDATE customers SET name = 'Ada', email = 'ada@example.com' WHERE id = %s", [UUID(ada["customerId"])]
+    )
+    await admin.commit()
+    assert await erasing.repeat_erasures(database, settings, now=wall_now()) == 1
+    assert await erasing.repeat_erasures(database, settings, now=wall_now()) == 1
+    assert (await made(tenant.get(path)))["name"] is None
+
+
+async def test_an_erased_user_signs_in_no_more_and_the_last_owner_stays(tenant: Caller, operator: Caller) -> None:
+    member = await invite(tenant, "finance")
+    gone = await made(operator.post(f"/operations/users/{member.user_id}/erasure"))
+    assert gone["subjectKind"] == "user"
+    assert await made(operator.post(f"/operations/users/{member.user_id}/erasure")) == gone
+    shown = [row for row in (await made(tenant.get("/auth/members")))["data"] if row["userId"] == member.user_id]
+    assert [(row["email"], row["name"]) for row in shown] == [(f"erased-{member.user_id}@erased.invalid", None)]
+    refused = await operator.post(f"/operations/users/{tenant.user_id}/erasure")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
