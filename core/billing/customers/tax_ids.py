@@ -1,6 +1,6 @@
 """Numbers that tax offices give out: their form and check digits, by the rules that python-stdnum knows. Pure.
 
-Whether a number is registered is the office's to say (VIES in the Union): `core/billing/tax` has a door for that.
+Whether a number is registered is the office's to say (VIES in the Union), and is not asked here.
 """
 
 import re
@@ -38,7 +38,7 @@ def check_tax_id(text: str, *, country: str | None, field: str = "taxId") -> str
     owner = country_of(number)
     if owner is not None:
         return _checked(number, owner, kind="vat", field=field, prefix=number[:2])
-    if country in EU:
+    if country is not None and country in EU:
         # Within the Union the prefix is part of the number; without it nobody could tell whose it is.
         prefix = "EL" if country == "GR" else country
         return _checked(prefix + number, country, kind="vat", field=field, prefix=prefix)
@@ -64,4 +64,4 @@ def _checked(number: str, country: str, *, kind: str, field: str, prefix: str) -
 
 
 def _why(error: ValidationError) -> str:
-    return str(error.message).rstrip(".").lower()
+    return str(error).rstrip(".").lower()

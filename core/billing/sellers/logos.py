@@ -1,7 +1,7 @@
 """Pictures for the head of a document: drawn once before they are taken, so that no invoice fails for one."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import typst
 
@@ -23,7 +23,8 @@ def check_logo(content: bytes, kind: str) -> None:
     """Raises LogoInvalid for what cannot be drawn."""
     files = {"main.typ": _PICTURE, "logo.json": json.dumps(as_typst(content, kind)).encode()}
     try:
-        typst.Compiler(files, ignore_system_fonts=True).compile(format="pdf")
+        # Its stub does not know files from memory.
+        cast("Any", typst.Compiler)(files, ignore_system_fonts=True).compile(format="pdf")
     except typst.TypstError as error:
         reason = (str(error).splitlines() or ["it is broken"])[0][:200]
         raise LogoInvalid(f"cannot be drawn as {kind}: {reason}") from None

@@ -105,8 +105,8 @@ async def complete(
         if pending.origin is not None:
             entry.origin = await _sealed(session, tenant_id, actor.id, {"address": pending.origin})
         if change is not None:
-            entry.sealed_for = _subject(entry, actor)
-            entry.change = await _sealed(session, tenant_id, entry.sealed_for, change)
+            entry.sealed_for = subject = _subject(entry, actor)
+            entry.change = await _sealed(session, tenant_id, subject, change)
         session.add(entry)
     pending.rows.clear()
     session.info.pop(_PENDING, None)

@@ -11,10 +11,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+from sqlalchemy import Row
+
 from core.billing.ledger.chain import block_hash, canonical_instant, canonical_json
 from core.foundation.crypto import digest
 
 _TAG = "cloudbill audit log 1"
+COLUMNS = (
+    "id", "actor_id", "actor_kind", "action", "subject", "reason", "details", "occurred_at", "recorded_at",
+    "request_id", "origin", "change", "sealed_for",
+)  # fmt: skip
+
+
+def as_columns(row: Row[Any]) -> Mapping[str, Any]:
+    """The row's values by column."""
+    return dict(zip(COLUMNS, row, strict=True))
 
 
 def row_digest(tenant_id: UUID, row: Mapping[str, Any]) -> bytes:
@@ -23,8 +34,8 @@ def row_digest(tenant_id: UUID, row: Mapping[str, Any]) -> bytes:
     for name, value in row.items():
         if isinstance(value, datetime):
             document[name] = canonical_instant(value)
-        elif isinstance(value, bytes | memoryview):
-            document[name] = digest(bytes(value)).hex()
+        elif isinstance(value, bytes):
+            document[name] = digest(value).hex()
         else:
             document[name] = str(value) if isinstance(value, UUID) else value
     return digest(canonical_json(document))

@@ -16,7 +16,7 @@ from core.foundation.database import Database
 from core.foundation.ids import earliest_id
 from core.foundation.settings import Settings
 from core.operations.records import repository
-from core.operations.records.chain import audit_block_hash, row_digest
+from core.operations.records.chain import as_columns, audit_block_hash, row_digest
 from core.operations.records.models import AuditBlock
 
 BLOCK_ROWS = 1_000
@@ -55,10 +55,11 @@ async def seal_tenant(database: Database, heads: Heads, tenant_id: UUID, *, now:
             until = earliest_id(now - _SETTLED)
             rows = await repository.list_unsealed(session, tenant_id, until=until, limit=BLOCK_ROWS)
             last = await repository.find_last_block(session, tenant_id)
+            number, made, entries = 0, NO_HASH, 0
             if rows:
                 number, previous = (last.number + 1, bytes(last.hash)) if last else (1, NO_HASH)
                 ids = [row.id for row in rows]
-                digests = b"".join(row_digest(tenant_id, row._asdict()) for row in rows)
+                digests = b"".join(row_digest(tenant_id, as_columns(row)) for row in rows)
                 made = audit_block_hash(
                     tenant_id, number=number, previous_hash=previous, sealed_at=now, entry_ids=ids, digests=digests
                 )
@@ -121,7 +122,7 @@ async def verify_tenant(database: Database, heads: Heads, tenant_id: UUID) -> As
                     row = rows.get(entry_id)
                     if row is None:
                         yield Finding(tenant_id, str(entry_id), f"is gone; {name} lists it")
-                    elif row_digest(tenant_id, row._asdict()) != bytes(block.digests)[32 * place : 32 * place + 32]:
+                    elif row_digest(tenant_id, as_columns(row)) != bytes(block.digests)[32 * place : 32 * place + 32]:
                         yield Finding(tenant_id, str(entry_id), f"was altered after {name} sealed it")
                 number, previous = block.number, bytes(block.hash)
                 hashes[number] = previous

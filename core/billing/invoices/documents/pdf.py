@@ -8,7 +8,7 @@ import json
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typst
 
@@ -42,7 +42,8 @@ def render_pdf(document: InvoiceDocument) -> bytes:
 
 
 def _compile(files: dict[str, bytes]) -> bytes:
-    compiler = typst.Compiler(files, font_paths=_font_paths(), ignore_system_fonts=True)
+    # Its stub knows neither files from memory nor several folders of fonts.
+    compiler: Any = cast("Any", typst.Compiler)(files, font_paths=_font_paths(), ignore_system_fonts=True)
     made = compiler.compile(format="pdf", pdf_standards=["a-3b"], pdf_tags=False)
     assert isinstance(made, bytes), "one document is one file"
     return made
