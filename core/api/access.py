@@ -170,6 +170,12 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/tax-rates"): reads(BILLING_READ),
     ("GET", "/billing/settings/invoices"): reads(BILLING_READ),
     ("PUT", "/billing/settings/invoices"): pays(BILLING_WRITE),
+    # Records: who did what, and a person's rights
+    ("GET", "/billing/audit"): _rule(OWNER, FINANCE, installation=BOTH),
+    ("GET", "/billing/customers/{customer_id}/export"): _rule(OWNER, FINANCE, installation=BOTH),
+    ("POST", "/billing/customers/{customer_id}/erasure"): OWNERS,
+    ("GET", "/operations/audit"): INSTALLATION,
+    ("POST", "/operations/users/{user_id}/erasure"): OPERATORS,
     # Invoices
     ("GET", "/billing/subscriptions/{subscription_id}/upcoming-invoice"): reads(BILLING_READ),
     ("POST", "/billing/subscriptions/{subscription_id}/change/preview"): reads(BILLING_READ),

@@ -36,6 +36,7 @@ COMMANDS = {
     "stripe-simulator": _Command("core.cli.stripe_simulator:stripe_simulator", "Serve the Stripe simulator."),
     "operator": _Command("core.cli.operators:app", "Create operators and finance users of the installation."),
     "ledger": _Command("core.cli.ledger:app", "Verify the ledger and its chain."),
+    "records": _Command("core.cli.records:app", "Verify the audit log, look for card data, repeat erasures."),
     "invoices": _Command("core.cli.invoices:app", "Recompute invoices; see what the run set aside."),
     "payments": _Command("core.cli.payments:app", "Hold the payment provider's account against our books."),
     "keys": _Command("core.cli.keys:app", "Rotate signing keys; generate keys."),

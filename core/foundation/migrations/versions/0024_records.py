@@ -8,10 +8,10 @@ from sqlalchemy.dialects import postgresql
 
 from core.foundation.migrations.security import isolate, never_changed
 
-revision = "0022"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 
-SQL = Path(__file__).parent.parent / "sql" / "0022"
+SQL = Path(__file__).parent.parent / "sql" / "0024"
 
 
 def upgrade() -> None:
