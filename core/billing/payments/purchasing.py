@@ -15,6 +15,7 @@ from core.foundation.crypto import input_hash
 from core.foundation.errors import KeyInFlight, KeyReused
 from core.foundation.ids import new_id
 from core.foundation.settings import Settings
+from core.identity.tenants.auditing import nothing_changed
 from core.identity.tenants.customers import customer_named, self_customer
 from core.identity.tenants.repository import get_tenant
 
@@ -64,6 +65,7 @@ async def start(
             if known.lease_until is not None and known.lease_until > wall:
                 raise KeyInFlight
             known.lease_until = wall + LEASE
+            nothing_changed(session)
             return Started(known.id, replayed=True)
 
     tenant = await get_tenant(session, tenant_id)

@@ -35,6 +35,7 @@ from core.foundation.refusals import refusals
 from core.foundation.schemas import Page, dump
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
+from core.identity.tenants.auditing import nothing_changed
 
 router = APIRouter(prefix="/billing/usage", tags=["usage"])
 
@@ -112,6 +113,7 @@ async def create_backfill(
                 if first is not None and first.input_hash != hashed:
                     raise KeyReused
                 if first is not None:
+                    nothing_changed(unit.session)
                     return _shown(first, replayed=True)
             applied = await service.backfill(
                 unit.session,
