@@ -199,6 +199,11 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/credit-notes/{credit_note_id}/xml"): reads(BILLING_READ),
     ("GET", "/billing/parked-customers"): reads(BILLING_READ),
     ("POST", "/billing/parked-customers/{customer_id}/replay"): pays(BILLING_WRITE),
+    **{
+        ("GET", f"/billing/reports/{report}{part}"): reads(BILLING_READ)
+        for report in ("mrr", "revenue", "ageing", "credits", "usage", "tax")
+        for part in ("", "/rows", "/csv")
+    },
     ("GET", "/billing/settings/invoicing"): reads(BILLING_READ),
     ("PUT", "/billing/settings/invoicing"): pays(BILLING_WRITE),
     ("GET", "/operations/invoices/recomputation"): INSTALLATION,

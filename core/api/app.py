@@ -46,6 +46,7 @@ from core.billing.payments.reconciling import routes as reconciliation
 from core.billing.payments.topping import routes as wallet_watches
 from core.billing.pricing import routes as pricing
 from core.billing.pricing.plans import routes as plans
+from core.billing.reports import routes as reports
 from core.billing.sellers import routes as sellers
 from core.billing.subscriptions import routes as subscriptions
 from core.billing.tax import routes as tax
@@ -108,6 +109,7 @@ ROUTERS = (
     wallet_watches.router,
     reconciliation.router,
     webhooks.router,
+    reports.router,
     notifications.router,
     endpoints.router,
     jobs.router,

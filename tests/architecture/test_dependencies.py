@@ -24,6 +24,7 @@ ROOMS = (
     "payments",
     "webhooks",
     "dunning",
+    "reports",
     "notifications",
     "clocks",
 )

@@ -1,0 +1,67 @@
+"""A report is its entries: each figure is the sum of those that lead to it, and nothing else."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from core.billing.reports.months import Month
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A row that a figure is made of: an amount or a quantity, and where it comes from."""
+
+    month: Month
+    figure: str
+    currency: str
+    key: str = ""
+    amount_micro: int = 0
+    quantity: Decimal | None = None
+    at: datetime | None = None
+    what: str = ""
+    customer_id: UUID | None = None
+    subscription_id: UUID | None = None
+    invoice_id: UUID | None = None
+    number: str | None = None
+    line_id: UUID | None = None
+    credit_note_id: UUID | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Figure:
+    """The sum of the entries of one month, currency, name and key."""
+
+    month: Month
+    figure: str
+    currency: str
+    key: str
+    amount_micro: int = 0
+    quantity: Decimal | None = None
+    entries: int = 0
+    customers: int = 0
+
+
+def figures_of(entries: Iterable[Entry], *, order: Sequence[str]) -> list[Figure]:
+    """Sums by month, currency, figure (in the report's order) and key."""
+    found: dict[tuple[Month, str, str, str], Figure] = {}
+    customers: dict[tuple[Month, str, str, str], set[UUID]] = {}
+    for entry in entries:
+        place = (entry.month, entry.currency, entry.figure, entry.key)
+        figure = found.get(place)
+        if figure is None:
+            figure = found[place] = Figure(
+                month=entry.month, figure=entry.figure, currency=entry.currency, key=entry.key
+            )
+            customers[place] = set()
+        figure.amount_micro += entry.amount_micro
+        figure.entries += 1
+        if entry.quantity is not None:
+            figure.quantity = (figure.quantity or Decimal(0)) + entry.quantity
+        if entry.customer_id is not None:
+            customers[place].add(entry.customer_id)
+    for place, figure in found.items():
+        figure.customers = len(customers[place])
+    ranks = {name: rank for rank, name in enumerate(order)}
+    return sorted(found.values(), key=lambda one: (one.month, one.currency, ranks[one.figure], one.key))

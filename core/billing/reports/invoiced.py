@@ -1,0 +1,157 @@
+"""What follows from invoices: revenue and what of it is deferred, what is open, usage that was billed, tax."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.reports import repository
+from core.billing.reports.entries import Entry
+from core.billing.reports.months import Month, month_of
+from core.billing.reports.recognition import recognized
+from core.foundation.money import format_decimal, minor_to_micro
+
+REVENUE = ("invoiced", "recognized", "deferred_before", "deferred", "credits_used")
+AGEING = ("open", "given_up")
+USAGE = ("billed", "counted", "events")
+TAX = ("taxable", "tax")
+BUCKETS = ((0, "not due"), (30, "1 to 30 days"), (60, "31 to 60 days"), (90, "61 to 90 days"))
+OLDEST = "more than 90 days"
+INVOICED_ALREADY = ("invoice", "invoice_credit")
+"""Credits used on an invoice are revenue by its lines: the ledger's side of it is not counted again."""
+SUMMED = ("count", "sum")
+
+
+async def revenue(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+    """Invoiced in the month, recognized in it, deferred before and after it; and what calls used of credits."""
+    begin, end = months[0].begin, months[-1].end
+    found: list[Entry] = []
+    for row in await repository.list_documents(session, tenant_id, begin=begin, end=end):
+        for month in months:
+            if row.at < month.end:
+                found += _revenue(row, month, now)
+    for row in await repository.list_earned(session, tenant_id, begin=begin, end=end):
+        if row.kind not in INVOICED_ALREADY:
+            month = Month(row.month.year, row.month.month)
+            found.append(
+                Entry(
+                    month=month,
+                    figure="credits_used",
+                    currency=row.currency,
+                    key=row.kind,
+                    amount_micro=row.amount_micro,
+                    what=f"{row.entries} postings of the ledger",
+                    customer_id=row.customer_id,
+                )
+            )
+    return found
+
+
+def _revenue(row: Row[Any], month: Month, now: datetime) -> list[Entry]:
+    since, until = min(month.begin, now), min(month.end, now)
+    before = recognized(row.net_minor, row.period_start, row.period_end, at=since) if row.at < month.begin else 0
+    after = recognized(row.net_minor, row.period_start, row.period_end, at=until)
+    is_new = row.at >= month.begin
+    amounts = {
+        "invoiced": row.net_minor if is_new else 0,
+        "recognized": after - before,
+        "deferred_before": 0 if is_new else row.net_minor - before,
+        "deferred": row.net_minor - after,
+    }
+    return [_line(row, month, figure, minor) for figure, minor in amounts.items() if minor]
+
+
+async def usage(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+    """By meter: what was billed in the month, and what was counted in it."""
+    begin, end = months[0].begin, months[-1].end
+    found = [
+        _line(row, month_of(row.at), "billed", row.net_minor, key=row.meter, quantity=row.quantity)
+        for row in await repository.list_documents(session, tenant_id, begin=begin, end=end, usage=True)
+    ]
+    for row in await repository.list_counted(session, tenant_id, begin=begin, end=end):
+        month = Month(row.month.year, row.month.month)
+        common: dict[str, Any] = {"month": month, "currency": "", "key": row.code, "customer_id": row.customer_id}
+        if row.aggregation in SUMMED:
+            quantity = row.events if row.aggregation == "count" else row.total
+            found.append(Entry(**common, figure="counted", quantity=quantity, what=row.aggregation))
+        found.append(Entry(**common, figure="events", quantity=row.events, what=row.aggregation))
+    return found
+
+
+async def tax(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+    """By category and rate, of documents of the month."""
+    found: list[Entry] = []
+    for row in await repository.list_taxes(session, tenant_id, begin=months[0].begin, end=months[-1].end):
+        for figure, minor in (("taxable", row.taxable_minor), ("tax", row.tax_minor)):
+            found.append(
+                Entry(
+                    month=month_of(row.at),
+                    figure=figure,
+                    currency=row.currency,
+                    key=f"{row.category} {format_decimal(row.rate)}",
+                    amount_micro=minor_to_micro(int(minor), row.currency),
+                    at=row.at,
+                    what=_document(row.credit_note_id, is_void=row.taxable_minor < 0),
+                    customer_id=row.customer_id,
+                    invoice_id=row.invoice_id,
+                    number=row.number,
+                    credit_note_id=row.credit_note_id,
+                )
+            )
+    return found
+
+
+async def ageing(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+    """What was open at the end of the month (of the current one: now), by how long it was due."""
+    found: list[Entry] = []
+    for month in months:
+        for row in await repository.list_open(session, tenant_id, end=month.end):
+            found.append(
+                Entry(
+                    month=month,
+                    figure="given_up" if row.is_given_up else "open",
+                    currency=row.currency,
+                    key=_bucket(row.due_at, min(month.end, now)),
+                    amount_micro=minor_to_micro(int(row.open_minor), row.currency),
+                    at=row.due_at,
+                    what="due",
+                    customer_id=row.customer_id,
+                    subscription_id=row.subscription_id,
+                    invoice_id=row.id,
+                    number=row.number,
+                )
+            )
+    return found
+
+
+def _bucket(due_at: datetime | None, at: datetime) -> str:
+    late = timedelta(0) if due_at is None else at - due_at
+    return next((name for days, name in BUCKETS if late <= timedelta(days=days)), OLDEST)
+
+
+def _line(row: Row[Any], month: Month, figure: str, minor: int, *, key: str = "", quantity: Any = None) -> Entry:
+    return Entry(
+        month=month,
+        figure=figure,
+        currency=row.currency,
+        key=key,
+        amount_micro=minor_to_micro(minor, row.currency),
+        quantity=quantity,
+        at=row.at,
+        what=row.description,
+        customer_id=row.customer_id,
+        subscription_id=row.subscription_id,
+        invoice_id=row.invoice_id,
+        number=row.number,
+        line_id=row.line_id,
+        credit_note_id=row.credit_note_id,
+    )
+
+
+def _document(credit_note_id: UUID | None, *, is_void: bool) -> str:
+    if credit_note_id is not None:
+        return "credit note"
+    return "void" if is_void else "invoice"

@@ -1,0 +1,87 @@
+"""Monthly recurring revenue: what customers pay a month, and how it moved."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.pricing.schemes.definitions import parse
+from core.billing.pricing.schemes.rating import Measured, rate
+from core.billing.reports import repository
+from core.billing.reports.entries import Entry
+from core.billing.reports.months import Month
+from core.billing.reports.recurring import Course, Movement, Share, Turn, movements
+from core.foundation.money import minor_to_micro
+
+MOVEMENTS = ("new", "expansion", "reactivation", "contraction", "churn")
+FIGURES = ("opening", *MOVEMENTS, "closing")
+
+
+async def entries(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+    """Per month: what each customer paid before and after it, and each change within."""
+    moved = movements(await _courses(session, tenant_id))
+    found: list[Entry] = []
+    standing: dict[tuple[UUID, str], Movement] = {}
+    place = 0
+    for month in months:
+        while place < len(moved) and moved[place].at < month.begin:
+            _stand(standing, moved[place])
+            place += 1
+        found += [_standing(month, "opening", one) for one in standing.values()]
+        while place < len(moved) and moved[place].at < month.end and moved[place].at <= now:
+            found.append(_movement(month, moved[place]))
+            _stand(standing, moved[place])
+            place += 1
+        found += [_standing(month, "closing", one) for one in standing.values()]
+    return found
+
+
+def _stand(standing: dict[tuple[UUID, str], Movement], moved: Movement) -> None:
+    standing.pop((moved.customer_id, moved.currency), None)
+    if moved.after:
+        standing[moved.customer_id, moved.currency] = moved
+
+
+async def _courses(session: AsyncSession, tenant_id: UUID) -> list[Course]:
+    shares: defaultdict[UUID, list[Share]] = defaultdict(list)
+    rated: dict[tuple[UUID, Decimal], int] = {}
+    for row in await repository.list_shares(session, tenant_id):
+        price = (row.component_id, row.quantity)
+        if price not in rated:
+            rated[price] = rate(parse(row.definition), Measured(row.quantity), currency=row.currency).amount_minor
+        shares[row.subscription_id].append(
+            Share(row.effective_from, row.effective_to, rated[price], row.interval, row.interval_count)
+        )
+    turns: defaultdict[tuple[UUID, UUID, str], list[Turn]] = defaultdict(list)
+    for row in await repository.list_turns(session, tenant_id):
+        turns[row.subscription_id, row.customer_id, row.currency].append(Turn(row.occurred_at, row.kind, row.status))
+    return [Course(of, customer, currency, rows, shares[of]) for (of, customer, currency), rows in turns.items()]
+
+
+def _standing(month: Month, figure: str, moved: Movement) -> Entry:
+    return Entry(
+        month=month,
+        figure=figure,
+        currency=moved.currency,
+        amount_micro=minor_to_micro(moved.after, moved.currency),
+        at=moved.at,
+        what="since its last change",
+        customer_id=moved.customer_id,
+        subscription_id=moved.subscription_id,
+    )
+
+
+def _movement(month: Month, moved: Movement) -> Entry:
+    return Entry(
+        month=month,
+        figure=moved.kind,
+        currency=moved.currency,
+        amount_micro=minor_to_micro(moved.after - moved.before, moved.currency),
+        at=moved.at,
+        what=moved.kind,
+        customer_id=moved.customer_id,
+        subscription_id=moved.subscription_id,
+    )

@@ -1,0 +1,21 @@
+"""When revenue counts. Pure: evenly, second by second, over the time that a line is for."""
+
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from core.foundation.money import round_to_whole
+
+
+def recognized(net_minor: int, start: datetime | None, end: datetime | None, *, at: datetime) -> int:
+    """What of a line's net amount counts by an instant; a line without a period counts at once.
+
+    Rounded half up on the running sum, so that all of it is counted at the period's end and never a unit more or less.
+    """
+    if start is None or end is None or at >= end:
+        return net_minor
+    if at <= start:
+        return 0
+    return round_to_whole(net_minor * Fraction((at - start) // _TICK, (end - start) // _TICK))
+
+
+_TICK = timedelta(microseconds=1)

@@ -1,0 +1,62 @@
+"""The reports: what each is called, its figures in their order, and where its entries come from."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.reports import invoiced, mrr, prepaid
+from core.billing.reports.entries import Entry, Figure, figures_of
+from core.billing.reports.months import Month
+
+Entries = Callable[[AsyncSession, UUID, Sequence[Month], datetime], Awaitable[list[Entry]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report by name. `months` that follow each other, `now` of the tenant's clock; docs/reports.md defines each."""
+
+    name: str
+    figures: tuple[str, ...]
+    entries: Entries
+
+
+REPORTS: Mapping[str, Report] = {
+    report.name: report
+    for report in (
+        Report("mrr", mrr.FIGURES, mrr.entries),
+        Report("revenue", invoiced.REVENUE, invoiced.revenue),
+        Report("ageing", invoiced.AGEING, invoiced.ageing),
+        Report("credits", prepaid.FIGURES, prepaid.entries),
+        Report("usage", invoiced.USAGE, invoiced.usage),
+        Report("tax", invoiced.TAX, invoiced.tax),
+    )
+}
+
+
+async def figures(
+    session: AsyncSession, tenant_id: UUID, report: Report, *, months: Sequence[Month], now: datetime
+) -> list[Figure]:
+    """The report's figures, month after month."""
+    return figures_of(await report.entries(session, tenant_id, months, now), order=report.figures)
+
+
+async def entries(
+    session: AsyncSession,
+    tenant_id: UUID,
+    report: Report,
+    *,
+    month: Month,
+    now: datetime,
+    currency: str | None = None,
+    figure: str | None = None,
+    key: str | None = None,
+) -> list[Entry]:
+    """The rows that a month's figures are made of; narrowed, those of one."""
+    return [
+        entry
+        for entry in await report.entries(session, tenant_id, [month], now)
+        if currency in (None, entry.currency) and figure in (None, entry.figure) and key in (None, entry.key)
+    ]
