@@ -4,6 +4,7 @@ Servers start when the first test asks and are shared by the run; every test has
 template that the real migrations made, so tests commit as the product does and see nothing of each other.
 
     servers          where PostgreSQL and the cache of this run are (`--servers=embedded` or `debian`)
+    server_kind      which of the two, for a test that starts servers of its own of that kind
     database_name    a fresh database, gone after the test
     settings         the product's settings for it; `make_settings(**changes)` for others
     runtime          settings, database and cache, opened;  `database` is its database alone
@@ -14,6 +15,7 @@ template that the real migrations made, so tests commit as the product does and 
     simulator, api_server, worker    the same parts as processes of their own
 """
 
+import functools
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -38,7 +40,7 @@ from core.foundation.settings import Settings, load_settings
 from tests.support import callers, environment, lifespan
 from tests.support.callers import Caller
 from tests.support.processes import Process, answers, cloudbill
-from tests.support.servers import PREFIX, Keeper, Role, Servers, ServersMissing
+from tests.support.servers import PREFIX, Keeper, Kind, Role, Servers, ServersMissing
 
 _KEEPER = pytest.StashKey[Keeper]()
 _numbers = itertools.count(1)
@@ -47,6 +49,9 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cloudbill")
     group.addoption("--servers", choices=("embedded", "debian"), default="embedded", help="which servers to test on")
+    group.addoption(
+        "--on-servers", action="store_true", help="only tests that another PostgreSQL changes something for"
+    )
     group.addoption("--proof-count", type=int, help="how much of a proof to run; without it a small sample")
     group.addoption("--proof-seed", type=int, default=1, help="what a proof draws its chances from")
     group.addoption("--durable", action="store_true", help="servers that survive a power cut, as in an installation")
@@ -62,6 +67,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         keeper.stop()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--on-servers"):
+        on, off = list[pytest.Item](), list[pytest.Item]()
+        for item in items:
+            asked = getattr(item, "fixturenames", ())
+            (on if "servers" in asked or "server_kind" in asked else off).append(item)
+        items[:] = on
+        config.hook.pytest_deselected(items=off)
+
+
 @pytest.fixture(scope="session")
 def keeper(pytestconfig: pytest.Config) -> Keeper:
     """Holds the servers and the processes of this run."""
@@ -75,6 +90,12 @@ def servers(keeper: Keeper) -> Servers:
         return keeper.servers()
     except ServersMissing as reason:
         pytest.fail(f"no servers to test on: {reason}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def server_kind(pytestconfig: pytest.Config) -> Kind:
+    """What this run is on, for servers of a test's own."""
+    return pytestconfig.getoption("--servers")
 
 
 @pytest.fixture
@@ -172,6 +193,22 @@ def _cheap_passwords() -> None:
     from core.identity.users import passwords
 
     passwords.COST = 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys_at_hand() -> None:
+    """Making and checking RSA keys costs more than most tests: eight take turns. Other processes make their own."""
+    from core.identity.tokens import signing_keys
+
+    made: list[Any] = []
+
+    def generate(**wanted: Any) -> Any:
+        made.append(real(**wanted) if len(made) < 8 else made[-8])
+        return made[-1]
+
+    real = signing_keys.generate_private_key
+    signing_keys.generate_private_key = generate
+    signing_keys.load_pem_private_key = functools.lru_cache(signing_keys.load_pem_private_key)
 
 
 @pytest.fixture

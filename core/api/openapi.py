@@ -78,21 +78,33 @@ async def docs(request: Request) -> Response:
 
 def describe(app: FastAPI, settings: Settings) -> None:
     """Makes the document of the routes that are there and serves it."""
-    document = _document(app, settings)
+    document = _document(app)
+    document["servers"] = [{"url": settings.public_api_url}]
     app.state.openapi = orjson.dumps(document)
     app.state.docs = docs_page.page(document).encode()
     app.openapi_schema = document
     app.router.routes.extend(guarded([documents]))
 
 
-def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
+_known: dict[tuple[object, ...], dict[str, Any]] = {}
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """Of the same routes it is made once in a process: it takes a second or more."""
+    endpoints = (app.title, app.version, *(r.endpoint for r in app.router.routes if isinstance(r, APIRoute)))
+    if endpoints not in _known:
+        _known[endpoints] = _made(app)
+    return dict(_known[endpoints])
+
+
+def _made(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
         version=app.version,
         summary="Credits, usage, subscriptions and payments of many tenants",
         description=_DESCRIPTION,
         routes=app.router.routes,
-        servers=[{"url": settings.public_api_url}],
+        servers=[],
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})

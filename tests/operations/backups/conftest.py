@@ -21,7 +21,7 @@ from core.operations.backups.positions import windows
 from core.operations.backups.restoring import Restored, Restores
 from core.operations.backups.taking import catalogue_of
 from core.operations.backups.watching import Watch
-from tests.support.servers import debian_programs
+from tests.support.servers import Kind, debian_programs
 
 _copies = count(1)
 BEAT = timedelta(milliseconds=200)
@@ -76,13 +76,13 @@ def eventually(true: Callable[[], Any], *, seconds: float = 30) -> Any:
 
 
 @pytest.fixture(scope="module")
-def original(pytestconfig: pytest.Config) -> Iterator[Original]:
+def original(server_kind: Kind) -> Iterator[Original]:
     """A server of the kind that the run is on: the embedded one, or Debian's."""
     folder = Path(tempfile.mkdtemp(prefix="cloudbill-backups-"))
     folder.chmod(0o711)
     server = EmbeddedPostgres(
         folder / "postgres",
-        debian_programs()[0] if pytestconfig.getoption("--servers") == "debian" else None,
+        debian_programs()[0] if server_kind == "debian" else None,
         options={"shared_buffers": "16MB", "fsync": "off"},
         secrets=folder / "secrets",
         log=folder / "postgres.log",

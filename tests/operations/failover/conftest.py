@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.pair import Pair, Template
+from tests.support.servers import Kind
 
 
 @pytest.fixture(scope="session")
-def pair_template(pytestconfig: pytest.Config) -> Iterator[Template]:
-    template = Template(debian=pytestconfig.getoption("--servers") == "debian")
+def pair_template(server_kind: Kind) -> Iterator[Template]:
+    template = Template(debian=server_kind == "debian")
     yield template
     template.delete()
 
