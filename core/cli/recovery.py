@@ -82,7 +82,11 @@ def release(output: Output = Format.TEXT) -> None:
 
     released = asyncio.run(let_go())
     if output is Format.JSON:
-        document = {"released": released.holds if released else 0, "events": released.events if released else 0}
+        document = {
+            "released": released.holds if released else 0,
+            "events": released.events if released else 0,
+            "numbersSkipped": released.numbers if released else 0,
+        }
         typer.echo(orjson.dumps(document).decode())
     elif released is None:
         typer.echo("Nothing is held.")
@@ -90,6 +94,11 @@ def release(output: Output = Format.TEXT) -> None:
         typer.echo(
             f"Released. {released.events} events of the payment provider were fetched; evidence {released.evidence}."
         )
+        if released.numbers:
+            typer.echo(
+                f"{released.numbers} numbers of invoices and credit notes that may have been issued in the lost time "
+                "were skipped; each has a row that says why."
+            )
         typer.echo(
             "What they say of purchases that this copy does not know is parked: `cloudbill jobs list`, and the console."
         )

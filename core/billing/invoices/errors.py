@@ -1,5 +1,7 @@
 """What invoices refuse."""
 
+from datetime import datetime
+
 from core.foundation.errors import Conflict, InvalidInput, NotFound
 
 
@@ -126,3 +128,17 @@ class OtherCurrency(InvalidInput):
 
     code = "invoice_one_currency"
     title = "An invoice has one currency"
+
+
+class NumbersHeld(Conflict):
+    """A restored copy does not know which numbers were given out before it was restored."""
+
+    code = "numbers_held"
+    title = "Numbers wait for the release of a restored copy"
+
+    def __init__(self, state_of: datetime) -> None:
+        super().__init__(
+            f"This installation was restored with the state of {state_of:%Y-%m-%d %H:%M:%S}Z: numbers issued after it "
+            "could be given twice. `cloudbill recovery release` on the server, or POST /operations/recovery/release, "
+            "skips those; then try again."
+        )

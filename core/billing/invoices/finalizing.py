@@ -20,7 +20,7 @@ from core.billing.invoices import repository
 from core.billing.invoices.activating import activate_paid
 from core.billing.invoices.bills import Bill
 from core.billing.invoices.models import Invoice
-from core.billing.invoices.numbering import format_number, take_numbers
+from core.billing.invoices.numbering import format_number, refuse_while_held, take_numbers
 from core.billing.invoices.parking import park
 from core.billing.invoices.rules import Rules, rules_of
 from core.billing.invoices.telling import tell_all
@@ -43,6 +43,7 @@ async def finalize_due(session: AsyncSession, *, tenant_id: UUID, now: datetime,
         locked = await repository.wait_for_drafts(session, tenant_id, now=now, most=1)
         if not locked:
             return 1
+    await refuse_while_held(session)  # nobody is parked for that
     try:
         async with session.begin_nested():
             await finalize_drafts(session, locked, tenant_id=tenant_id, now=now)

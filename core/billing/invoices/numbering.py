@@ -1,18 +1,18 @@
 """Numbers without gaps: given out by the transaction that makes a document final, behind its series' lock.
 
 The series' row stays locked until that commits, so a number is given out if and only if its document is there. After
-a restore the numbers that may have been issued since are skipped, each with a row that says why.
+a restore no number is given out until those that the lost copy may have issued are skipped, each with a row that says
+why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.billing.sellers.models import InvoiceSettings
-from core.billing.sellers.service import settings_of
+from core.billing.invoices.errors import NumbersHeld
 
 
 def format_number(series: str, sequence: int, *, digits: int) -> str:
@@ -25,10 +25,11 @@ async def take_numbers(
 ) -> list[int]:
     """The next numbers of the series for these documents, in their order. `kind`: invoice or credit_note.
 
-    Take it last: other finalizations of the series wait from here until the commit.
+    Take it last: other finalizations of the series wait from here until the commit. Raises NumbersHeld.
     """
     if not documents:
         return []
+    await refuse_while_held(session)
     following = await _advance(session, tenant_id, series, len(documents))
     first = following - len(documents)
     await session.execute(
@@ -45,21 +46,29 @@ async def take_numbers(
     return list(range(first, following))
 
 
-async def skip_numbers(session: AsyncSession, *, tenant_id: UUID, count: int, reason: str, now: datetime) -> list[str]:
-    """Skips the next `count` numbers of invoices and of credit notes: they may have been issued before a restore.
+async def refuse_while_held(session: AsyncSession) -> None:
+    """Raises NumbersHeld in a restored copy whose worker is held, unless nothing was lost."""
+    state_of = await session.scalar(_HELD)
+    if state_of is not None:
+        raise NumbersHeld(state_of)
 
-    Returns those that nobody gets. The rows stay and say why, so the series has no gap.
+
+async def skip_numbers(
+    session: AsyncSession, *, tenant_id: UUID, counts: Mapping[str, int], reason: str, now: datetime
+) -> dict[str, tuple[int, int]]:
+    """Skips the next so many numbers of each series: they may have been issued before a restore.
+
+    Returns the first and the last of each series that nobody gets. The rows stay and say why, so there is no gap.
     """
-    settings: InvoiceSettings = await settings_of(session, tenant_id)
-    skipped: list[str] = []
-    for series in (settings.number_prefix, settings.credit_note_prefix):
+    skipped: dict[str, tuple[int, int]] = {}
+    for series, count in sorted(counts.items()):
         following = await _advance(session, tenant_id, series, count)
         first = following - count
         await session.execute(
             _SKIP,
             {"tenant": tenant_id, "series": series, "first": first, "count": count, "reason": reason, "now": now},
         )
-        skipped += [format_number(series, one, digits=settings.number_digits) for one in range(first, following)]
+        skipped[series] = (first, following - 1)
     return skipped
 
 
@@ -72,6 +81,8 @@ INSERT INTO invoice_series (tenant_id, series, next_sequence) VALUES (:tenant, :
 ON CONFLICT (tenant_id, series) DO UPDATE SET next_sequence = invoice_series.next_sequence + :count
 RETURNING next_sequence
 """)
+
+_HELD = text("SELECT min(state_of) FROM open_worker_holds() WHERE NOT nothing_lost")
 
 _TAKE = text("""
 INSERT INTO invoice_numbers (tenant_id, series, sequence, kind, document_id, occurred_at)

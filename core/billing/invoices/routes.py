@@ -17,6 +17,7 @@ from core.billing.invoices.errors import (
     InvoiceNotFound,
     InvoiceStateRefused,
     NothingToBill,
+    NumbersHeld,
 )
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.recomputing.recompute import find_final, recompute
@@ -82,7 +83,7 @@ async def list_invoices(
     "",
     operation_id="create_invoice",
     status_code=201,
-    responses=refusals(CustomerNotFound, NothingToBill, TaxRateMissing, KeyReused, KeyInFlight),
+    responses=refusals(CustomerNotFound, NothingToBill, TaxRateMissing, NumbersHeld, KeyReused, KeyInFlight),
 )
 async def create_invoice(scope: Writing, body: NewInvoice, idempotency_key: KeyHeader = None) -> InvoiceAnswer:
     """Writes an invoice by hand: a draft, or with `finalize` final at once."""
@@ -164,7 +165,7 @@ async def list_lines(scope: Reading, invoice_id: UUID, limit: Limit = 50, cursor
 @router.post(
     "/{invoice_id}/finalize",
     operation_id="finalize_invoice",
-    responses=refusals(InvoiceNotFound, InvoiceNotDraft, TaxRateMissing),
+    responses=refusals(InvoiceNotFound, InvoiceNotDraft, TaxRateMissing, NumbersHeld),
 )
 async def finalize_invoice(scope: Writing, invoice_id: UUID) -> InvoiceAnswer:
     """Makes a draft final before its grace is over: worked out anew, numbered, unchangeable from then on."""

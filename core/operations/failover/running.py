@@ -263,7 +263,8 @@ class Failover:
                 if now.is_open:
                     fence.stand_by(new, reason=_reason(journal))
                 _hold_worker(new, reason=f"failed over from {journal.given['primary']}: {journal.id}",
-                             state_of=datetime.fromisoformat(caught_up["state_of"]))  # fmt: skip
+                             state_of=datetime.fromisoformat(caught_up["state_of"]),
+                             nothing_lost=caught_up["lost_bytes"] == 0)  # fmt: skip
                 fence.open_(new, max(now.epoch, epoch) + 1, reason=_reason(journal))
                 now = fence.standing(new)
         return {
@@ -303,11 +304,11 @@ def _reason(journal: Journal) -> str:
     return f"failover {journal.id}"
 
 
-def _hold_worker(new: psycopg.Connection[Any], *, reason: str, state_of: datetime) -> None:
+def _hold_worker(new: psycopg.Connection[Any], *, reason: str, state_of: datetime, nothing_lost: bool) -> None:
     new.execute(
-        "INSERT INTO worker_holds (id, reason, state_of, held_at) SELECT %s, %s::text, %s, %s "
+        "INSERT INTO worker_holds (id, reason, state_of, nothing_lost, held_at) SELECT %s, %s::text, %s, %s, %s "
         "WHERE NOT EXISTS (SELECT FROM worker_holds WHERE reason = %s)",
-        [new_id(), reason, state_of, wall_now(), reason],
+        [new_id(), reason, state_of, nothing_lost, wall_now(), reason],
     )
 
 

@@ -19,6 +19,8 @@ class Hold:
     id: UUID
     reason: str
     state_of: datetime
+    nothing_lost: bool = False
+    """Whether the copy has all that the one before it had committed."""
 
 
 async def list_open(database: Database) -> list[Hold]:
@@ -26,8 +28,10 @@ async def list_open(database: Database) -> list[Hold]:
     async with database.nobody() as session:
         if await session.scalar(text("SELECT to_regprocedure('open_worker_holds()') IS NULL")):
             return []
-        rows = await session.execute(text("SELECT id, reason, state_of FROM open_worker_holds()"))
-        return [Hold(id=row.id, reason=row.reason, state_of=row.state_of) for row in rows]
+        rows = await session.execute(text("SELECT id, reason, state_of, nothing_lost FROM open_worker_holds()"))
+        return [
+            Hold(id=row.id, reason=row.reason, state_of=row.state_of, nothing_lost=row.nothing_lost) for row in rows
+        ]
 
 
 async def release(database: Database, hold: Hold, *, how: str) -> bool:

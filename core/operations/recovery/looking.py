@@ -24,7 +24,7 @@ from core.operations.backups.keys import Keys
 from core.operations.backups.positions import windows
 from core.operations.clouds import base
 from core.operations.clouds.base import Place, Span, StoredBackup
-from core.operations.recovery import evidence
+from core.operations.recovery import evidence, numbers
 from core.operations.recovery.timeline import timeline
 
 LOOK_EVERY = timedelta(minutes=1)
@@ -58,6 +58,7 @@ async def look(runtime: Runtime) -> None:
     parts: dict[str, Callable[[], Awaitable[Document]]] = {
         "backups": lambda: asyncio.to_thread(_backups, settings, managed, wall_now()),
         "evidence": lambda: _evidence(database, settings),
+        numbers.PART: lambda: numbers.see_numbers(database, settings),
     }
     if managed is not None:
         parts["standbys"] = lambda: asyncio.to_thread(_standbys, *managed)

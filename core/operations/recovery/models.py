@@ -41,6 +41,8 @@ class WorkerHold(Table):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     reason: Mapped[str]
     state_of: Mapped[datetime]
+    nothing_lost: Mapped[bool] = mapped_column(server_default=text("false"))
+    """The copy has all that was committed: nothing was given out that it does not know."""
     held_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
     release: Mapped[str | None]

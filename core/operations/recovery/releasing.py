@@ -1,6 +1,7 @@
 """Letting a held worker go: the payment provider's events since the copy's instant are fetched first, and stored like
 webhooks, each once. What they say about purchases that the copy does not know is parked, for a person to look at.
-Messages that waited at that instant may have been sent since: they are marked, and none is sent twice.
+Messages that waited at that instant may have been sent since: they are marked, and none is sent twice. Numbers that may
+have been issued are skipped.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from core.billing.webhooks.service import receive
 from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.settings import Settings
-from core.operations.recovery import evidence, holding
+from core.operations.recovery import evidence, holding, numbers
 from core.operations.recovery.holding import Hold
 
 MARGIN = timedelta(minutes=15)
@@ -28,6 +29,8 @@ class Released:
     holds: int
     events: int
     """That the provider remembers of that time; each that was not known is applied by a job."""
+    numbers: int
+    """Of invoices and credit notes, that nobody gets any more."""
     evidence: int
 
 
@@ -37,10 +40,13 @@ async def release_all(database: Database, settings: Settings, *, by: str, reason
     if not holds:
         return None
     events = await _catch_up(database, settings, holds)
+    skipped = await numbers.skip_after(database, settings, holds)
     doubted = await doubt_waiting(database)
     how = f"by {by}{f' ({reason})' if reason else ''}: {events} events of the payment provider fetched"
     if doubted:
         how += f", {doubted} messages that waited are uncertain"
+    if skipped.numbers:
+        how += f", {skipped.numbers} numbers of {skipped.tenants} tenants skipped"
     for hold in holds:
         await holding.release(database, hold, how=how)
     number = await evidence.record(
@@ -53,10 +59,11 @@ async def release_all(database: Database, settings: Settings, *, by: str, reason
             "reason": reason,
             "events": events,
             "messagesUncertain": doubted,
+            "numbersSkipped": asdict(skipped),
             "holds": [asdict(hold) for hold in holds],
         },
     )
-    return Released(holds=len(holds), events=events, evidence=number)
+    return Released(holds=len(holds), events=events, numbers=skipped.numbers, evidence=number)
 
 
 async def _catch_up(database: Database, settings: Settings, holds: list[Hold]) -> int:

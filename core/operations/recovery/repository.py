@@ -42,8 +42,8 @@ async def end(session: AsyncSession, run_id: UUID, ending: dict[str, Any]) -> bo
 
 
 async def list_standing(session: AsyncSession) -> dict[str, Row[Any]]:
-    """By part."""
-    rows = await session.execute(text("SELECT * FROM recovery_standing"))
+    """By part; what is there to be shown."""
+    rows = await session.execute(text("SELECT * FROM recovery_standing WHERE part <> 'numbers'"))
     return {row.part: row for row in rows}
 
 

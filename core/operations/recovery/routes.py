@@ -118,9 +118,16 @@ async def release_worker(request: Request, scope: Installation, body: ReleaseBod
         scope,
         "worker.released",
         reason=body.reason.strip(),
-        details={"holds": released.holds, "events": released.events, "evidence": released.evidence},
+        details={
+            "holds": released.holds,
+            "events": released.events,
+            "numbers": released.numbers,
+            "evidence": released.evidence,
+        },
     )
-    return ReleasedAnswer(holds=released.holds, events=released.events, evidence=released.evidence)
+    return ReleasedAnswer(
+        holds=released.holds, events=released.events, numbers=released.numbers, evidence=released.evidence
+    )
 
 
 @router.get("/drills", operation_id="list_drills", summary="Drills, newest first")

@@ -205,10 +205,12 @@ class ReleaseBody(Body):
 
 
 class ReleasedAnswer(Answer):
-    """It goes on. `events` of the payment provider were fetched first; `evidence` has it."""
+    """It goes on. `events` of the payment provider were fetched first, and `numbers` of invoices and credit notes that
+    may have been issued in the lost time were skipped; `evidence` has it."""
 
     holds: int
     events: int
+    numbers: int
     evidence: int
 
 

@@ -17,6 +17,7 @@ from core.billing.invoices.errors import (
     InvoiceNotFinal,
     InvoiceNotFound,
     InvoiceStateRefused,
+    NumbersHeld,
 )
 from core.billing.invoices.routes import PDF, XML
 from core.billing.invoices.schemas import CreditLineAnswer, CreditNoteAnswer, CreditNoteDetail, NewCreditNote
@@ -43,6 +44,7 @@ router = APIRouter(prefix="/billing", tags=["billing"])
         CreditTooLarge,
         CreditEmpty,
         CreditDestinationInvalid,
+        NumbersHeld,
         KeyReused,
         KeyInFlight,
     ),
