@@ -70,8 +70,8 @@ async def find_wallet(
 ) -> Wallet | None:
     """The customer's wallet, or None when it has none yet. With `now`, expired holds count as released."""
     where = {"tenant": tenant_id, "customer": customer_id, "currency": currency, "now": now}
-    row = (await session.execute(_WALLET, where)).one_or_none()
-    return Wallet(**row._mapping) if row else None  # pyright: ignore[reportPrivateUsage]  (public; underscored to stay out of columns' way)  # a public name, oddly spelt
+    row = (await session.execute(_WALLET, where)).mappings().one_or_none()
+    return Wallet(**row) if row else None
 
 
 async def list_wallets(
@@ -80,8 +80,7 @@ async def list_wallets(
     """Wallets by customer and currency."""
     customer_id, currency = after or (None, None)
     where = {"tenant": tenant_id, "now": now, "customer": customer_id, "currency": currency, "limit": limit}
-    rows = await session.execute(_WALLETS, where)
-    return [Wallet(**row._mapping) for row in rows]  # pyright: ignore[reportPrivateUsage]  (public; underscored to stay out of columns' way)
+    return [Wallet(**row) for row in (await session.execute(_WALLETS, where)).mappings()]
 
 
 async def customer_exists(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> bool:

@@ -5,7 +5,7 @@ Whether a number is registered is the office's to say (VIES in the Union), and i
 
 import re
 
-from stdnum import get_cc_module  # pyright: ignore[reportUnknownVariableType]
+from stdnum import get_cc_module  # pyright: ignore[reportUnknownVariableType]  (says no types)
 from stdnum.exceptions import ValidationError
 
 from core.billing.customers.errors import TaxIdInvalid

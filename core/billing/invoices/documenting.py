@@ -152,8 +152,9 @@ def _party(kept: Mapping[str, Any]) -> Party:
 
 
 def _line(row: Row[Any], zone: str) -> Line:
-    steps: Sequence[Mapping[str, Any]] = (row.arithmetic or {}).get("rows", [])
-    is_plain = len(steps) == 1 and (row.arithmetic or {}).get("part") == "1"
+    arithmetic: Mapping[str, Any] = row.arithmetic or {}
+    steps: Sequence[Mapping[str, Any]] = arithmetic.get("rows", [])
+    is_plain = len(steps) == 1 and arithmetic.get("part") == "1"
     whole = is_plain and row.quantity is not None and Decimal(steps[0]["quantity"]) == row.quantity
     return Line(
         description=row.description,
@@ -173,7 +174,8 @@ def _line(row: Row[Any], zone: str) -> Line:
 
 
 def _tax(category: str, rate: Decimal, basis: int, amount: int, names: Mapping[str, Mapping[str, Any]]) -> Tax:
-    named = next((names[key] for key in names if _same_rate(key, category, rate)), {})
+    nothing: Mapping[str, Any] = {}
+    named = next((names[key] for key in names if _same_rate(key, category, rate)), nothing)
     return Tax(
         name=named.get("name") or "",
         category=category,  # pyright: ignore[reportArgumentType]  # as tax_of said it

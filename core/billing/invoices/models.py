@@ -338,6 +338,6 @@ class InvoicingRules(Table):
 
 
 # The items' own room comes before this one and knows no invoices: the way back is told here.
-InvoiceItem.__table__.append_constraint(  # type: ignore[attr-defined]
+InvoiceItem.__table__.append_constraint(  # type: ignore[attr-defined]  (a table, which SQLAlchemy types as any clause)
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"])
 )

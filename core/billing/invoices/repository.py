@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import CursorResult, Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.subscriptions.models import InvoiceItem
@@ -57,7 +57,7 @@ async def list_waiting(
         _WAITING.columns(*InvoiceItem.__table__.columns),
         {"tenant": tenant_id, "customers": list(customers), "now": now},
     )
-    return [_item(row) for row in rows]
+    return [InvoiceItem(**row) for row in rows.mappings()]
 
 
 async def list_items_of(
@@ -68,8 +68,8 @@ async def list_items_of(
     rows = await session.execute(
         _ITEMS_OF.columns(*InvoiceItem.__table__.columns), {"tenant": tenant_id, "invoices": list(invoices)}
     )
-    for row in rows:
-        item = _item(row)
+    for row in rows.mappings():
+        item = InvoiceItem(**row)
         assert item.invoice_id is not None
         found[item.invoice_id].append(item)
     return found
@@ -96,7 +96,7 @@ async def take_items(session: AsyncSession, tenant_id: UUID, taken: Mapping[UUID
     done = await session.execute(
         _TAKE_ITEMS, {"tenant": tenant_id, "items": list(taken), "invoices": list(taken.values())}
     )
-    return done.rowcount  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    return cast("CursorResult[Any]", done).rowcount
 
 
 async def write_invoices(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -124,7 +124,7 @@ async def write_inputs(session: AsyncSession, rows: Sequence[Mapping[str, Any]])
 async def make_final(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> int:
     """Gives drafts their amounts, numbers and state; how many drafts there were."""
     done = await session.execute(_MAKE_FINAL, {"rows": _json(rows)})
-    return done.rowcount  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    return cast("CursorResult[Any]", done).rowcount
 
 
 async def void_empty(session: AsyncSession, tenant_id: UUID, invoices: Sequence[UUID], *, now: datetime) -> None:
@@ -166,10 +166,6 @@ async def list_for_collection(
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
     return orjson.dumps(rows, default=str).decode()
-
-
-def _item(row: Row[Any]) -> InvoiceItem:
-    return InvoiceItem(**dict(row._mapping))  # pyright: ignore[reportPrivateUsage]
 
 
 _NOT_PARKED = """

@@ -37,8 +37,8 @@ DEFAULTS = Rules()
 
 async def rules_of(session: AsyncSession, tenant_id: UUID) -> Rules:
     """The tenant's rules, or the defaults."""
-    row = (await session.execute(_FIND, {"tenant": tenant_id})).one_or_none()
-    return DEFAULTS if row is None else Rules(**dict(row._mapping))  # pyright: ignore[reportPrivateUsage]
+    row = (await session.execute(_FIND, {"tenant": tenant_id})).mappings().one_or_none()
+    return DEFAULTS if row is None else Rules(**row)
 
 
 async def put_rules(session: AsyncSession, rules: Rules, *, tenant_id: UUID, now: datetime) -> None:

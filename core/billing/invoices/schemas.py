@@ -23,7 +23,8 @@ def _decimal_text(value: object) -> object:
 
 
 def _in_range(value: Decimal) -> Decimal:
-    if abs(value) > Decimal(10) ** 12 or (value.as_tuple().exponent, 0) < (-12, 0):  # type: ignore[operator]
+    exponent = value.as_tuple().exponent
+    if abs(value) > Decimal(10) ** 12 or not isinstance(exponent, int) or exponent < -12:
         raise InvalidInput("lines", "have a quantity or price of more than 12 digits before or after the point")
     return value
 

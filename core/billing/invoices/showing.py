@@ -35,20 +35,17 @@ def detailed(invoice: Invoice, taxes: Sequence[Row[Any]], bill: Bill | None = No
     if bill is None:
         return InvoiceDetail(**fields, taxes=[_tax(row) for row in taxes])
     period_start, period_end = bill.period
-    return InvoiceDetail(
-        **fields
-        | {
-            "line_count": len(bill.lines),
-            "subtotal_minor": bill.subtotal_minor,
-            "discount_minor": bill.discount_minor,
-            "tax_minor": bill.tax_minor,
-            "total_minor": bill.total_minor,
-            "open_minor": bill.total_minor,
-            "period_start": period_start,
-            "period_end": period_end,
-        },
-        taxes=[_tax(tax) for tax in bill.taxes],
+    fields.update(
+        line_count=len(bill.lines),
+        subtotal_minor=bill.subtotal_minor,
+        discount_minor=bill.discount_minor,
+        tax_minor=bill.tax_minor,
+        total_minor=bill.total_minor,
+        open_minor=bill.total_minor,
+        period_start=period_start,
+        period_end=period_end,
     )
+    return InvoiceDetail(**fields, taxes=[_tax(tax) for tax in bill.taxes])
 
 
 def lines_of(bill: Bill) -> list[LineAnswer]:

@@ -80,7 +80,7 @@ async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[Invo
         seller=seller_of(settings),
         seller_party=party_of_seller(settings, name=tenant.name),
         provider=await provider_of(session, tenant_id),
-        customers={row.id: Customer(**dict(row._mapping)) for row in customers},  # pyright: ignore[reportPrivateUsage]
+        customers={row["id"]: Customer(**row) for row in customers.mappings()},
         collections={row.id: row.collection for row in collections},
     )
     await _read_charged(session, sale, items)
@@ -197,7 +197,7 @@ def _bill(
             (
                 sale.collections[item.subscription_id]
                 for item in group.items
-                if item.subscription_id in sale.collections
+                if item.subscription_id is not None and item.subscription_id in sale.collections
             ),
             "send_invoice",
         ),

@@ -135,7 +135,8 @@ class _Comparison:
         self._stored = {line.item_id: line for line in lines}
         self._lines = lines
         self._taxes = {(tax.category, tax.rate): (tax.taxable_minor, tax.tax_minor) for tax in taxes}
-        self._kept = {one["itemId"]: one for one in (row.inputs or {}).get("lines", [])}
+        inputs: dict[str, Any] = row.inputs or {}
+        self._kept: dict[str, Any] = {one["itemId"]: one for one in inputs.get("lines", [])}
         self.found: list[Drift] = []
 
     def add(self, line: str | None, cause: str, detail: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
@@ -35,9 +35,9 @@ async def find_event(session: AsyncSession, tenant_id: UUID, event_id: UUID) -> 
     return (await session.execute(_EVENTS, where)).one_or_none()
 
 
-async def list_corrections(session: AsyncSession, tenant_id: UUID, event_id: UUID) -> Sequence[Row[Any]]:
+async def list_corrections(session: AsyncSession, tenant_id: UUID, event_id: UUID) -> Sequence[RowMapping]:
     """What was said of an event, in order."""
-    return (await session.execute(_CORRECTIONS, {"tenant": tenant_id, "id": event_id})).all()
+    return (await session.execute(_CORRECTIONS, {"tenant": tenant_id, "id": event_id})).mappings().all()
 
 
 _EVENTS = text("""

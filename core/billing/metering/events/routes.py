@@ -94,7 +94,7 @@ async def get_metered_event(scope: Reading, metered_event_id: UUID) -> MeteredEv
     return MeteredEventDetail(
         **shown(row),
         backfill_id=row.backfill_id,
-        corrections=[CorrectionAnswer(**one._mapping) for one in corrections],  # pyright: ignore[reportPrivateUsage]  (public; underscored to stay out of columns' way)
+        corrections=[CorrectionAnswer(**one) for one in corrections],
     )
 
 

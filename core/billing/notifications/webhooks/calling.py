@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -119,8 +120,8 @@ def _keys(runtime: Runtime, endpoint: WebhookEndpoint, now: datetime) -> list[st
 async def _call(ready: Ready, *, private: bool) -> Answered:
     at, began = wall_now(), time.monotonic()
 
-    def ended(**how: object) -> Answered:
-        return Answered(at, int((time.monotonic() - began) * 1000), **how)  # type: ignore[arg-type]
+    def ended(**how: Any) -> Answered:
+        return Answered(at, int((time.monotonic() - began) * 1000), **how)
 
     try:
         target = await locate(ready.url, private=private)

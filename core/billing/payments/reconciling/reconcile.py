@@ -51,7 +51,7 @@ async def list_ours(
     }
     found: list[Known] = []
     for statement in (_PAYMENTS, _REFUNDS, _DISPUTES):
-        found += [Known(**row._mapping) for row in await session.execute(statement, given)]  # pyright: ignore[reportPrivateUsage]  (public; underscored to stay out of columns' way)
+        found += [Known(**row) for row in (await session.execute(statement, given)).mappings()]
     return found
 
 
