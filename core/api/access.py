@@ -188,6 +188,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/invoices/{invoice_id}/lines"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/pdf"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/xml"): reads(BILLING_READ),
+    ("GET", "/billing/invoices/{invoice_id}/corrections"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/recomputation"): reads(BILLING_READ),
     ("POST", "/billing/invoices/{invoice_id}/finalize"): pays(BILLING_WRITE),
     ("POST", "/billing/invoices/{invoice_id}/void"): pays(BILLING_WRITE),

@@ -28,6 +28,7 @@ from core.billing.credits.lots import routes as credit_lots
 from core.billing.customers import routes as customers
 from core.billing.invoices import routes as invoices
 from core.billing.invoices.credit_notes import routes as credit_notes
+from core.billing.invoices.late_usage import routes as late_usage
 from core.billing.invoices.parked import routes as parked
 from core.billing.invoices.previews import routes as previews
 from core.billing.ledger import routes as ledger
@@ -91,6 +92,7 @@ ROUTERS = (
     previews.router,
     subscriptions.router,
     invoices.router,
+    late_usage.router,
     credit_notes.router,
     parked.router,
     clocks.router,

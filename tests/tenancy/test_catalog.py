@@ -319,6 +319,7 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "invoice_numbers",
         "invoice_payments",
         "invoice_taxes",
+        "late_corrections",
         "ledger_blocks",
         "ledger_entries",
         "ledger_transactions",

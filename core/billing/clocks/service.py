@@ -18,6 +18,7 @@ from core.billing.clocks.errors import NotATestTenant, TestClockBackwards
 from core.billing.credits.holding import HoldExpiry
 from core.billing.credits.lots.due import CreditsExpired
 from core.billing.invoices.due import InvoicesDrafted, InvoicesFinalized
+from core.billing.invoices.late_usage.due import LateUsageCorrected
 from core.billing.payments.topping.due import TopUpsMade, WalletsWatched
 from core.billing.subscriptions.due import SubscriptionsDue
 from core.foundation.clock import tenant_now
@@ -30,6 +31,7 @@ from core.foundation.settings import Settings
 register(HoldExpiry())
 register(CreditsExpired())
 register(SubscriptionsDue())
+register(LateUsageCorrected())
 register(InvoicesDrafted())
 register(InvoicesFinalized())
 register(WalletsWatched())

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import finalizing, repository
 from core.billing.invoices.bills import Bill
+from core.billing.invoices.late_usage.correcting import correct_before_billing
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.parking import allowed_customers, park
 from core.billing.invoices.rules import Rules, check_bounds, rules_of
@@ -47,6 +48,8 @@ async def draft_due(session: AsyncSession, *, tenant_id: UUID, now: datetime, mo
     ) or await repository.wait_for_customer(session, tenant_id, now=now)
     if not customers:
         return 0
+    seen = len(customers)
+    customers = await correct_before_billing(session, customers, tenant_id=tenant_id, now=now)
     items = await repository.list_waiting(session, tenant_id, customers=customers, now=now)
     rules = await rules_of(session, tenant_id)
     groups = group_items(items, rules)
@@ -64,7 +67,7 @@ async def draft_due(session: AsyncSession, *, tenant_id: UUID, now: datetime, mo
                     await finalizing.check_now(session)
             except Exception as error:
                 await park(session, tenant_id=tenant_id, customer_id=customer_id, error=error, now=now)
-    return len(customers)
+    return seen
 
 
 def group_items(items: Sequence[InvoiceItem], rules: Rules) -> list[Group]:

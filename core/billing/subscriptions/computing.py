@@ -182,6 +182,15 @@ class Reader:
 
     async def floor(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> None:
         """What is missing to a minimum or a commitment is a line; nothing missing, none."""
+        owed_minor, charged_minor, inputs = await self._missing(item, others)
+        if owed_minor > charged_minor:
+            step = Step("true_up", Decimal(1), minor_to_units(owed_minor - charged_minor, item.currency))
+            rated = settle(item.kind, [step], currency=item.currency, rounding=Rounding.HALF_UP)
+            inputs |= {"owedMinor": owed_minor, "chargedMinor": charged_minor}
+            self.lines[item.id] = Line(item=item, quantity=None, rated=rated, inputs={**item.basis, **inputs})
+
+    async def _missing(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> tuple[int, int, dict[str, Any]]:
+        """What a floor asks for, what was charged, and the prices it follows from."""
         counted = await self._counted(item, others)
         charged_minor = 0
         for one in counted:
@@ -192,12 +201,7 @@ class Reader:
                 rated = self.lines[one.id].rated if one.id in self.lines else None
             charged_minor += rated.amount_minor if rated is not None else 0
         owed_minor, inputs = await self._owed(item)
-        missing_minor = owed_minor - charged_minor
-        if missing_minor > 0:
-            step = Step("true_up", Decimal(1), minor_to_units(missing_minor, item.currency))
-            rated = settle(item.kind, [step], currency=item.currency, rounding=Rounding.HALF_UP)
-            inputs |= {"owedMinor": owed_minor, "chargedMinor": charged_minor}
-            self.lines[item.id] = Line(item=item, quantity=None, rated=rated, inputs={**item.basis, **inputs})
+        return owed_minor, charged_minor, inputs
 
     async def usage(self, item: InvoiceItem, *, as_of: datetime | None, with_amounts: bool) -> RawUsage:
         """What the item's meter counted in its time."""
@@ -256,19 +260,37 @@ class Reader:
         definition = next(one.definition for one in terms.components if one.id == wanted)
         return parse(definition), definition
 
-    async def _correction(self, item: InvoiceItem) -> tuple[Rated, dict[str, Any]]:
-        """What a period's usage comes to as known later, less what it came to as known before."""
-        corrected = await self.session.get_one(InvoiceItem, (item.tenant_id, UUID(item.basis["itemId"])))
-        scheme, definition = await self._scheme(corrected.basis)
-        inputs: dict[str, Any] = {**item.basis, "price": input_hash(definition).hex()}
+    async def difference(self, item: InvoiceItem, *, before: datetime, after: datetime) -> tuple[Rated, dict[str, Any]]:
+        """What an item by itself comes to by what was known later, less what it came to by what was known before."""
         amounts: list[int] = []
-        for name in ("asOfBefore", "asOf"):
-            used = await self.usage(
-                corrected, as_of=datetime.fromisoformat(item.basis[name]), with_amounts=isinstance(scheme, Percentage)
-            )
-            amounts.append(rate(scheme, measured(used, scheme), currency=item.currency).amount_minor)
-            inputs[f"{name}Usage"] = {"quantity": str(used.quantity), "events": used.events, "digest": used.digest}
-        return flat(amounts[1] - amounts[0], item.currency), inputs
+        inputs: dict[str, Any] = {}
+        for name, as_of in (("asOfBefore", before), ("asOf", after)):
+            then = Reader(self.session, as_of, _prices=self._prices, _meters=self._meters)
+            if item.kind in FLOORS:
+                owed_minor, charged_minor, prices = await then._missing(item, [])
+                amounts.append(max(0, owed_minor - charged_minor))
+                inputs |= {**prices, f"{name}Usage": {"owedMinor": owed_minor, "chargedMinor": charged_minor}}
+            else:
+                rated = await then.rate(item)
+                assert rated is not None, "only floors need the others"
+                line = then.lines[item.id]
+                kept = {"events": line.inputs.get("events"), "digest": line.inputs.get("digest")}
+                amounts.append(rated.amount_minor)
+                inputs |= {"price": line.inputs["price"], f"{name}Usage": {"quantity": str(line.quantity), **kept}}
+        steps = [
+            Step(kind, Decimal(sign), minor_to_units(amount, item.currency))
+            for kind, sign, amount in (("as_known_now", 1, amounts[1]), ("as_known_before", -1, amounts[0]))
+        ]
+        return settle("correction", steps, currency=item.currency, rounding=Rounding.HALF_UP), inputs
+
+    async def _correction(self, item: InvoiceItem) -> tuple[Rated, dict[str, Any]]:
+        corrected = await self.session.get_one(InvoiceItem, (item.tenant_id, UUID(item.basis["itemId"])))
+        rated, inputs = await self.difference(
+            corrected,
+            before=datetime.fromisoformat(item.basis["asOfBefore"]),
+            after=datetime.fromisoformat(item.basis["asOf"]),
+        )
+        return rated, {**item.basis, **inputs}
 
     async def _counted(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> list[InvoiceItem]:
         """The items that count for a floor, wherever they are billed."""

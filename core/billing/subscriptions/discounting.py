@@ -1,7 +1,8 @@
 """Coupons on a bill, period by period. Pure.
 
 A percentage is taken off every line of a period in which the coupon holds, whichever bill it is on. An amount is taken
-off once a period: on the bill that opens it, or, where that had nothing to take it off, on the one that closes it.
+off once a period: on the bill that opens it, or, where that had nothing to take it off, on the one that closes it. So a
+correction of a period that is billed has its percentages, and no amounts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,13 +72,19 @@ def discount(
     """The lines with their shares, and what each coupon takes off."""
     found: list[Discounted] = []
     taken = [0] * len(lines)
-    for ordinal in sorted({line.item.ordinal for line in lines if line.item.ordinal is not None}):
+    periods = {(line.item.ordinal, _corrects(line)) for line in lines if line.item.ordinal is not None}
+    for ordinal, corrects in sorted(periods):
         holding = [
             coupon
             for coupon in coupons
-            if coupon.holds_in(ordinal) and (coupon.terms.amount_minor is None or not opened.get(ordinal, False))
+            if coupon.holds_in(ordinal)
+            and (coupon.terms.amount_minor is None or not (corrects or opened.get(ordinal, False)))
         ]
-        places = [place for place, line in enumerate(lines) if line.item.ordinal == ordinal and _has_plan(line)]
+        places = [
+            place
+            for place, line in enumerate(lines)
+            if (line.item.ordinal, _corrects(line)) == (ordinal, corrects) and _has_plan(line)
+        ]
         if not holding or not places:
             continue
         by_code = {coupon.terms.code: coupon for coupon in holding}
@@ -99,6 +106,10 @@ def discount(
                 )
             )
     return [replace(line, discount_minor=part) for line, part in zip(lines, taken, strict=True)], found
+
+
+def _corrects(line: "Line") -> bool:
+    return line.item.kind == "correction"
 
 
 def _has_plan(line: "Line") -> bool:

@@ -232,6 +232,13 @@ class InvoiceItem(TenantRow, Table):
             postgresql_where="kind IN ('recurring', 'one_time', 'minimum', 'commitment')",
         ),
         Index("invoice_items_usage_idx", "tenant_id", "customer_id", "meter_id", postgresql_where="kind = 'usage'"),
+        Index(
+            "invoice_items_billed_usage_idx",
+            "tenant_id",
+            "customer_id",
+            "period_end",
+            postgresql_where="kind = 'usage' AND invoice_id IS NOT NULL",
+        ),
         Index("invoice_items_waiting_idx", "tenant_id", "bill_at", postgresql_where="invoice_id IS NULL"),
         Index("invoice_items_of_idx", "tenant_id", "subscription_id", "ordinal"),
         Index("invoice_items_invoice_idx", "tenant_id", "invoice_id"),

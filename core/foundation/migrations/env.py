@@ -26,6 +26,7 @@ MODELS = (
     "core.billing.credits.lots.models",
     "core.billing.subscriptions.models",
     "core.billing.invoices.models",
+    "core.billing.invoices.late_usage.models",
     "core.billing.tax.models",
     "core.billing.payments.models",
     "core.billing.payments.methods.models",

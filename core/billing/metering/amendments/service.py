@@ -25,6 +25,7 @@ from core.billing.metering.amendments.errors import (
 from core.billing.metering.amendments.schemas import AmendmentAnswer, UsageChange
 from core.billing.metering.events import repository as events
 from core.billing.metering.events import service as ingestion
+from core.billing.metering.events import storing
 from core.billing.metering.events.errors import MeteredEventNotFound
 from core.billing.metering.events.reading import Event, Refusal, read_batch
 from core.billing.metering.events.recount import recount_hours
@@ -99,8 +100,12 @@ async def amend(
     session.add(correction)
     await session.flush()
     definitions = await load_definitions(session, tenant_id)
+    connection = await driver_connection(session)
+    await storing.note_late(
+        connection, [(str(event.customer_id), event.occurred_at, event.occurred_at)], now=author.now
+    )
     await recount_hours(
-        await driver_connection(session),
+        connection,
         definitions,
         {event.customer_id: {hour_of(event.occurred_at.astimezone(UTC))}},
         tenant_id=tenant_id,
@@ -211,12 +216,16 @@ async def revert(session: AsyncSession, backfill_id: UUID, *, tenant_id: UUID, a
     if found.reverted_at is not None:
         raise BackfillReverted
     hours: dict[UUID, set[int]] = {}
+    late: list[storing.Span] = []
     for event in await session.execute(_STANDING, {"tenant": tenant_id, "backfill": backfill_id}):
         session.add(_correction(tenant_id, event, "void", author=author, backfill_id=backfill_id))
         hours.setdefault(event.customer_id, set()).add(hour_of(event.occurred_at.astimezone(UTC)))
+        late.append((str(event.customer_id), event.occurred_at, event.occurred_at))
     await session.flush()
     definitions = await load_definitions(session, tenant_id)
-    await recount_hours(await driver_connection(session), definitions, hours, tenant_id=tenant_id)
+    connection = await driver_connection(session)
+    await storing.note_late(connection, late, now=author.now)
+    await recount_hours(connection, definitions, hours, tenant_id=tenant_id)
     await session.execute(
         _REVERT,
         {

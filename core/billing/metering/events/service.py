@@ -136,8 +136,18 @@ async def store(
         results[index] = found
     counted = add_up((one.fact, one.measured) for one in fresh)
     hours = {hour_of(one.fact[3]) for one in fresh}
-    await storing.add_tallies(connection, counted, hours=hours, commits=commits)
+    await storing.add_tallies(connection, counted, hours=hours, commits=commits, late=_spans(fresh), now=now)
     return [results[one.index] for one in prepared.entries]
+
+
+def _spans(fresh: Sequence[Ready]) -> list[storing.Span]:
+    """Of each customer when the first and the last of its events occurred, in the order of their ids."""
+    found: dict[str, tuple[datetime, datetime]] = {}
+    for one in fresh:
+        customer_id, at = one.fact[1], one.fact[3]
+        first, last = found.get(customer_id, (at, at))
+        found[customer_id] = min(first, at), max(last, at)
+    return [(customer_id, *found[customer_id]) for customer_id in sorted(found)]
 
 
 def note(results: Sequence[Result], *, aggregated: int | None = None) -> None:

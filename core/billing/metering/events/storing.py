@@ -80,11 +80,30 @@ async def first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, F
     return {key: FirstUse(event_id, hashed) for key, event_id, hashed in await cursor.fetchall()}
 
 
-async def add_tallies(connection: Connection, counted: Counted, *, hours: Iterable[int], commits: bool = False) -> None:
+Span = tuple[str, datetime, datetime]
+"""A customer's id, and when the first and the last of what came in or was amended of it occurred."""
+
+
+async def note_late(connection: Connection, spans: Sequence[Span], *, now: datetime) -> None:
+    """Notes what is on a bill of these times already, so that it is looked at again once the tenant's grace is over."""
+    if spans:
+        await connection.execute(_LATE, [now, *map(list, zip(*spans, strict=True))], prepare=True)
+
+
+async def add_tallies(
+    connection: Connection,
+    counted: Counted,
+    *,
+    hours: Iterable[int],
+    commits: bool = False,
+    late: Sequence[Span] = (),
+    now: datetime | None = None,
+) -> None:
     """Adds to the aggregates, by their keys in order, so that two batches do not wait for each other in a circle.
 
-    Notes `hours` as to be checked. With `commits` the commit goes with it in one message: aggregates are shared by many
-    batches, and none waits for a process that is busy between its last statement and its commit.
+    Notes `hours` as to be checked, and what is `late`. With `commits` the commit goes with it in one message:
+    aggregates are shared by many batches, and none waits for a process that is busy between its last statement and its
+    commit.
     """
     ordered = sorted(counted.tallies.items(), key=_key)
     values = [
@@ -94,6 +113,8 @@ async def add_tallies(connection: Connection, counted: Counted, *, hours: Iterab
     ]
     touched = [hour_begin(hour) for hour in sorted(set(hours))]
     async with connection.pipeline():
+        if late and now is not None:
+            await note_late(connection, late, now=now)
         if touched:
             await connection.execute(_TOUCH, [touched], prepare=True)
         if ordered:
@@ -211,5 +232,21 @@ SET hours = d.hours | excluded.hours WHERE d.hours | excluded.hours <> d.hours
 
 _TOUCH: LiteralString = """
 INSERT INTO usage_touched (tenant_id, bucket) SELECT app_tenant(), unnest(%s::timestamptz[]) ORDER BY 2
+ON CONFLICT DO NOTHING
+"""
+
+# Nearly always of nobody: one look at an index a customer. What is on a draft is noted too, and found right later.
+_LATE: LiteralString = """
+INSERT INTO late_usage (tenant_id, item_id, noted_at, due_at)
+SELECT app_tenant(), i.id, t.now,
+       t.now + make_interval(hours => coalesce((SELECT grace_hours FROM invoice_settings
+                                                WHERE tenant_id = app_tenant()), 1)::integer)
+FROM (SELECT *, %s::timestamptz AS now
+      FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS u (customer_id, first_at, last_at)) t,
+LATERAL (
+    SELECT id FROM invoice_items
+    WHERE tenant_id = app_tenant() AND customer_id = t.customer_id AND kind = 'usage' AND invoice_id IS NOT NULL
+      AND period_end > t.first_at AND period_start <= t.last_at OFFSET 0) i
+ORDER BY 2
 ON CONFLICT DO NOTHING
 """
