@@ -51,6 +51,8 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("ledger_transactions", "kind"): "grant",
     ("ledger_transactions", "reference"): "a cause",
     ("outbox_events", "kind"): "invoice.paid",
+    ("late_corrections", "as_of"): datetime(2026, 6, 2, tzinfo=UTC),
+    ("late_corrections", "credited"): Jsonb([]),
     ("parked_customers", "resolution"): "replayed",
     ("parked_customers", "resolved_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("subject_keys", "key"): b"key",

@@ -42,7 +42,6 @@ class LateCorrection(TenantRow, Table):
         UniqueConstraint("tenant_id", "item_id", "as_of_before", name="late_corrections_once_key"),
         CheckConstraint("as_of > as_of_before", name="later"),
         CheckConstraint("amount_minor <> 0", name="amount"),
-        CheckConstraint("correction_item_id IS NULL OR credited = '[]'", name="goes"),
         Index("late_corrections_invoice_idx", "tenant_id", "invoice_id"),
         Index(
             "late_corrections_correction_item_idx",

@@ -31,8 +31,7 @@ CREATE TABLE late_corrections (
     CONSTRAINT late_corrections_tenant_id_correction_item_id_fkey FOREIGN KEY(tenant_id, correction_item_id) REFERENCES invoice_items (tenant_id, id),
     CONSTRAINT late_corrections_once_key UNIQUE (tenant_id, item_id, as_of_before),
     CONSTRAINT late_corrections_later_check CHECK (as_of > as_of_before),
-    CONSTRAINT late_corrections_amount_check CHECK (amount_minor <> 0),
-    CONSTRAINT late_corrections_goes_check CHECK (correction_item_id IS NULL OR credited = '[]')
+    CONSTRAINT late_corrections_amount_check CHECK (amount_minor <> 0)
 );
 CREATE INDEX late_corrections_invoice_idx ON late_corrections (tenant_id, invoice_id);
 CREATE INDEX late_corrections_correction_item_idx ON late_corrections (tenant_id, correction_item_id) WHERE correction_item_id IS NOT NULL;
