@@ -6,10 +6,10 @@ from alembic import op
 
 from core.foundation.migrations.security import isolate, never_changed
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 
-SQL = Path(__file__).parent.parent / "sql" / "0025"
+SQL = Path(__file__).parent.parent / "sql" / "0026"
 
 
 def upgrade() -> None:
