@@ -76,16 +76,16 @@ def kill_in(moving: Moving, part: str, chance: random.Random) -> str | None:
 
 
 def journey(
-    source: Place, target: Place, parts: list[str], folder: Path, chance: random.Random
+    source: Place, target: Place, parts: list[str], folder: Path, chance: random.Random, writers: int
 ) -> tuple[Counter[str], list[float], int]:
     """There, and (where a part of the way back is to be killed) back; kills, pauses and acknowledged keys."""
     tenants = furnish(source, tenants=2, users=40)
     moving = Moving(source, target, folder / "home")
-    load = Reconciling(source, target, tenants, folder / "load.log")
+    load = Reconciling(source, target, tenants, folder / "load.log", workers=writers)
     killed: Counter[str] = Counter()
     returns = any(part in ("reverse applier", "rollback") for part in parts)
     try:
-        time.sleep(2)  # something to copy
+        load.until(100 * writers)  # something to copy
         moving.spawn("start", "--yes", "--chunk-mb", "0.2")
         for part in (part for part in PARTS[:6] if part in parts):
             if moving.phase == "switched":
@@ -100,7 +100,7 @@ def journey(
             killed["reverse applier"] += 1
             moving.spawn("resume")
             assert moving.wait_until(lambda: is_there(moving, "reverse applier"))
-        time.sleep(2)  # the new side takes writes
+        load.until(50 * writers)  # the new side takes writes
         if returns:
             stayed = moving.process
             moving.spawn("rollback", "--yes")
@@ -113,8 +113,7 @@ def journey(
             assert stayed
             stayed.wait(30)
         else:
-            moving.run("stop")
-        time.sleep(1)
+            moving.here("stop")
     finally:
         moving.end()
         load.end()
@@ -127,9 +126,8 @@ def journey(
     assert splits(load.log) == 0
     if not returns:
         # The old side follows to the end, and then both hold the same rows.
-        moving.spawn("rollback", "--yes")
-        assert moving.process
-        assert moving.process.wait(90) == 0, moving.last_words()
+        assert "failed" not in (told := moving.here("rollback", "--yes")), told
+        assert moving.phase == "rolled back", told
         assert lost_and_doubled(follows, acks) == ([], [])
     with settle(source.connect("mover")) as left, settle(target.connect("mover")) as right:
         assert compare(left, right, inventory(left)) == [] or returns
@@ -156,7 +154,7 @@ def test_killed_in_every_part(twins: Twins, scale: Scale, say: Callable[[str], N
         folder = tmp_path / str(journeys)
         folder.mkdir()
         try:
-            done, paused, acks = journey(source, target, parts, folder, scale.chance)
+            done, paused, acks = journey(source, target, parts, folder, scale.chance, 4 if scale.asked else 1)
         finally:
             twins.drop(old)
             twins.drop(new)

@@ -140,6 +140,14 @@ class Reconciling:
             assert time.monotonic() < give_up_at, "the load does not begin"
             time.sleep(0.05)
 
+    def until(self, answered: int, *, seconds: float = 60) -> None:
+        """Waits for so many lines more in its log."""
+        so_far, give_up_at = self.log.stat().st_size, time.monotonic() + seconds
+        while self.log.read_bytes()[so_far:].count(b"\n") < answered:
+            assert self._process.poll() is None, "the load ended"
+            assert time.monotonic() < give_up_at, "the load is not answered"
+            time.sleep(0.05)
+
     def end(self) -> None:
         """Nothing is in flight afterwards."""
         assert self._process.stdin
