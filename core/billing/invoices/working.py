@@ -58,7 +58,7 @@ class Sale:
     provider: TaxProvider
     customers: dict[UUID, Customer]
     collections: dict[UUID, str]
-    charged_at: dict[tuple[UUID | None, str], list[tuple[datetime, datetime, datetime]]] = field(
+    charged_at: dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]] = field(
         default_factory=dict[tuple[UUID | None, str], list[tuple[datetime, datetime, datetime]]]
     )
     """Of what may come back: from when to when a part was charged, and when that was billed."""
@@ -263,12 +263,15 @@ def _supplied_on(sale: Sale, item: InvoiceItem, bill_at: datetime, zone: str) ->
     and for what comes back the day it was charged.
     """
     if item.kind == "unused" and item.period_start is not None:
-        for start, end, billed_at in reversed(sale.charged_at.get((item.subscription_id, item.code), [])):
-            if start <= item.period_start < end:
-                return _day(billed_at, zone)
-    if item.period_end is not None and item.period_end <= bill_at:
-        return _day(max(item.period_end - _MOMENT, item.period_start or item.period_end), zone)
-    return _day(bill_at, zone)
+        for charge_id, start, end, billed_at in reversed(sale.charged_at.get((item.subscription_id, item.code), [])):
+            # What a change charges instead begins at the same instant, and was written after what comes back.
+            if charge_id < item.id and start <= item.period_start < end:
+                return _day(_end_of_supply(start, end, billed_at), zone)
+    return _day(_end_of_supply(item.period_start, item.period_end, bill_at), zone)
+
+
+def _end_of_supply(start: datetime | None, end: datetime | None, bill_at: datetime) -> datetime:
+    return max(end - _MOMENT, start or end) if end is not None and end <= bill_at else bill_at
 
 
 def _day(at: datetime, zone: str) -> date:
@@ -335,7 +338,7 @@ async def _read_charged(session: AsyncSession, sale: Sale, items: Sequence[Invoi
         return
     for row in await session.execute(_CHARGED, {"tenant": sale.tenant_id, "ids": returned}):
         sale.charged_at.setdefault((row.subscription_id, row.code), []).append(
-            (row.period_start, row.period_end, row.bill_at)
+            (row.id, row.period_start, row.period_end, row.bill_at)
         )
 
 
@@ -344,7 +347,7 @@ _CUSTOMERS = text("SELECT c.* FROM customers c WHERE c.tenant_id = :tenant AND c
 _COLLECTIONS = text("SELECT id, collection FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(:ids)")
 
 _CHARGED = text("""
-SELECT subscription_id, code, period_start, period_end, bill_at FROM invoice_items
+SELECT id, subscription_id, code, period_start, period_end, bill_at FROM invoice_items
 WHERE tenant_id = :tenant AND subscription_id = ANY(:ids) AND kind IN ('recurring', 'remaining')
-ORDER BY bill_at, id
+ORDER BY id
 """)

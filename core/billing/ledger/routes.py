@@ -24,6 +24,8 @@ DESCRIPTIONS = {
     "expiry": "Credits expired",
     "grant": "Credits granted",
     "adjustment": "Adjusted by hand",
+    "invoice": "Invoice paid from credits",
+    "invoice_credit": "Credited by an invoice",
 }
 
 

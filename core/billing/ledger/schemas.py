@@ -16,6 +16,8 @@ TransactionKind = Literal[
     "expiry",
     "grant",
     "adjustment",
+    "invoice",
+    "invoice_credit",
 ]
 
 

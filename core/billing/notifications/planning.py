@@ -45,7 +45,8 @@ def plan(
     outcome = f"outcome:{subject_id}"
     match kind:
         case "invoice.paid":
-            return _paid(outcome, told)
+            # An invoice of nothing, or one whose total went into the wallet, was paid by nobody.
+            return _paid(outcome, told) if document.get("totalMinor", 1) > 0 else None
         case "payment.succeeded":
             # That of an invoice is told when the invoice is paid, which may take several payments.
             return None if document.get("invoiceId") else _paid(outcome, told)
@@ -58,7 +59,7 @@ def plan(
         case "payment.action_required":
             return None if _is_paid(outcome, told) else Planned("payment_action", f"{kind}:{subject_id}:{fact}")
         case "invoice.finalized":
-            sent = document.get("collection") == "send_invoice"
+            sent = document.get("collection") == "send_invoice" and document.get("openMinor", 1) > 0
             return Planned("invoice_ready", f"{kind}:{subject_id}") if sent else None
         case _:
             template = _PLAIN.get(kind)

@@ -1,7 +1,7 @@
 """Agreements read from their rows, and outcomes written to them: whole, in the transaction of the caller."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -185,7 +185,7 @@ async def tell_of(session: AsyncSession, agreement: Agreement, fact: str, *, at:
 
 
 def _shown(at: datetime | None) -> str | None:
-    return at.isoformat() if at is not None else None
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at is not None else None
 
 
 def _columns(agreement: Agreement) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def test_a_renewal_is_told_by_its_outcome() -> None:
 
     assert told_by(renewed, of_invoice, paid) == [None, None, "receipt"]
     assert told_by(paid, failed) == ["receipt", None]
+    assert told_by(("invoice.paid", "", {"totalMinor": 0})) == [None]
+    assert told_by(("invoice.paid", "", {"totalMinor": -1700})) == [None]
     assert told_by(failed, paid, again) == ["payment_failed", "payment_recovered", None]
     assert told_by(failed, again, lost) == ["payment_failed", "payment_failed", "payment_exhausted"]
     assert told_by(("payment.failed", "1", {"invoiceId": "x"})) == [None]

@@ -1,0 +1,219 @@
+"""Stories of trials, pauses and cancellations."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.scenarios.story import Story, flat, metered, per_unit
+
+Begin = Callable[..., Awaitable[Story]]
+START = "2026-01-31T10:00:00Z"
+
+
+async def test_a_trial_over_a_month_end_is_free_and_is_told_before_it_ends(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("pro", flat("10"), metered("1"), flat("50", "setup", kind="one_time"), trialDays=14)
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-10T00:00:00Z")
+    await story.uses(ada, 9)
+    assert (await story.status(one), await story.bills(ada)) == ("trialing", [])
+    await story.until("2026-03-14T12:00:00Z")
+    assert await story.bills(ada) == [
+        "INV-00001 2026-02-14 open: base 10.00, setup 50.00 = 60.00 EUR",
+        "INV-00002 2026-03-14 open: calls 0.00, base 10.00 = 10.00 EUR",
+    ]
+    (ending,) = await story.webhooks("subscription.trial_ending")
+    assert (ending["timestamp"], ending["data"]["trialEnd"]) == ("2026-02-11T10:00:00Z", "2026-02-14T10:00:00Z")
+    assert await story.told("subscription") == [
+        "subscription.created",
+        "subscription.trial_ending",
+        "subscription.activated",
+        "subscription.renewed",
+    ]
+    assert (await story.mails())[
+        0
+    ] == f"trial_ending to ada@example.test: Your trial with {story.slug} ends on 2026-02-14"
+
+
+async def test_a_trial_that_is_canceled_costs_nothing(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("10"), trialDays=14)
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-05T00:00:00Z")
+    await story.does(one, "cancel", when="now")
+    await story.until("2026-04-01T00:00:00Z")
+    assert (await story.status(one), await story.bills(ada)) == ("canceled", [])
+    assert await story.told() == ["subscription.created", "subscription.canceled"]
+
+
+async def test_a_trial_that_is_to_end_with_its_period_never_becomes_paid(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("10"), trialDays=14)
+    one = await story.subscribes(ada, "pro")
+    await story.does(one, "cancel")
+    await story.until("2026-04-01T00:00:00Z")
+    assert (await story.subscription(one))["canceledAt"] == "2026-02-14T10:00:00Z"
+    assert await story.bills(ada) == []
+
+
+async def test_another_plan_during_the_trial_is_the_one_that_is_paid(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("10"), trialDays=14)
+    await story.sells("max", flat("30"), trialDays=14)
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-10T10:00:00Z")
+    await story.does(one, "change", planId="max")
+    await story.until("2026-02-15T00:00:00Z")
+    assert (await story.status(one), await story.bills(ada)) == (
+        "active",
+        ["INV-00001 2026-02-14 open: base 30.00 = 30.00 EUR"],
+    )
+
+
+async def test_no_trial_where_the_subscription_says_so(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("10"), trialDays=14)
+    one = await story.subscribes(ada, "pro", trialDays=0)
+    await story.until("2026-02-01T00:00:00Z")
+    assert await story.status(one) == "active"
+    assert await story.bills(ada) == ["INV-00001 2026-01-31 open: base 10.00 = 10.00 EUR"]
+
+
+async def test_a_pause_gives_the_rest_back_and_bills_nothing_until_it_is_over(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("pro", flat("28"), metered("1"))
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-07T10:00:00Z")
+    await story.does(one, "pause", resumeAt="2026-03-14T10:00:00Z")
+    await story.until("2026-02-20T00:00:00Z")
+    await story.uses(ada, 1000)
+    await story.until("2026-04-01T00:00:00Z")
+    # 21.00 comes back into the wallet; 17 of the 31 days from 28 February on are left: 15.35, and the wallet pays it;
+    # 5.65 of it is still there for the next one.
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 28.00 = 28.00 EUR",
+        "INV-00002 2026-02-07 paid: unused base -21.00, calls 0.00 = -21.00 EUR, 21.00 into the wallet",
+        "INV-00003 2026-03-14 paid: base 15.35 = 15.35 EUR, 15.35 from the wallet",
+        "INV-00004 2026-03-31 open: calls 0.00, base 28.00 = 28.00 EUR, 5.65 from the wallet",
+    ]
+    assert await story.ledger(ada) == ["invoice_credit 21", "invoice -15.35", "invoice -5.65"]
+    assert await story.told("subscription") == [
+        "subscription.created",
+        "subscription.paused",
+        "subscription.resumed",
+        "subscription.renewed",
+    ]
+
+
+async def test_what_is_kept_through_a_pause_is_not_paid_again(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("28"))
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-07T10:00:00Z")
+    await story.does(one, "pause", unused="keep")
+    await story.until("2026-02-14T10:00:00Z")
+    await story.does(one, "resume")
+    await story.until("2026-03-01T00:00:00Z")
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 28.00 = 28.00 EUR",
+        "INV-00002 2026-02-28 open: base 28.00 = 28.00 EUR",
+    ]
+
+
+async def test_canceled_now_everything_is_settled_at_once(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("team", flat("28"), per_unit("28"), metered("1"))
+    one = await story.subscribes(ada, "team")
+    await story.uses(ada, 4)
+    await story.until("2026-02-07T10:00:00Z")
+    await story.does(one, "change", quantities={"seats": "2"})
+    await story.until("2026-02-14T10:00:00Z")
+    await story.does(one, "cancel", when="now")
+    await story.until("2026-04-01T00:00:00Z")
+    # The second seat for the 7 days that it was there: 42.00 - 28.00 - 21.00 + ... = 7.00; half of the base back, half
+    # of both seats back, four calls: 7 - 14 - 14 + 4 = -17.00.
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 28.00, seats 28.00 = 56.00 EUR",
+        "INV-00002 2026-02-14 paid: unused seats -21.00, remaining seats 42.00, unused base -14.00, unused seats "
+        "-28.00, calls 4.00 = -17.00 EUR, 17.00 into the wallet",
+    ]
+    assert await story.ledger(ada) == ["invoice_credit 17"]
+    # An invoice that pays back is nothing to pay, and was paid by nobody: no reminder, no receipt.
+    assert await story.mails() == [
+        f"invoice_ready to ada@example.test: Invoice INV-00001 from {story.slug}",
+        f"subscription_canceled to ada@example.test: Your subscription with {story.slug} is canceled",
+    ]
+
+
+async def test_canceled_now_without_anything_back_what_was_used_is_still_billed(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("pro", flat("28"), metered("1"))
+    one = await story.subscribes(ada, "pro")
+    await story.uses(ada, 6)
+    await story.until("2026-02-14T10:00:00Z")
+    await story.does(one, "cancel", when="now", unused="keep")
+    await story.until("2026-03-01T00:00:00Z")
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 28.00 = 28.00 EUR",
+        "INV-00002 2026-02-14 open: calls 6.00 = 6.00 EUR",
+    ]
+
+
+async def test_canceled_at_the_period_end_it_runs_out_with_its_usage(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("pro", flat("28"), metered("0.5"))
+    one = await story.subscribes(ada, "pro")
+    await story.does(one, "cancel")
+    await story.until("2026-02-27T00:00:00Z")
+    await story.uses(ada, 3)
+    await story.until("2026-06-01T00:00:00Z")
+    assert (await story.status(one), await story.bills(ada)) == (
+        "canceled",
+        [
+            "INV-00001 2026-01-31 open: base 28.00 = 28.00 EUR",
+            "INV-00002 2026-02-28 open: calls 1.50 = 1.50 EUR",
+        ],
+    )
+
+
+async def test_a_cancellation_that_was_taken_back_changes_nothing(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("28"))
+    one = await story.subscribes(ada, "pro")
+    await story.does(one, "cancel")
+    kept = await story.caller.delete(f"/billing/subscriptions/{one}/cancel")
+    assert (kept.status_code, kept.json()["cancelAt"]) == (200, None)
+    await story.until("2026-03-01T00:00:00Z")
+    assert (await story.status(one), len(await story.bills(ada))) == ("active", 2)
+
+
+async def test_who_comes_back_after_canceling_begins_anew_and_uses_what_came_back(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.sells("pro", flat("28"))
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-14T10:00:00Z")
+    await story.does(one, "cancel", when="now")
+    await story.until("2026-02-20T10:00:00Z")
+    await story.subscribes(ada, "pro")
+    await story.until("2026-02-21T00:00:00Z")
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 28.00 = 28.00 EUR",
+        "INV-00002 2026-02-14 paid: unused base -14.00 = -14.00 EUR, 14.00 into the wallet",
+        "INV-00003 2026-02-20 open: base 28.00 = 28.00 EUR, 14.00 from the wallet",
+    ]
+    assert await story.balance(ada) == "0"

@@ -1,0 +1,91 @@
+"""Stories of credits: which are used first, which end, what is told of them."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.scenarios.story import Story, flat
+from tests.support.furnished import made
+
+Begin = Callable[..., Awaitable[Story]]
+START = "2026-01-31T10:00:00Z"
+
+
+async def left(story: Story, customer: str) -> list[tuple[str, str]]:
+    """What is left of each lot, in the order of use."""
+    found = await made(story.caller.get(f"/billing/credits/{customer}"))
+    return [(lot["label"], lot["remaining"]) for lot in found["data"]]
+
+
+async def test_credits_that_end_sooner_are_used_first_whenever_they_were_given(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.grants(ada, "10", label="never ends")
+    await story.grants(ada, "10", label="ends in june", expiresAt="2026-06-01T00:00:00Z")
+    await story.grants(ada, "10", label="ends in march", expiresAt="2026-03-01T00:00:00Z")
+    await story.charges_once(ada, ("Work", 1_200))
+    await story.until("2026-02-01T00:00:00Z")
+    assert await story.bills(ada) == ["INV-00001 2026-01-31 paid: one-off 12.00 = 12.00 EUR, 12.00 from the wallet"]
+    assert await left(story, ada) == [("ends in june", "8"), ("never ends", "10")]
+    await story.until("2026-06-02T00:00:00Z")
+    assert await left(story, ada) == [("never ends", "10")]
+    assert await story.ledger(ada) == ["grant 10", "grant 10", "grant 10", "invoice -12", "expiry -8"]
+    (expired,) = await story.webhooks("credits.expired")
+    assert expired["timestamp"] == "2026-06-01T00:00:00Z"
+
+
+async def test_a_lower_priority_number_goes_before_an_earlier_end(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.grants(ada, "5", label="sooner", expiresAt="2026-02-15T00:00:00Z", priority=50)
+    await story.grants(ada, "5", label="first", priority=10)
+    await story.charges_once(ada, ("Work", 600))
+    await story.until("2026-02-01T00:00:00Z")
+    assert await left(story, ada) == [("sooner", "4")]
+    await story.until("2026-03-01T00:00:00Z")
+    assert await story.ledger(ada) == ["grant 5", "grant 5", "invoice -6", "expiry -4"]
+
+
+async def test_what_rolls_over_pays_the_next_month_and_ends_then(begin: Begin) -> None:
+    story = await begin("2026-01-01T00:00:00Z")
+    ada = await story.customer()
+    await story.grants(ada, "10", label="plan", expiresAt="2026-02-01T00:00:00Z", rollover="4", rolloverDays=28)
+    await story.until("2026-02-02T00:00:00Z")
+    # Six are gone, four go on until 1 March.
+    assert await left(story, ada) == [("plan", "4")]
+    await story.charges_once(ada, ("Work", 100))
+    await story.until("2026-03-02T00:00:00Z")
+    assert await story.ledger(ada) == ["grant 10", "expiry -6", "invoice -1", "expiry -3"]
+
+
+async def test_credits_that_end_as_the_invoice_is_made_do_not_pay_it(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.grants(ada, "10", expiresAt="2026-02-28T10:30:00Z")
+    await story.sells("pro", flat("10"))
+    await story.subscribes(ada, "pro", trialDays=28)
+    # Due at 10:00, final at 11:00: half an hour after they ended.
+    await story.until("2026-03-01T00:00:00Z")
+    assert await story.bills(ada) == ["INV-00001 2026-02-28 open: base 10.00 = 10.00 EUR"]
+    assert await story.ledger(ada) == ["grant 10", "expiry -10"]
+
+
+async def test_where_the_tenant_wants_that_credits_pay_no_invoices(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.rules(appliesCredits=False)
+    await story.grants(ada, "10")
+    await story.charges_once(ada, ("Work", 1_000))
+    await story.until("2026-02-01T00:00:00Z")
+    assert await story.bills(ada) == ["INV-00001 2026-01-31 open: one-off 10.00 = 10.00 EUR"]
+    assert await story.balance(ada) == "10"
+
+
+async def test_the_same_grant_sent_twice_is_given_once(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    body = {"customerId": ada, "amount": "5"}
+    first = await made(story.caller.post("/billing/credits/grants", body, key="gift"))
+    second = await made(story.caller.post("/billing/credits/grants", body, key="gift"))
+    assert first["creditLotId"] == second["creditLotId"]
+    other = await story.caller.post("/billing/credits/grants", {**body, "amount": "6"}, key="gift")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert await story.ledger(ada) == ["grant 5"]
