@@ -116,6 +116,13 @@ PROOFS = (
         environment={"CLOUDBILL_PROOF_KILLS": "{count}"},
     ),
     Proof(
+        name="kills-of-invoices",
+        promise="The run, killed at its lines, loses no line, doubles none, leaves no gap; all is computed again.",
+        tests=("tests/billing/invoices/test_invoice_kills.py",),
+        count=200,
+        unit="kills",
+    ),
+    Proof(
         name="webhook-orders",
         promise="Every order of created, succeeded, completed and refunded, with duplicates, gives the same ledger.",
         tests=("tests/billing/webhooks/test_webhooks.py",),

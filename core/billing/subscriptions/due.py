@@ -39,6 +39,14 @@ class SubscriptionsDue:
     async def run(self, session: AsyncSession, *, tenant_id: UUID, now: datetime) -> int:
         """One step of some subscriptions; one that fails is parked and does not hold up the others."""
         rows = await repository.list_due(session, tenant_id, now=now, limit=AT_ONCE)
+        if not rows:
+            due_at = await repository.next_due(session, tenant_id)
+            if due_at is None or due_at > now:
+                return 0
+            # Others have them all: whoever asks waits for one of them, and never turns in vain.
+            rows = await repository.wait_for_due(session, tenant_id, now=now)
+            if not rows:
+                return 1
         for row in rows:
             try:
                 async with session.begin_nested():

@@ -139,6 +139,11 @@ async def list_due(session: AsyncSession, tenant_id: UUID, *, now: datetime, lim
     return (await session.execute(_DUE, {"tenant": tenant_id, "now": now, "limit": limit})).all()
 
 
+async def wait_for_due(session: AsyncSession, tenant_id: UUID, *, now: datetime) -> Sequence[Row[Any]]:
+    """The first that is due, once whoever has it in hand is done; none where that one did it."""
+    return (await session.execute(_WAIT_FOR_DUE, {"tenant": tenant_id, "now": now})).all()
+
+
 async def list_tenants_due(session: AsyncSession, *, now: datetime) -> Sequence[UUID]:
     """Tenants with something due by their own clock, or by `now` where they have none; for the operator."""
     return (await session.scalars(_TENANTS_DUE, {"now": now})).all()
@@ -231,6 +236,11 @@ _NEXT_DUE = text("SELECT min(due_at) FROM subscriptions WHERE tenant_id = :tenan
 _DUE = text("""
 SELECT id, due_at FROM subscriptions WHERE tenant_id = :tenant AND due_at <= :now
 ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_WAIT_FOR_DUE = text("""
+SELECT id, due_at FROM subscriptions WHERE tenant_id = :tenant AND due_at <= :now
+ORDER BY due_at, id LIMIT 1 FOR UPDATE
 """)
 
 _TENANTS_DUE = text("""
