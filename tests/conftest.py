@@ -28,10 +28,12 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+import structlog
 from redis.asyncio import Redis
 from sqlalchemy import text
 
 from core.billing.payments.providers.simulator.main import Simulator
+from core.foundation import telemetry
 from core.foundation.cache import create_cache
 from core.foundation.database import Database
 from core.foundation.embedded.ports import free_port
@@ -59,6 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     environment.clear()
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    before = [telemetry._add_request_id, structlog.processors.add_log_level]
+    structlog.configure(processors=[*before, plain])  # errors that are drawn with care take seconds
     config.stash[_KEEPER] = Keeper(config.getoption("--servers"), durable=config.getoption("--durable"))
 
 

@@ -77,7 +77,9 @@ def configure_logs(settings: Settings) -> None:
     if settings.log_format == "json":
         last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        # The ornate form of an error shows the values of all variables, secrets too, and takes a second to draw.
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
     level = _LEVELS[settings.log_level]
     structlog.configure(
         processors=[*shared, *last],

@@ -21,7 +21,7 @@ async def note(context: JobContext, *, word: str) -> None:
     ran.append(word)
 
 
-@jobs.task(name="fail", pass_context=True)
+@jobs.task(name="fail", pass_context=True, retry=BackOff(first=timedelta(minutes=1)))
 async def fail(context: JobContext, *, cause: str) -> None:
     if cause not in healed:
         raise ValueError(f"a secret: {cause}")
