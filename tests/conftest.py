@@ -46,6 +46,7 @@ from tests.support.servers import PREFIX, Keeper, Kind, Role, Servers, ServersMi
 
 _KEEPER = pytest.StashKey[Keeper]()
 _numbers = itertools.count(1)
+_LONGEST = ("tests/provider/test_apply.py", "tests/proofs/test_contract.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,6 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             (on if "servers" in asked or "server_kind" in asked else off).append(item)
         items[:] = on
         config.hook.pytest_deselected(items=off)
+    # What takes minutes begins first: at the end all others would wait for it.
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -154,8 +154,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _workers() -> int:
-    # More than four only fight for the same database server.
-    return min(4, os.cpu_count() or 1)
+    # One more than there are cores, since many tests wait for processes that they started; more than four only fight
+    # for the same database server.
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def _missing_servers() -> str | None:
