@@ -11,7 +11,7 @@ from core.cli.formats import Format
 from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.settings import load_settings
-from core.operations.records import erasing
+from core.operations.records.repeating import repeat_erasures
 from core.operations.records.scanning import scan_database, scan_files
 from core.operations.records.sealing import audit_heads, verify_all
 
@@ -69,7 +69,7 @@ async def _repeat() -> int:
     settings = load_settings()
     database = Database(settings)
     try:
-        return await erasing.repeat_erasures(database, settings, now=wall_now())
+        return await repeat_erasures(database, settings, now=wall_now())
     finally:
         await database.dispose()
 

@@ -77,6 +77,8 @@ def use(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do no
         typer.echo(
             f"{adopted.shortened} tenants' ledgers had gone on after that instant: what was booked then is lost."
         )
+    if adopted.erased:
+        typer.echo(f"{adopted.erased} persons who were erased are erased in it, too.")
     typer.echo("In place. `make up` starts it; its worker waits until `cloudbill recovery release`.")
 
 

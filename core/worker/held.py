@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import Gauge
 
+from core.foundation.clock import wall_now
 from core.foundation.runtime import Runtime
 from core.foundation.telemetry import log
+from core.operations.records.repeating import repeat_erasures
 from core.operations.recovery import holding
 from core.worker.tending import BEAT_EVERY, see_recovery, show_life
 
@@ -25,6 +27,11 @@ async def wait_while_held(runtime: Runtime) -> None:
     reasons = "; ".join(hold.reason for hold in holds)
     _LOG.warning("worker_held", reasons=reasons, release="cloudbill recovery release")
     HELD.set(1)
+    try:
+        erased = await repeat_erasures(runtime.database, runtime.settings, now=wall_now())
+        _LOG.info("worker_held_erased_again", persons=erased)
+    except Exception as error:  # the release does it again, and does not go on without
+        _LOG.exception("worker_held_not_erased_again", error=type(error).__name__)
     async with _seeing(runtime):
         while await holding.list_open(runtime.database):
             with contextlib.suppress(Exception):  # the cache is never the truth, and says so elsewhere

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
+from sqlalchemy.exc import SQLAlchemyError
 
+from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.foundation.serving import SERVING, at
@@ -18,6 +20,7 @@ from core.operations.clouds.base import Dns, Place, Say, Standbys, silently, sta
 from core.operations.clouds.local_standbys import LocalStandbys
 from core.operations.failover.here import ServersHere
 from core.operations.failover.journal import Journal, Journals
+from core.operations.records.repeating import repeat_erasures
 from core.operations.recovery import evidence
 from core.operations.recovery.adopting import adopt_heads
 
@@ -102,6 +105,7 @@ class HereGround:
 
     def switch(self, endpoint: str, *, epoch: int) -> str:
         """The file that this machine's processes and commands read."""
+        self._erase_again(endpoint)
         path = self._settings.cloudbill_home.absolute() / SERVING
         unfinished = path.with_suffix(".writing")
         others = [one for one in map(self._servers.endpoint, self._servers.names()) if one != endpoint]
@@ -112,13 +116,7 @@ class HereGround:
 
     def record(self, endpoint: str, document: dict[str, Any]) -> int | None:
         """Into the chain of evidence, as the application."""
-        there = self._settings.model_copy(
-            update={
-                "database_app_url": _secret(self._settings, at(self._settings.app_url, endpoint)),
-                "database_operator_url": _secret(self._settings, at(self._settings.operator_url, endpoint)),
-            }
-        )
-
+        there = self._there(endpoint)
         # The signed heads are apart from the database, and may be ahead of a standby that lacked something.
         lost = document["steps"]["caught_up"]["result"]["lost_bytes"] != 0
         shortened = adopt_heads(self._settings, self._running(endpoint)) if lost else 0
@@ -131,6 +129,29 @@ class HereGround:
                 await database.dispose()
 
         return asyncio.run(keep())
+
+    def _erase_again(self, endpoint: str) -> None:
+        """Whoever was erased by what the standby lacks, before callers are led there."""
+
+        async def repeat() -> None:
+            database = Database(self._there(endpoint))
+            try:
+                await repeat_erasures(database, self._settings, now=wall_now())
+            finally:
+                await database.dispose()
+
+        try:
+            asyncio.run(repeat())
+        except SQLAlchemyError as error:  # nobody waits for it in an emergency: the held worker does it again
+            self._say(f"not erased again yet: {str(error).splitlines()[0]}")
+
+    def _there(self, endpoint: str) -> Settings:
+        return self._settings.model_copy(
+            update={
+                "database_app_url": _secret(self._settings, at(self._settings.app_url, endpoint)),
+                "database_operator_url": _secret(self._settings, at(self._settings.operator_url, endpoint)),
+            }
+        )
 
     def _running(self, endpoint: str) -> EmbeddedPostgres:
         server = self._servers.server(self._servers.primary())

@@ -6,6 +6,7 @@ tombstone is kept in the database and, since a copy from before has none, as a s
 """
 
 import re
+import shutil
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.foundation.database import Database
 from core.foundation.errors import Conflict
-from core.foundation.ids import INSTALLATION_ID, new_id
+from core.foundation.ids import new_id
 from core.foundation.jobs import defer
 from core.foundation.settings import Settings
 from core.identity.tenants.auditing import audit_subject
@@ -51,9 +52,18 @@ def register(eraser: Eraser) -> None:
 
 
 async def erase_customer(
-    session: AsyncSession, *, tenant_id: UUID, customer_id: UUID, requested_by: UUID, now: datetime
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    customer_id: UUID,
+    requested_by: UUID,
+    now: datetime,
+    is_noted: bool = False,
 ) -> Erasure:
-    """Erases a customer; the second time changes nothing. Raises CustomerNotFound, SelfNotErased."""
+    """Erases a customer; the second time changes nothing. Raises CustomerNotFound, SelfNotErased.
+
+    `is_noted`: the tombstone lies outside the database already.
+    """
     customer = await session.get(Customer, (tenant_id, customer_id), with_for_update=True)
     if customer is None:
         raise CustomerNotFound
@@ -94,14 +104,15 @@ async def erase_customer(
     )
     session.add(erasure)
     await session.flush()
-    await _overwrite_customer(session, tenant_id, customer_id, now=now, invoices=until is None)
-    await defer(
-        session,
-        "records:note_erasure",
-        tenant_id=str(tenant_id),
-        subject_kind="customer",
-        subject_id=str(customer_id),
-    )
+    await overwrite_customer(session, tenant_id, customer_id, now=now, invoices=until is None)
+    if not is_noted:
+        await defer(
+            session,
+            "records:note_erasure",
+            tenant_id=str(tenant_id),
+            subject_kind="customer",
+            subject_id=str(customer_id),
+        )
     return erasure
 
 
@@ -124,36 +135,25 @@ async def complete_due(database: Database, *, now: datetime) -> int:
 
 def note(settings: Settings, *, tenant_id: str, subject_kind: str, subject_id: str) -> None:
     """The tombstone as a file: ids only."""
-    folder = _folder(settings)
+    folder = _folder(settings.heads_path)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{tenant_id}.{subject_kind}.{subject_id}").touch()
 
 
-async def repeat_erasures(database: Database, settings: Settings, *, now: datetime) -> int:
-    """Erases again whoever was erased, in a copy from before: before it serves. Safe to run again; how many."""
-    wanted = {match.groups() for path in _noted(settings) if (match := _NAME.fullmatch(path.name))}
-    async with database.reading() as session:
-        wanted |= {(str(row.tenant_id), row.subject_kind, str(row.subject_id)) for row in await session.execute(_ALL)}
-    done = 0
-    for tenant, kind, subject in sorted(wanted):
-        tenant_id, subject_id = UUID(tenant), UUID(subject)
-        async with database.tenant(tenant_id) as session:
-            if kind == "user":
-                await session.execute(_ERASE_USER, {"user": subject_id, "now": now})
-            elif await session.get(Customer, (tenant_id, subject_id)) is not None:
-                known = await find_erasure(session, tenant_id, subject_id)
-                if known is None:
-                    await erase_customer(
-                        session, tenant_id=tenant_id, customer_id=subject_id, requested_by=INSTALLATION_ID, now=now
-                    )
-                else:
-                    over = known.completed_at is not None
-                    await _overwrite_customer(session, tenant_id, subject_id, now=now, invoices=over)
-            done += 1
-    return done
+def noted(settings: Settings) -> set[tuple[str, str, str]]:
+    """Tombstones outside the database: tenant, kind and id."""
+    folder = _folder(settings.heads_path)
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return {match.groups() for name in names if (match := _NAME.fullmatch(name))}  # pyright: ignore[reportReturnType]
 
 
-async def _overwrite_customer(
+def carry_over(source: Path, target: Path) -> None:
+    """The tombstones, to the folder of heads that takes the place of one that is set aside."""
+    if _folder(source).is_dir():
+        shutil.copytree(_folder(source), _folder(target), dirs_exist_ok=True)
+
+
+async def overwrite_customer(
     session: AsyncSession, tenant_id: UUID, customer_id: UUID, *, now: datetime, invoices: bool
 ) -> None:
     where = {"tenant": tenant_id, "customer": customer_id, "now": now}
@@ -166,13 +166,8 @@ async def _overwrite_customer(
         await destroy_key(session, tenant_id, customer_id, now=now)
 
 
-def _folder(settings: Settings) -> Path:
-    return settings.heads_path / "erasures"
-
-
-def _noted(settings: Settings) -> list[Path]:
-    folder = _folder(settings)
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _folder(heads_path: Path) -> Path:
+    return heads_path / "erasures"
 
 
 _INVOICES = text("""
@@ -188,7 +183,5 @@ _FORGET_ANSWERS = text("""
 DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND door = 'customers' AND body->>'customerId' = :customer
 """)
 _TOMBSTONE = text("SELECT id FROM erasures WHERE tenant_id = :tenant AND subject_id = :subject")
-_ALL = text("SELECT tenant_id, subject_kind, subject_id FROM erasures")
 _DUE = text("SELECT tenant_id, id, subject_id FROM erasures WHERE completed_at IS NULL AND kept_until <= :now")
 _COMPLETE = text("UPDATE erasures SET completed_at = :now WHERE tenant_id = :tenant AND id = :id")
-_ERASE_USER = text("SELECT erase_user(:user, :now)")

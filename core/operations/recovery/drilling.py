@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.settings import Settings
@@ -22,6 +24,7 @@ from core.operations.backups.positions import windows
 from core.operations.backups.restoring import Restored, Restores
 from core.operations.backups.taking import catalogue_of
 from core.operations.clouds.errors import CloudError
+from core.operations.records.repeating import repeat_erasures
 from core.operations.recovery import evidence
 from core.operations.recovery.application import Copy, serving, settings_of_copy
 from core.operations.recovery.checking import Checked, check
@@ -55,6 +58,8 @@ class Drill:
     checked: Checked = field(default_factory=Checked)
     dropped: list[str] = field(default_factory=list[str])
     """Copies in a cloud that are surely gone."""
+    erased_again: int = 0
+    """Persons who were erased since the copy's instant, or before."""
     error: str | None = None
     finished_at: datetime | None = None
     evidence: int | None = None
@@ -178,6 +183,7 @@ def prove(settings: Settings, server: Copy, drill: Drill, say: Say, *, began: fl
     try:
         with ExitStack() as served:
             with say.step("served", "starting the application on it, read-only"):
+                drill.erased_again = asyncio.run(_erase_again(settings, server, drill))
                 served.enter_context(serving(settings, server, folder=place))
             drill.steps["served"] = round(time.monotonic() - started, 3)
             started = time.monotonic()
@@ -188,6 +194,18 @@ def prove(settings: Settings, server: Copy, drill: Drill, say: Say, *, began: fl
             drill.rto_seconds = round(time.monotonic() - began, 3)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+async def _erase_again(settings: Settings, server: Copy, drill: Drill) -> int:
+    """Whoever was erased since, as before any copy serves."""
+    copy = Database(settings_of_copy(settings, server))
+    try:
+        return await repeat_erasures(copy, settings, now=wall_now())
+    except SQLAlchemyError as error:
+        drill.checked.find(f"who was erased could not be erased again in the copy: {str(error).splitlines()[0]}")
+        return 0
+    finally:
+        await copy.dispose()
 
 
 async def _check(settings: Settings, server: Copy) -> Checked:

@@ -15,6 +15,7 @@ from core.billing.webhooks.service import receive
 from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.settings import Settings
+from core.operations.records.repeating import repeat_erasures
 from core.operations.recovery import evidence, holding, numbers
 from core.operations.recovery.holding import Hold
 
@@ -39,6 +40,7 @@ async def release_all(database: Database, settings: Settings, *, by: str, reason
     holds = await holding.list_open(database)
     if not holds:
         return None
+    erased = await repeat_erasures(database, settings, now=wall_now())
     events = await _catch_up(database, settings, holds)
     skipped = await numbers.skip_after(database, settings, holds)
     doubted = await doubt_waiting(database)
@@ -60,6 +62,7 @@ async def release_all(database: Database, settings: Settings, *, by: str, reason
             "events": events,
             "messagesUncertain": doubted,
             "numbersSkipped": asdict(skipped),
+            "erasedAgain": erased,
             "holds": [asdict(hold) for hold in holds],
         },
     )

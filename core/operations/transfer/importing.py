@@ -20,11 +20,13 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 
 from core.billing.ledger.heads import Heads
 from core.billing.ledger.signing import load_signing_keys
+from core.foundation.clock import wall_now
 from core.foundation.crypto import Sealer
 from core.foundation.database import Database
 from core.foundation.settings import Settings
 from core.operations.backups.keys import Keys, Opening
 from core.operations.clouds.objects import Objects
+from core.operations.records.repeating import repeat_erasures
 from core.operations.recovery.checking import Checked, check
 from core.operations.recovery.holding import hold_copy
 from core.operations.transfer import books, redis_state, schema, sets
@@ -64,6 +66,8 @@ class Imported:
     keys: int = 0
     """Of Redis."""
     heads: int = 0
+    erased: int = 0
+    """Persons whom the set still knew and who are erased here."""
     checked: Checked = field(default_factory=Checked)
 
 
@@ -251,7 +255,7 @@ def _finish(settings: Settings, objects: Objects, imported: Imported, jobs: int,
         if schema.remembered(mover, "compared") is None:
             _refuse_other_rows(mover, manifest)
             schema.remember(mover, "compared", manifest["root"])
-    # Here the tombstones of erased subjects will be repeated, before anybody is let in.
+    imported.erased = asyncio.run(_erase_again(settings))
     with open_as(settings.owner_url, "owner") as owner:
         reason = f"imported from {objects.address} (set {manifest['id']})"
         if owner.execute("SELECT FROM public.worker_holds WHERE reason = %s", [reason]).rowcount == 0:
@@ -278,6 +282,20 @@ def _refuse_unopenable(owner: Connection, settings: Settings) -> None:
     sealer = Sealer(settings)
     for (sealed,) in owner.execute("SELECT private_pem_encrypted FROM public.signing_keys").fetchall():
         sealer.open(bytes(sealed))
+
+
+async def _erase_again(settings: Settings) -> int:
+    """By the tombstones that lie here, before anybody is let in: as the mover, who alone may write, and the owner."""
+    logins = (SecretStr(settings.mover_url), SecretStr(settings.owner_url))
+    mover, owner = (
+        Database(settings.model_copy(update={"database_app_url": login, "database_operator_url": login}))
+        for login in logins
+    )
+    try:
+        return await repeat_erasures(mover, settings, now=wall_now(), definer=owner)
+    finally:
+        await mover.dispose()
+        await owner.dispose()
 
 
 async def _check(settings: Settings) -> Checked:

@@ -56,8 +56,8 @@ def test_under_load_nothing_is_lost_none_doubled_and_each_refused_try_is_counted
     assert max(began for _, began, _ in accepted) <= min(ended for *_, ended in after.seen.accepted)
     with pair.connect("east", "app") as new:
         assert fence.standing(new).epoch == standing.epoch + 1
-        holds = new.execute("SELECT reason FROM open_worker_holds()").fetchall()
-    assert len(holds) == 1
+        holds = new.execute("SELECT reason, nothing_lost FROM open_worker_holds()").fetchall()
+    assert [nothing_lost for _, nothing_lost in holds] == [True]
     assert holds[0][0].startswith("failed over from home: ")
     kind, document = pair.ask("east", "SELECT kind, document FROM recovery_evidence ORDER BY number DESC LIMIT 1")
     assert kind == "failover"
@@ -99,6 +99,7 @@ def test_a_primary_that_died_is_cut_off_and_only_follows_if_somebody_starts_it_a
     assert done["steps"]["fenced"]["result"]["how"] == "cut off"
     with pair.connect("east", "app") as new:
         new.execute("SELECT create_user(gen_random_uuid(), 'there@load.test', 'W', 'x')")
+        assert new.execute("SELECT nothing_lost FROM open_worker_holds()").fetchall() == [(False,)]
     pair.servers.start(HOME)
     with pair.connect(HOME, "owner") as old, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         old.execute("SELECT create_user(gen_random_uuid(), 'never@load.test', 'W', 'x')")

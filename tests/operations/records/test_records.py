@@ -10,6 +10,7 @@ from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.settings import Settings
 from core.operations.records import erasing
+from core.operations.records.repeating import repeat_erasures
 from core.operations.records.sealing import audit_heads, seal_all, verify_all
 from tests.support.callers import Caller, invite
 from tests.support.furnished import made
@@ -113,8 +114,8 @@ async def test_an_erased_customer_is_nobody_and_the_chain_holds(
         "UPDATE customers SET name = 'Ada', email = 'ada@example.com' WHERE id = %s", [UUID(ada["customerId"])]
     )
     await admin.commit()
-    assert await erasing.repeat_erasures(database, settings, now=wall_now()) == 1
-    assert await erasing.repeat_erasures(database, settings, now=wall_now()) == 1
+    assert await repeat_erasures(database, settings, now=wall_now()) == 1
+    assert await repeat_erasures(database, settings, now=wall_now()) == 1
     assert (await made(tenant.get(path)))["name"] is None
 
 

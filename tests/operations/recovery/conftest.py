@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -11,16 +11,22 @@ import pytest
 from core.billing.ledger.heads import Heads
 from core.billing.ledger.sealing import seal_tenant
 from core.billing.ledger.signing import load_signing_keys
+from core.foundation.clock import wall_now
 from core.foundation.crypto import Sealer
 from core.foundation.database import Database
 from core.foundation.migrations.upgrade import ensure_logins, upgrade_schema
 from core.foundation.settings import Settings
+from core.identity.tenants.auditing import record
+from core.identity.tenants.customers import ensure_customer
 from core.identity.tokens.signing_keys import KeyRing
 from core.operations.backups.positions import windows
+from core.operations.records.sealing import audit_heads, seal_all
 from tests.operations.backups.conftest import Original, eventually
 from tests.operations.backups.conftest import original as original  # the fixture
+from tests.operations.recovery.snapshots import TimeMachine
 from tests.support.books import open_books
 from tests.support.environment import ENCRYPTION_KEY
+from tests.support.servers import Servers
 
 
 class Installation(Original):
@@ -61,6 +67,11 @@ class Installation(Original):
             for output_tokens in (100, 200, 300):
                 await books.charge(output_tokens=output_tokens)
             await seal_tenant(database, heads, books.tenant_id)
+            async with database.tenant(books.tenant_id) as session:
+                now = wall_now()
+                await ensure_customer(session, tenant_id=books.tenant_id, external_id="ada@example.com", now=now)
+                record(session, tenant_id=books.tenant_id, actor=None, action="test.furnished", occurred_at=now)
+            await seal_all(database, audit_heads(settings), now=now + timedelta(minutes=1))
             await KeyRing(database, Sealer(settings)).open()  # as its API has made one
         finally:
             await database.dispose()
@@ -69,3 +80,11 @@ class Installation(Original):
 @pytest.fixture(scope="module")
 def installation(original: Original) -> Iterator[Installation]:
     return Installation(original)
+
+
+@pytest.fixture
+def machine(servers: Servers, database_name: str) -> Iterator[TimeMachine]:
+    """A snapshot of this test's database, and the way back to it."""
+    made = TimeMachine(servers, database_name)
+    yield made
+    made.drop()

@@ -13,6 +13,7 @@ from core.foundation.embedded.postgres import EmbeddedPostgres
 from core.operations.backups.catalogue import Catalogue
 from core.operations.backups.positions import windows
 from core.operations.backups.restoring import Restores
+from core.operations.records import erasing
 from core.operations.recovery import evidence, holding
 from core.operations.recovery.adopting import adopt
 from core.operations.recovery.application import settings_of_copy
@@ -165,10 +166,12 @@ def test_a_copy_put_in_place_keeps_what_it_replaced_and_signs_its_chains_anew(in
     restored = restores.restore("latest", into="adopted")
     restored.server.stop()
     original = installation.folder / "postgres"
+    tenant, ada = installation.execute("SELECT tenant_id, id FROM customers WHERE external_id = 'ada@example.com'")
+    erasing.note(settings, tenant_id=str(tenant), subject_kind="customer", subject_id=str(ada))  # erased since
     adopted = adopt(settings, "adopted")
     try:
         assert [path.name.partition(".replaced-")[0] for path in adopted.set_aside] == ["ledger-heads", "postgres"]
-        assert adopted.shortened == 0
+        assert (adopted.shortened, adopted.erased) == (0, 1)
         assert restores.names() == []
         own = EmbeddedPostgres(
             original,
@@ -182,6 +185,11 @@ def test_a_copy_put_in_place_keeps_what_it_replaced_and_signs_its_chains_anew(in
             assert connection.execute("SELECT kind FROM recovery_evidence ORDER BY number DESC").fetchone() == (
                 "restore",
             )
+            with psycopg.connect(own.admin_url("cloudbill")) as admin:
+                person = admin.execute("SELECT external_id FROM customers WHERE id = %s", [ada]).fetchone()
+            assert person == (f"erased-{ada}",)
+        assert len(erasing.noted(settings)) == 1
+        assert len(list((settings.heads_path / "audit").glob("*.head"))) == 1
         assert len(list(settings.heads_path.glob("*.head"))) == 1
     finally:
         replaced = next(path for path in adopted.set_aside if path.name.startswith("postgres"))
@@ -194,8 +202,14 @@ def test_a_copy_that_contradicts_the_signed_heads_is_not_put_in_place(installati
     with restoring(restores, "latest", "altered") as restored:
         with psycopg.connect(restored.server.admin_url("cloudbill"), autocommit=True) as connection:
             connection.execute("SET session_replication_role = replica")
+            connection.execute("UPDATE audit_blocks SET hash = sha256('another')")
+            with pytest.raises(CopyContradicts, match="is not the one that was signed: this copy's audit log"):
+                adopt(settings, "altered")
+            restored.server.start()
+        with psycopg.connect(restored.server.admin_url("cloudbill"), autocommit=True) as connection:
+            connection.execute("SET session_replication_role = replica")
             connection.execute("UPDATE ledger_blocks SET hash = sha256('another')")
-        with pytest.raises(CopyContradicts, match="is not the one that was signed"):
+        with pytest.raises(CopyContradicts, match="is not the one that was signed: this copy's ledger"):
             adopt(settings, "altered")
     assert installation.execute("SELECT count(*) FROM ledger_entries") == (8,)
     assert len(list(settings.heads_path.glob("*.head"))) == 1

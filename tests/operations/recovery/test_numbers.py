@@ -1,65 +1,16 @@
 """Numbers of invoices after a restore: one that the lost copy gave out is given to nobody else, and it is said why."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from typing import Any
-
-import psycopg
-import pytest
-from psycopg import sql
 
 from core.foundation.settings import Settings
 from core.operations.recovery import evidence, holding, numbers
-from core.operations.recovery.holding import hold_copy
 from core.operations.recovery.releasing import Released, release_all
 from tests.billing.invoices.conftest import Shop
 from tests.billing.invoices.conftest import open_shop as open_shop  # the fixtures
 from tests.billing.invoices.conftest import shop as shop
+from tests.operations.recovery.snapshots import TimeMachine
 from tests.support.furnished import made
-from tests.support.servers import Servers
-
-
-class TimeMachine:
-    """A snapshot of the test's database, and the way back to it."""
-
-    def __init__(self, servers: Servers, name: str) -> None:
-        self._servers, self.name, self._kept = servers, name, f"{name}_kept"
-        self.taken_at = datetime.now(UTC)
-
-    async def take(self, shop: Shop) -> None:
-        """Keeps how all is now."""
-        await shop.runtime.database.dispose()
-        self._end_others()
-        self._servers.create_database(self._kept, template=self.name)
-        self.taken_at = datetime.now(UTC)
-
-    async def go_back(self, shop: Shop) -> None:
-        """What happened since is lost; the copy is held as a restore holds it."""
-        await shop.runtime.database.dispose()
-        self._end_others()
-        self._servers.drop_database(self.name)
-        self._as_admin(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*map(sql.Identifier, (self._kept, self.name))))
-        hold_copy(self._servers.url("owner", self.name), reason="restored as again", state_of=self.taken_at)
-
-    def drop(self) -> None:
-        self._servers.drop_database(self._kept)
-
-    def _end_others(self) -> None:
-        self._as_admin(
-            sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(self.name)
-        )
-
-    def _as_admin(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self._servers.url("admin", "postgres"), autocommit=True) as connection:
-            connection.execute(statement)
-
-
-@pytest.fixture
-def machine(servers: Servers, database_name: str) -> Iterator[TimeMachine]:
-    """Of this test's database."""
-    made = TimeMachine(servers, database_name)
-    yield made
-    made.drop()
 
 
 async def _bill(shop: Shop, customer: str, *, times: int = 1) -> list[str]:
@@ -89,9 +40,9 @@ async def test_a_number_that_the_lost_copy_gave_out_is_never_given_twice_and_it_
 ) -> None:
     ada = await shop.customer("Ada")
     assert await _bill(shop, ada, times=2) == ["INV-00001", "INV-00002"]
-    await machine.take(shop)
+    await machine.take(shop.runtime.database)
     assert await _bill(shop, ada, times=3) == ["INV-00003", "INV-00004", "INV-00005"]  # printed, sent, and lost
-    await machine.go_back(shop)
+    await machine.go_back(shop.runtime.database)
     refused = await shop.caller.post(
         "/billing/invoices", {"customerId": ada, "lines": [{"description": "W", "amountMinor": 1}], "finalize": True}
     )
@@ -112,10 +63,10 @@ async def test_what_was_noted_outside_of_the_database_is_skipped_exactly(
     shop: Shop, machine: TimeMachine, settings: Settings, connect: Callable[..., Awaitable[Any]]
 ) -> None:
     ada = await shop.customer("Ada")
-    await machine.take(shop)
+    await machine.take(shop.runtime.database)
     assert (await _bill(shop, ada, times=5))[-1] == "INV-00005"
     assert await numbers.see_numbers(shop.runtime.database, settings) == {}  # as the worker does each minute
-    await machine.go_back(shop)
+    await machine.go_back(shop.runtime.database)
     held = await numbers.see_numbers(shop.runtime.database, settings)  # and once more, held: nothing is forgotten
     assert held["series"] == {str(shop.tenant_id): {"INV-": 5}}
     await _release(shop, settings)
@@ -135,8 +86,8 @@ async def test_a_release_that_was_cut_off_skips_nothing_twice_and_a_forged_note_
     path = settings.heads_path / "invoice-numbers.json"
     path.write_bytes(path.read_bytes().replace(b'"INV-":1', b'"INV-":9'))
     assert numbers.find_noted(settings) is None
-    await machine.take(shop)
-    await machine.go_back(shop)
+    await machine.take(shop.runtime.database)
+    await machine.go_back(shop.runtime.database)
     holds = await holding.list_open(shop.runtime.database)
     assert (await numbers.skip_after(shop.runtime.database, settings, holds)).numbers == 202
     assert (await _release(shop, settings)).numbers == 0

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
 from pydantic import SecretStr
 
 from core.billing.ledger.signing import load_signing_keys
+from core.foundation.ids import INSTALLATION_ID
 from core.foundation.settings import Settings
 from core.operations.backups.keys import AGE, Keys
 from core.operations.clouds.objects import objects_at
+from core.operations.records import erasing
 from core.operations.transfer import importing, schema, sets
 from core.operations.transfer.differing import compare
 from core.operations.transfer.documents import own_public_keys, sign
@@ -89,10 +92,26 @@ def test_what_was_exported_from_15_is_the_same_installation_on_18_and_back_on_15
     assert manifest["ledgerSums"]["USD"]["entries"] == 2400
 
     back = settings_of(pair[0], number=3)
+    user = uuid4()
+    with connected(empty.owner_url) as owner:
+        owner.execute("SELECT create_user(%s, 'gone@example.com', 'Gone', 'x')", [user])
     export(empty, str(tmp_path / "back"), chunk_bytes=CHUNK, jobs=1)
-    importing.import_set(back, str(tmp_path / "back"), jobs=3)
+    with connected(empty.mover_url) as mover:
+        tenant, customer = mover.execute(
+            "SELECT tenant_id, id FROM customers WHERE NOT is_self ORDER BY tenant_id, id LIMIT 1"
+        ).fetchone() or (None, None)
+    # Erased after the export was made, and noted outside of the database.
+    erasing.note(back, tenant_id=str(tenant), subject_kind="customer", subject_id=str(customer))
+    erasing.note(back, tenant_id=str(INSTALLATION_ID), subject_kind="user", subject_id=str(user))
+    again = importing.import_set(back, str(tmp_path / "back"), jobs=3)
+    assert (again.erased, again.checked.findings) == (2, [])
     with connected(source.mover_url) as here, connected(back.mover_url) as there:
-        assert {one.table for one in compare(here, there, inventory(here))} == {"worker_holds"}
+        changed = {one.table for one in compare(here, there, inventory(here))}
+        assert changed - {"subject_keys", "idempotency_keys"} == {"worker_holds", "erasures", "customers", "users"}
+        rows = there.execute("SELECT name, external_id FROM customers WHERE id = %s", [customer]).fetchall()
+        assert rows == [(None, f"erased-{customer}")]
+        rows = there.execute("SELECT email FROM users WHERE id = %s", [user]).fetchall()
+        assert rows == [(f"erased-{user}@erased.invalid",)]
 
 
 def test_a_whole_set_is_judged_whole_and_an_unfinished_one_is_not(
