@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import orjson
+import stripe
 from standardwebhooks import Webhook
 
 from core.billing.ledger.heads import Heads
@@ -30,7 +31,7 @@ SELLER = {
     "legalName": "Acme GmbH",
     "address": {"line1": "Hauptstr. 1", "city": "Berlin", "postalCode": "10115", "country": "DE"},
     "graceHours": 1,
-    "netDays": 14,
+    "netDays": 365,  # nobody is reminded, unless a story wants that
 }
 TAXED: dict[str, Any] = {"taxIds": {"DE": "DE136695976"}}
 """A seller who is registered in Germany: 19 % on what Germans buy."""
@@ -137,6 +138,21 @@ class Story:
     async def until(self, now: str) -> None:
         """Moves the clock, doing what falls due on the way."""
         await made(self.caller.post("/billing/test-clock", {"now": now}))
+
+    async def saves_card(self, customer: str, card: str = "pm_card_visa") -> str:
+        """Saves a card on the provider's page; the provider's name of it."""
+        setup = await made(self.caller.post("/billing/payment-methods/setups", {"customerId": customer}))
+        self.house.stripe.control(f"checkout/{setup['pageUrl'].rpartition('/')[2]}", card=card)
+        synced = await made(self.caller.post(f"/billing/payment-methods/setups/{setup['setupId']}/sync"))
+        assert synced["status"] == "succeeded", synced
+        client = stripe.StripeClient(
+            "sk_test_tests", base_addresses={"api": self.house.stripe.url}, max_network_retries=0
+        )
+        return client.v1.payment_methods.list({"limit": 1}).data[0].id
+
+    def card_does(self, card: str, **behaviour: str) -> None:
+        """From now on a saved card does something else: `card` a test card's name, or `decline_code`."""
+        self.house.stripe.control(f"cards/{card}", **behaviour)
 
     # What came of it
 

@@ -247,3 +247,48 @@ async def test_two_subscriptions_of_a_customer_never_bill_one_meter(begin: Begin
     await story.uses(ada, 2)
     await story.until("2026-03-01T00:00:00Z")
     assert await story.bills(ada) == ["INV-00001 2026-02-28 open: calls 2.00 = 2.00 EUR"]
+
+
+async def late(begin: Begin, **settings: Any) -> tuple[Story, str]:
+    """25 calls of 0.10 are billed on 28 February; an hour after the invoice is final seven more come in."""
+    story = await begin(START, **settings)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("pro", metered("0.10"))
+    await story.subscribes(ada, "pro")
+    await story.uses(ada, 25)
+    await story.until("2026-02-28T12:00:00Z")
+    await story.uses(ada, 7, at="2026-02-20T08:00:00Z")
+    return story, ada
+
+
+async def test_usage_an_hour_after_the_invoice_is_final_comes_on_the_next_one(begin: Begin) -> None:
+    story, ada = await late(begin, lateUsage="next_invoice")
+    await story.uses(ada, 10, at="2026-02-28T11:00:00Z")
+    await story.until("2026-04-01T00:00:00Z")
+    assert await story.bills(ada) == [
+        "INV-00001 2026-02-28 open: calls 2.50 = 2.50 EUR",
+        "INV-00002 2026-03-31 open: correction calls 0.70, calls 1.00 = 1.70 EUR",
+    ]
+    first, _ = await story.invoices(ada)
+    (entry,) = (await made(story.caller.get(f"/billing/invoices/{first['invoiceId']}/corrections")))["data"]
+    assert (entry["before"]["quantity"], entry["after"]["quantity"], entry["amountMinor"]) == ("25", "32", 70)
+
+
+async def test_usage_voided_after_the_invoice_is_final_is_credited_where_the_tenant_wants_that(begin: Begin) -> None:
+    story = await begin(START, lateUsage="credit_note")
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("pro", metered("2"))
+    await story.subscribes(ada, "pro")
+    event = {"idempotencyKey": "wrong", "eventName": "calls", "customerId": ada}
+    (row,) = (await made(story.caller.post("/billing/usage/events", {"events": [event]})))["data"]
+    await story.uses(ada, 4)
+    await story.until("2026-02-28T12:00:00Z")
+    amendment = {"kind": "void", "reason": "sent by mistake"}
+    await made(story.caller.post(f"/billing/usage/events/{row['usageEventId']}/amendments", amendment))
+    await story.until("2026-03-01T12:00:00Z")
+    (note,) = await story.webhooks("credit_note.issued")
+    assert (note["data"]["totalMinor"], note["data"]["toOpenMinor"], note["data"]["reason"]) == (200, 200, "late_usage")
+    (invoice,) = await story.invoices(ada)
+    assert (invoice["totalMinor"], invoice["openMinor"]) == (1_000, 800)

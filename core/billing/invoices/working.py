@@ -59,7 +59,7 @@ class Sale:
     customers: dict[UUID, Customer]
     collections: dict[UUID, str]
     charged_at: dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]] = field(
-        default_factory=dict[tuple[UUID | None, str], list[tuple[datetime, datetime, datetime]]]
+        default_factory=dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]]
     )
     """Of what may come back: from when to when a part was charged, and when that was billed."""
 

@@ -33,6 +33,8 @@ class Profile:
     """Charges beyond the floor are owed, not refused."""
     customer_with_wallet: str | None = None
     """A customer who buys credits of its own."""
+    bills: tuple[str, ...] = ()
+    """Whom it bills by subscription."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ PROFILES: tuple[Profile, ...] = (
         plan="team",
         users=9,
         customer_with_wallet="aurora-research",
+        bills=("Northwind Clinics", "Pine Street Press", "Saltmarsh Films"),
     ),
     Profile(
         slug="blue-heron",
@@ -104,6 +107,7 @@ PROFILES: tuple[Profile, ...] = (
         plan="team",
         weekend=0.05,
         refund_on_day=58,
+        bills=("Hale and Partners", "Orchard Notaries"),
     ),
     Profile(
         slug="fjord-retail",
@@ -164,6 +168,7 @@ PROFILES: tuple[Profile, ...] = (
         tokens=130_000,
         models={"gpt-4.1": 4, "gpt-4.1-mini": 4, "claude-sonnet-4": 1},
         weekend=0.5,
+        bills=("Baltic Cranes", "Delta Pallets", "Lowland Cold Chain"),
     ),
     Profile(
         slug="lumen-optics",

@@ -16,6 +16,7 @@ import httpx
 from core.billing.payments.providers.paying import Card, Payer
 from core.operations.demo.caller import Caller, DemoFailed
 from core.operations.demo.profiles import DAYS, CallWanted, Days, Profile
+from core.operations.demo.selling import DemoShop
 
 LAST_MINUTE = timedelta(minutes=1)
 """A day is over when only this is left of it: so the last one is still the tenant's today, with all that was used."""
@@ -58,8 +59,13 @@ class DemoTenant:
         """From the day the clock stands at to the end of day `until` - 1."""
         day, started = await self._arrive()
         days = Days(self.profile)
+        shop = DemoShop(self.profile, self.api)
+        billed = await shop.open() if self.profile.bills else {}
         for number in range(day, until):
             midnight = started + timedelta(days=number)
+            if billed:
+                await self._move(midnight)
+                await shop.live(number, midnight, billed)
             if number >= self.profile.joins_on_day:
                 await self._events(number)
                 await self._calls(days.calls(number, weekday=midnight.weekday()), number, midnight)

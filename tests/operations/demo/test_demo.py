@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
 from core.billing.ledger.heads import Heads
 from core.billing.ledger.sealing import seal_all
 from core.billing.ledger.signing import load_signing_keys
@@ -80,6 +81,11 @@ async def test_the_demo_is_made_once_and_goes_on_where_it_was_broken_off(
     assert sum(wanted) - 6 <= before["calls"] <= sum(wanted)
     assert (before["refunds"], before["declined"]) == (1, 1)
     assert before["refused"] > 0
+    # Five customers of two tenants are billed ahead on the first day, and each invoice can be worked out anew.
+    assert before["invoices"] >= 5
+    result = Recomputed()
+    assert [drift async for drift in recompute_all(database, result=result)] == []
+    assert (result.recomputed, result.drifted) == (before["invoices"], 0)
 
     heads = Heads(installation.heads_path, load_signing_keys(installation))
     await seal_all(database, heads)
@@ -89,7 +95,8 @@ async def test_the_demo_is_made_once_and_goes_on_where_it_was_broken_off(
 async def _counts(database: Database) -> dict[str, Any]:
     queries = {
         "tenants": "SELECT count(*) FROM tenants WHERE is_test",
-        "calls": "SELECT count(DISTINCT idempotency_key || tenant_id) FROM usage_events",
+        "calls": "SELECT count(DISTINCT idempotency_key || tenant_id) FROM usage_events WHERE event_name IS NULL",
+        "invoices": "SELECT count(*) FROM invoices WHERE origin = 'run' AND number IS NOT NULL",
         "refused": "SELECT count(*) FROM usage_events WHERE outcome = 'refused'",
         "transactions": "SELECT count(*) FROM ledger_transactions",
         "refunds": "SELECT count(*) FROM refunds",
