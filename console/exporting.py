@@ -6,6 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import reflex as rx
+from reflex.event import EventSpec
+
+if TYPE_CHECKING:
+    from console.client import Client
 
 
 def as_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
@@ -31,3 +38,9 @@ def harmless(text: str) -> str:
 def filename(what: str) -> str:
     """With the day it was made."""
     return f"cloudbill-{what}-{datetime.now(UTC):%Y-%m-%d}.csv"
+
+
+async def download(api: Client, path: str, columns: Mapping[str, str], what: str, **query: str) -> EventSpec:
+    """Every row of one of the API's lists, for a spreadsheet."""
+    entries = await api.every_own(path, **query)
+    return rx.download(data=fields_as_csv(columns, entries), filename=filename(what))

@@ -105,9 +105,11 @@ class Recomputed:
     drifts: list[Drift] = field(default_factory=list)
 
 
-async def invoices(api: Client, *, status: str, customer_id: str, cursor: str, now: datetime) -> InvoicePage:
+async def invoices(
+    api: Client, *, status: str = "", customer_id: str = "", number: str = "", cursor: str = "", now: datetime
+) -> InvoicePage:
     """One page, newest first."""
-    asked = {"status": status, "customerId": customer_id, "cursor": cursor, "limit": PAGE_ROWS}
+    asked = {"status": status, "customerId": customer_id, "number": number, "cursor": cursor, "limit": PAGE_ROWS}
     body, known = await api.get_own(ADDRESS, **asked), await customers.names(api)
     return InvoicePage(rows=[_row(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 

@@ -89,6 +89,8 @@ def _tenant_row(entry: Json, wall_now: datetime) -> rows.TenantRow:
         balance=money(entry["balance"], currency),
         available=money(entry["available"], currency),
         receivable=money(entry["receivable"], currency),
+        invoices_open=money(entry["invoicesOpen"], currency),
+        invoices_overdue=money(entry["invoicesOverdue"], currency),
         usage_30d=money(entry["usage30d"], currency),
         last_used=moment(entry["lastUsedAt"], now),
         created=moment(entry["createdAt"], now),

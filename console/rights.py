@@ -48,3 +48,19 @@ def move_clock(viewer: Viewer, tenant_id: str) -> bool:
 def manage_keys(viewer: Viewer, tenant_id: str) -> bool:
     """Create and revoke API keys."""
     return viewer.tenant_id == tenant_id and viewer.role in ("owner", "developer")
+
+
+def see_audit(viewer: Viewer, tenant_id: str) -> bool:
+    """Read who did what: the tenant's owner and finance, and the installation's."""
+    own = viewer.tenant_id == tenant_id and viewer.role in ("owner", "finance")
+    return see_installation(viewer) or (bool(tenant_id) and own)
+
+
+def see_to_programs(viewer: Viewer, tenant_id: str) -> bool:
+    """Say where facts are sent: who writes the applications that take them."""
+    return viewer.tenant_id == tenant_id and viewer.role in ("owner", "developer")
+
+
+def see_to_people(viewer: Viewer, tenant_id: str) -> bool:
+    """Invite, give roles, take them away: the tenant's owner."""
+    return viewer.tenant_id == tenant_id and viewer.role == "owner"

@@ -80,6 +80,8 @@ class TenantRow:
     balance: Money = field(default_factory=Money)
     available: Money = field(default_factory=Money)
     receivable: Money = field(default_factory=Money)
+    invoices_open: Money = field(default_factory=Money)
+    invoices_overdue: Money = field(default_factory=Money)
     usage_30d: Money = field(default_factory=Money)
     last_used: Moment = field(default_factory=Moment)
     created: Moment = field(default_factory=Moment)

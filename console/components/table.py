@@ -10,6 +10,11 @@ def heading(text: rx.Var | str, *, num: bool = False) -> rx.Component:
     return rx.el.th(text, scope="col", class_name="num" if num else "")
 
 
+def unseen(text: str) -> rx.Component:
+    """The heading of a column of buttons, for those who do not see what they are."""
+    return rx.el.th(rx.el.span(text, class_name="visually-hidden"), scope="col")
+
+
 def sort_heading(
     text: str, key: str, order: rx.Var[str], on_sort: rx.EventHandler, *, num: bool = False
 ) -> rx.Component:

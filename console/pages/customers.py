@@ -11,8 +11,9 @@ from console import exporting, rights
 from console.client import ApiRefused, Client
 from console.components.figure import instant
 from console.components.form import search_field, text_field
-from console.components.notice import blank, notice
-from console.components.table import cell, export_button, heading, row_heading, table, turner
+from console.components.listed import form_dialog, listed, primary
+from console.components.notice import blank
+from console.components.table import cell, heading, row_heading
 from console.customers import CustomerRow
 from console.figures import parse_instant
 from console.listing import Addressed
@@ -46,10 +47,7 @@ class CustomersState(Addressed, rx.State):
     @asking(rights.see_tenant)
     async def export_csv(self, api: Client):
         """Every customer, for a spreadsheet."""
-        entries = await api.every_own("/billing/customers", search=self.search)
-        return rx.download(
-            data=exporting.fields_as_csv(people.COLUMNS, entries), filename=exporting.filename("customers")
-        )
+        return await exporting.download(api, "/billing/customers", people.COLUMNS, "customers", search=self.search)
 
     @rx.event
     def ask(self, adding: bool):
@@ -81,41 +79,17 @@ class CustomersState(Addressed, rx.State):
 def customers() -> rx.Component:
     """Search, the list, the form."""
     state = CustomersState
-    add = rx.el.button(
-        rx.icon("plus", size=16, aria_hidden=True),
-        "New customer",
-        class_name="button primary",
-        type="button",
-        on_click=state.ask(True),
-    )
     return rx.fragment(
-        tenant_heading(rx.cond(state.may_sell, add)),
-        rx.el.section(
-            rx.el.div(
-                rx.el.h2("Customers"),
-                rx.el.div(
-                    search_field("Find a customer", "Name, e-mail or id", state),
-                    rx.cond(state.shown.length() > 0, export_button(state.export_csv)),
-                    class_name="page-actions",
-                ),
-                class_name="sheet-head centered",
-            ),
-            rx.cond(state.shown.length() > 0, _table(), _nobody()),
-            class_name="sheet",
+        tenant_heading(rx.cond(state.may_sell, primary("New customer", state.ask(True)))),
+        listed(
+            "Customers",
+            search_field("Find a customer", "Name, e-mail or id", state),
+            state=state,
+            headings=[heading(text) for text in ("Customer", "E-mail", "Identifier", "Country", "Since")],
+            row=_row,
+            nothing=_nobody(),
         ),
         _dialog(),
-    )
-
-
-def _table() -> rx.Component:
-    state = CustomersState
-    return rx.fragment(
-        table(
-            "Customers, newest first",
-            [heading("Customer"), heading("E-mail"), heading("Identifier"), heading("Country"), heading("Since")],
-            rx.foreach(state.shown, _row),
-        ),
-        turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
     )
 
 
@@ -135,27 +109,19 @@ def _row(row: rx.Var[CustomerRow]) -> rx.Component:
 
 def _dialog() -> rx.Component:
     state = CustomersState
-    return rx.dialog.root(
-        rx.dialog.content(
-            rx.dialog.title("New customer", size="4", margin_bottom="4px"),
-            rx.dialog.description("Its address and tax number can follow.", size="2", margin_bottom="14px"),
-            rx.el.form(
-                text_field("name", "Name", required=True),
-                text_field("email", "E-mail"),
-                text_field("externalId", "Your own identifier"),
-                rx.cond(state.refused != "", notice("bad", "This customer cannot be added", state.refused)),
-                rx.el.div(
-                    rx.dialog.close(rx.el.button("Not now", class_name="button plain", type="button")),
-                    rx.el.button("Add customer", class_name="button primary", type="submit"),
-                    class_name="dialog-foot",
-                ),
-                on_submit=state.add,
-                class_name="stack",
-            ),
-            max_width="420px",
-        ),
-        open=state.adding,
-        on_open_change=state.ask,
+    return form_dialog(
+        "New customer",
+        "Its address and tax number can follow.",
+        text_field("name", "Name", required=True),
+        text_field("email", "E-mail"),
+        text_field("externalId", "Your own identifier"),
+        submit="Add customer",
+        on_submit=state.add,
+        is_open=state.adding,
+        on_open=state.ask,
+        refused=state.refused,
+        refused_title="This customer cannot be added",
+        width="420px",
     )
 
 

@@ -11,6 +11,7 @@ from console.client import ApiRefused, Client
 from console.components.bill import bill
 from console.components.browser import plain_link
 from console.components.figure import figure, figures, instant
+from console.components.listed import question
 from console.components.notice import notice
 from console.components.table import cell, heading, row_heading, table
 from console.figures import parse_instant
@@ -234,20 +235,4 @@ def _confirm() -> rx.Component:
     def said(place: int) -> rx.Var:
         return rx.match(state.doing, *((deed, words[place]) for deed, words in DEEDS.items()), "")
 
-    return rx.alert_dialog.root(
-        rx.alert_dialog.content(
-            rx.alert_dialog.title(said(0), size="4"),
-            rx.alert_dialog.description(said(1), size="2"),
-            rx.el.div(
-                rx.alert_dialog.cancel(
-                    rx.el.button("Not now", class_name="button plain", type="button", on_click=state.ask(""))
-                ),
-                rx.alert_dialog.action(
-                    rx.el.button(said(2), class_name="button primary", type="button", on_click=state.do)
-                ),
-                class_name="dialog-foot",
-            ),
-            max_width="400px",
-        ),
-        open=state.doing != "",
-    )
+    return question(said(0), said(1), do=said(2), on_do=state.do, on_not=state.ask(""), is_open=state.doing != "")

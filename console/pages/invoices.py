@@ -5,16 +5,19 @@ from __future__ import annotations
 import reflex as rx
 
 from console import exporting, invoicing, rights
-from console.client import Client
+from console.bulk import Bulk
+from console.client import ApiRefused, Client
 from console.components.figure import instant
-from console.components.notice import blank
-from console.components.table import cell, export_button, heading, row_heading, table, turner
+from console.components.form import search_field
+from console.components.listed import chooser, listed, question
+from console.components.notice import blank, notice
+from console.components.table import cell, heading, row_heading
 from console.figures import parse_instant
 from console.invoicing import InvoiceRow
 from console.listing import Addressed
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
-from console.viewer import asking
+from console.viewer import ViewerState, asking
 
 STATES = [
     ("", "Every state"),
@@ -24,13 +27,18 @@ STATES = [
     ("void", "Void"),
     ("uncollectible", "Uncollectible"),
 ]
+DEEDS = {
+    "finalize": ("Finalize them?", "Each gets its number and is sent; from then on nothing of it changes.", "Finalize"),
+    "void": ("Void them?", "Nothing is owed of them any more. This cannot be taken back.", "Void"),
+}
 
 
-class InvoicesState(Addressed, rx.State):
-    """One page of invoices."""
+class InvoicesState(Bulk, Addressed, rx.State):
+    """One page of invoices, and those that something is done to."""
 
     shown: list[InvoiceRow] = []
     status: str = ""
+    may_sell: bool = False
 
     @rx.event
     @asking(rights.see_tenant)
@@ -38,28 +46,48 @@ class InvoicesState(Addressed, rx.State):
         """Fetch the page that the address names."""
         self.read_address()
         head = await enter(self, api)
+        self.may_sell = (await self.get_state(ViewerState)).may_sell
         self.status = self.chosen.get("status", "")
         found = await invoicing.invoices(
             api,
             status=self.status,
             customer_id=self.chosen.get("customer", ""),
+            number=self.search,
             cursor=self.cursors[-1],
             now=parse_instant(head.clock_iso),
         )
         self.shown, self.next_cursor = found.rows, found.next_cursor
+        there = {row.invoice_id for row in found.rows}
+        self.picked = [one for one in self.picked if one in there]
 
     @rx.event
     def filter(self, status: str):
         """Only those in one state."""
+        self.picked = []
         return InvoicesState.choose("status", status)
+
+    @rx.event
+    def pick_all(self, is_on: bool):
+        """All of the page, or none."""
+        self.picked = [row.invoice_id for row in self.shown] if is_on else []
+
+    @rx.event
+    @asking(rights.sell)
+    async def step(self, api: Client):
+        """Do it to the next one; what is refused is named, and the others go on."""
+        number = next((row.number for row in self.shown if row.invoice_id == self.here), self.here)
+        try:
+            await invoicing.act(api, self.here, self.doing, key=self.key)
+        except ApiRefused as refused:
+            return self.stepped(f"{number}: {refused.advice}")
+        return self.stepped()
 
     @rx.event
     @asking(rights.see_tenant)
     async def export_csv(self, api: Client):
         """Every invoice shown, for a spreadsheet; amounts in the currency's smallest unit."""
-        entries = await api.every_own(invoicing.ADDRESS, status=self.status)
-        content = exporting.fields_as_csv(invoicing.COLUMNS, entries)
-        return rx.download(data=content, filename=exporting.filename("invoices"))
+        asked = {"status": self.status, "customerId": self.chosen.get("customer", ""), "number": self.search}
+        return await exporting.download(api, invoicing.ADDRESS, invoicing.COLUMNS, "invoices", **asked)
 
 
 @page(
@@ -69,33 +97,35 @@ class InvoicesState(Addressed, rx.State):
     state=InvoicesState,
     on_load=InvoicesState.load,
     bones=bones,
+    fresh=False,
     tenant_name=TenantState.head.name,
 )
 def invoices() -> rx.Component:
     """The list, by state."""
     state = InvoicesState
-    chooser = rx.el.select(
-        *(rx.el.option(text, value=key) for key, text in STATES),
-        value=state.status,
-        on_change=state.filter,
-        class_name="input compact",
-        aria_label="State",
-    )
     return rx.fragment(
         tenant_heading(),
-        rx.el.section(
-            rx.el.div(
-                rx.el.h2("Invoices"),
-                rx.el.div(
-                    chooser,
-                    rx.cond(state.shown.length() > 0, export_button(state.export_csv)),
-                    class_name="page-actions",
-                ),
-                class_name="sheet-head centered",
-            ),
-            rx.cond(state.shown.length() > 0, _table(), _nothing()),
-            class_name="sheet",
+        _progress(),
+        listed(
+            "Invoices",
+            _deeds(),
+            search_field("Find an invoice", "Number", state),
+            chooser("State", STATES, state.status, state.filter),
+            state=state,
+            headings=[
+                _all(),
+                heading("Invoice"),
+                heading("Customer"),
+                heading("State"),
+                heading("Issued"),
+                heading("Due"),
+                heading("Open", num=True),
+                heading("Total", num=True),
+            ],
+            row=_row,
+            nothing=_nothing(),
         ),
+        _confirm(),
     )
 
 
@@ -107,29 +137,71 @@ def status_badge(row: rx.Var[InvoiceRow]) -> rx.Component:
     )
 
 
-def _table() -> rx.Component:
+def _pickable() -> rx.Var[bool]:
     state = InvoicesState
+    return state.may_sell & ((state.status == "draft") | (state.status == "open"))
+
+
+def _all() -> rx.Component:
+    state = InvoicesState
+    box = rx.el.input(
+        type="checkbox",
+        aria_label="Pick every invoice of the page",
+        checked=state.picked.length() == state.shown.length(),
+        on_change=state.pick_all,
+    )
+    return rx.el.th(rx.cond(_pickable(), box, rx.el.span("Pick", class_name="visually-hidden")), class_name="picks")
+
+
+def _deeds() -> rx.Component:
+    state = InvoicesState
+
+    def button(doing: str, text: str) -> rx.Component:
+        return rx.el.button(
+            text, " ", state.picked.length(), class_name="button", type="button", on_click=state.ask(doing)
+        )
+
+    return rx.cond(
+        _pickable() & (state.picked.length() > 0),
+        rx.cond(state.status == "draft", button("finalize", "Finalize"), button("void", "Void")),
+    )
+
+
+def _progress() -> rx.Component:
+    state = InvoicesState
+    bar = rx.el.div(
+        rx.el.i(style={"width": f"{state.percent}%"}),
+        class_name="progress",
+        role="progressbar",
+        aria_label="How far it is",
+        custom_attrs={"aria-valuenow": state.percent},
+    )
+    said = rx.fragment(state.done - state.refusals.length(), " of ", state.total, " done")
     return rx.fragment(
-        table(
-            "Invoices, newest first",
-            [
-                heading("Invoice"),
-                heading("Customer"),
-                heading("State"),
-                heading("Issued"),
-                heading("Due"),
-                heading("Open", num=True),
-                heading("Total", num=True),
-            ],
-            rx.foreach(state.shown, _row),
+        rx.cond(state.running, rx.el.section(rx.el.div(said, bar, class_name="sheet-body stack"), class_name="sheet")),
+        rx.cond(
+            ~state.running & (state.refusals.length() > 0),
+            notice(
+                "bad",
+                rx.fragment(said, ", the others are as they were"),
+                rx.el.span(rx.foreach(state.refusals, lambda one: rx.el.span(one, class_name="below"))),
+            ),
         ),
-        turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
+        rx.cond(~state.running & (state.total > 0) & (state.refusals.length() == 0), notice("good", "Done", said)),
     )
 
 
 def _row(row: rx.Var[InvoiceRow]) -> rx.Component:
+    state = InvoicesState
     address = f"/tenants/{TenantState.head.tenant_id}/invoices/{row.invoice_id}"
+    box = rx.el.input(
+        type="checkbox",
+        aria_label=f"Pick {row.number} of {row.customer}, {row.total}",
+        checked=state.picked.contains(row.invoice_id),
+        on_change=lambda is_on: state.pick(row.invoice_id, is_on),
+    )
     return rx.el.tr(
+        cell(rx.cond(_pickable(), box), kind="picks"),
         row_heading(rx.link(row.number, href=address, class_name="row-link", unstyled=True)),
         cell(row.customer, kind="under"),
         cell(status_badge(row), label="State"),
@@ -144,9 +216,25 @@ def _row(row: rx.Var[InvoiceRow]) -> rx.Component:
     )
 
 
+def _confirm() -> rx.Component:
+    state = InvoicesState
+
+    def said(place: int) -> rx.Var:
+        return rx.match(state.doing, *((deed, words[place]) for deed, words in DEEDS.items()), "")
+
+    return question(
+        said(0),
+        said(1),
+        do=said(2),
+        on_do=state.begin,
+        on_not=state.ask(""),
+        is_open=(state.doing != "") & ~state.running,
+    )
+
+
 def _nothing() -> rx.Component:
     return rx.cond(
-        InvoicesState.status != "",
-        blank("filter-x", "None in this state", "Choose another state to see more."),
+        (InvoicesState.status != "") | (InvoicesState.search != ""),
+        blank("filter-x", "None like this", "Choose another state or number to see more."),
         blank("receipt-text", "No invoice yet", "The first appears when a subscription's first period is billed."),
     )

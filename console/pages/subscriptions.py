@@ -12,8 +12,9 @@ from console.cataloguing import PlanRow
 from console.client import ApiRefused, Client
 from console.components.figure import instant
 from console.components.form import select_field, text_field
-from console.components.notice import blank, notice
-from console.components.table import cell, export_button, heading, row_heading, table, turner
+from console.components.listed import chooser, form_dialog, listed, primary
+from console.components.notice import blank
+from console.components.table import cell, heading, row_heading
 from console.figures import parse_instant
 from console.listing import Addressed
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
@@ -71,9 +72,8 @@ class SubscriptionsState(Addressed, rx.State):
     @asking(rights.see_tenant)
     async def export_csv(self, api: Client):
         """Every subscription shown, for a spreadsheet."""
-        entries = await api.every_own(subscribing.ADDRESS, status=self.status)
-        content = exporting.fields_as_csv(subscribing.COLUMNS, entries)
-        return rx.download(data=content, filename=exporting.filename("subscriptions"))
+        asked = {"status": self.status, "customerId": self.chosen.get("customer", "")}
+        return await exporting.download(api, subscribing.ADDRESS, subscribing.COLUMNS, "subscriptions", **asked)
 
     @rx.event
     @asking(rights.sell)
@@ -116,34 +116,21 @@ class SubscriptionsState(Addressed, rx.State):
 def subscriptions() -> rx.Component:
     """The list, by state, and the form."""
     state = SubscriptionsState
-    add = rx.el.button(
-        rx.icon("plus", size=16, aria_hidden=True),
-        "New subscription",
-        class_name="button primary",
-        type="button",
-        on_click=state.ask,
-    )
-    chooser = rx.el.select(
-        *(rx.el.option(text, value=key) for key, text in STATES),
-        value=state.status,
-        on_change=state.filter,
-        class_name="input compact",
-        aria_label="State",
-    )
     return rx.fragment(
-        tenant_heading(rx.cond(state.may_sell, add)),
-        rx.el.section(
-            rx.el.div(
-                rx.el.h2("Subscriptions"),
-                rx.el.div(
-                    chooser,
-                    rx.cond(state.shown.length() > 0, export_button(state.export_csv)),
-                    class_name="page-actions",
-                ),
-                class_name="sheet-head centered",
-            ),
-            rx.cond(state.shown.length() > 0, _table(), _nothing()),
-            class_name="sheet",
+        tenant_heading(rx.cond(state.may_sell, primary("New subscription", state.ask))),
+        listed(
+            "Subscriptions",
+            chooser("State", STATES, state.status, state.filter),
+            state=state,
+            headings=[
+                heading("Customer"),
+                heading("Plan"),
+                heading("State"),
+                heading("Renews or ends"),
+                heading("Fixed part", num=True),
+            ],
+            row=_row,
+            nothing=_nothing(),
         ),
         _dialog(),
     )
@@ -161,24 +148,6 @@ def status_badge(status: rx.Var[str]) -> rx.Component:
         "badge",
     )
     return rx.el.span(status.replace("_", " "), class_name=tone)
-
-
-def _table() -> rx.Component:
-    state = SubscriptionsState
-    return rx.fragment(
-        table(
-            "Subscriptions, newest first",
-            [
-                heading("Customer"),
-                heading("Plan"),
-                heading("State"),
-                heading("Renews or ends"),
-                heading("Fixed part", num=True),
-            ],
-            rx.foreach(state.shown, _row),
-        ),
-        turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
-    )
 
 
 def _row(row: rx.Var[SubscriptionRow]) -> rx.Component:
@@ -216,30 +185,19 @@ def _dialog() -> rx.Component:
         ),
         class_name="field",
     )
-    return rx.dialog.root(
-        rx.dialog.content(
-            rx.dialog.title("New subscription", size="4", margin_bottom="4px"),
-            rx.dialog.description(
-                "Quantities are one, and can be changed on its page.", size="2", margin_bottom="14px"
-            ),
-            rx.el.form(
-                customer,
-                plan,
-                select_field("collection", "Paid", COLLECTIONS),
-                text_field("coupons", "Coupons", hint="Codes, in the order of redemption."),
-                rx.cond(state.refused != "", notice("bad", "This cannot be subscribed to", state.refused)),
-                rx.el.div(
-                    rx.dialog.close(rx.el.button("Not now", class_name="button plain", type="button")),
-                    rx.el.button("Subscribe", class_name="button primary", type="submit"),
-                    class_name="dialog-foot",
-                ),
-                on_submit=state.subscribe,
-                class_name="stack",
-            ),
-            max_width="440px",
-        ),
-        open=state.adding,
-        on_open_change=state.dismiss,
+    return form_dialog(
+        "New subscription",
+        "Quantities are one, and can be changed on its page.",
+        customer,
+        plan,
+        select_field("collection", "Paid", COLLECTIONS),
+        text_field("coupons", "Coupons", hint="Codes, in the order of redemption."),
+        submit="Subscribe",
+        on_submit=state.subscribe,
+        is_open=state.adding,
+        on_open=state.dismiss,
+        refused=state.refused,
+        refused_title="This cannot be subscribed to",
     )
 
 

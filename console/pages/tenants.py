@@ -40,7 +40,7 @@ def bones() -> rx.Component:
 def heading(*actions: rx.Component) -> rx.Component:
     """The page's title."""
     return rx.el.header(
-        rx.el.div(rx.el.h1("Tenants"), rx.el.p("Who buys credits here, and how they stand.", class_name="sub")),
+        rx.el.div(rx.el.h1("Tenants"), rx.el.p("Who buys here, how they stand, and what they owe.", class_name="sub")),
         rx.el.div(*actions, class_name="page-actions") if actions else None,
         class_name="page-head",
     )
@@ -77,6 +77,8 @@ def _table() -> rx.Component:
                 sort_heading("Available", "available", state.order, state.sort, num=True),
                 sort_heading("Balance", "balance", state.order, state.sort, num=True),
                 sort_heading("Receivable", "receivable", state.order, state.sort, num=True),
+                sort_heading("Open invoices", "invoicesOpen", state.order, state.sort, num=True),
+                column("Overdue", num=True),
                 sort_heading("Usage, 30 days", "usage30d", state.order, state.sort, num=True),
                 sort_heading("Last used", "lastUsedAt", state.order, state.sort, num=True),
             ],
@@ -103,6 +105,12 @@ def _row(row: rx.Var[TenantRow]) -> rx.Component:
         cell(short(row.available), rx.el.span(" available", class_name="unit"), kind="num main"),
         cell(short(row.balance), kind="num", label="Balance"),
         cell(owed(row.receivable), kind="num", label="Receivable"),
+        cell(
+            rx.cond(row.invoices_open.sign > 0, short(row.invoices_open), rx.el.span("–", class_name="quiet")),
+            kind="num",
+            label="Open invoices",
+        ),
+        cell(owed(row.invoices_overdue), kind="num", label="Overdue"),
         cell(short(row.usage_30d), kind="num", label="Usage, 30 days"),
         cell(instant(row.last_used), kind="num", label="Last used"),
     )

@@ -24,6 +24,10 @@ def viewer(*, role: str = "", installation_role: str = "", tenant_id: str = "acm
         (rights.release_holds, ("DELETE", "/api/usage/holds/{hold_id}")),
         (rights.move_clock, ("POST", "/billing/test-clock")),
         (rights.manage_keys, ("POST", "/auth/api-keys")),
+        (rights.sell, ("POST", "/billing/invoices")),
+        (rights.see_audit, ("GET", "/billing/audit")),
+        (rights.see_to_programs, ("POST", "/notification/webhooks")),
+        (rights.see_to_people, ("PATCH", "/auth/members/{user_id}")),
     ],
 )
 def test_a_tenants_role_is_offered_what_the_api_allows_it(right: Right, route: tuple[str, str]) -> None:

@@ -22,13 +22,15 @@ async def list_invoices(
     subscription_id: UUID | None,
     before: UUID | None,
     limit: int,
+    number: str | None = None,
 ) -> Sequence[Row[Any]]:
-    """Invoices, newest first."""
+    """Invoices, newest first; `number`: a part of it, in whatever case."""
     where = {
         "tenant": tenant_id,
         "state": state,
         "customer": customer_id,
         "subscription": subscription_id,
+        "number": number.upper() if number else None,
         "before": before,
         "limit": limit,
     }
@@ -69,6 +71,7 @@ SELECT i.* FROM invoices i
 WHERE i.tenant_id = :tenant AND (CAST(:state AS text) IS NULL OR i.state = :state)
   AND (CAST(:customer AS uuid) IS NULL OR i.customer_id = :customer)
   AND (CAST(:subscription AS uuid) IS NULL OR i.subscription_id = :subscription)
+  AND (CAST(:number AS text) IS NULL OR strpos(upper(i.number), :number) > 0)
   AND (CAST(:before AS uuid) IS NULL OR i.id < :before)
 ORDER BY i.id DESC LIMIT :limit
 """)

@@ -41,7 +41,7 @@ from core.foundation.ids import parse_id
 from core.foundation.money import minor_digits
 from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
 from core.foundation.refusals import refusals
-from core.foundation.schemas import Page, dump
+from core.foundation.schemas import Page, Text, dump
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
 from core.identity.tenants.customers import CustomerNotFound
@@ -60,6 +60,7 @@ async def list_invoices(
     status: Annotated[State | None, Query()] = None,
     customer_id: Annotated[UUID | None, Query(alias="customerId")] = None,
     subscription_id: Annotated[UUID | None, Query(alias="subscriptionId")] = None,
+    number: Annotated[Text | None, Query(max_length=60, description="A part of the number.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InvoiceAnswer]:
@@ -72,6 +73,7 @@ async def list_invoices(
             state=status,
             customer_id=customer_id,
             subscription_id=subscription_id,
+            number=number,
             before=before,
             limit=limit + 1,
         )

@@ -147,6 +147,8 @@ def _row(row: Row[Any]) -> dict[str, Any]:
         "balance": row.balance_micro,
         "available": row.available_micro,
         "receivable": row.receivable_micro,
+        "invoices_open": minor_to_micro(row.open_minor, row.currency),
+        "invoices_overdue": minor_to_micro(row.overdue_minor, row.currency),
         "usage_30d": row.charged_micro,
         "last_used_at": row.last_used_at,
         "members": row.members,

@@ -99,7 +99,8 @@ class OverviewAnswer(Answer):
 
 
 class TenantRow(Answer):
-    """A tenant and how its own wallet stands; `receivable` is what it owes.
+    """A tenant and how its own wallet stands. It owes `receivable`, and what is open of invoices to itself; all in its
+    currency.
 
     `clockNow` is its own clock's time, null where it lives on the wall clock. The 30 days end with its own today, in
     UTC.
@@ -114,6 +115,8 @@ class TenantRow(Answer):
     balance: Credits
     available: Credits
     receivable: Credits
+    invoices_open: Credits
+    invoices_overdue: Credits
     usage_30d: Credits = Field(alias="usage30d")
     last_used_at: Instant | None
     members: int

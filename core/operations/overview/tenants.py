@@ -15,6 +15,7 @@ SORTS: dict[str, type[str] | type[int]] = {
     "balance": int,
     "available": int,
     "receivable": int,
+    "invoicesOpen": int,
     "usage30d": int,
     "lastUsedAt": int,
     "members": int,
@@ -74,6 +75,8 @@ _SHOWN = (
     "balance_micro",
     "available_micro",
     "receivable_micro",
+    "open_minor",
+    "overdue_minor",
     "charged_micro",
     "last_used_at",
     "members",
@@ -85,12 +88,13 @@ SELECT t.id, t.slug COLLATE "C" AS slug, t.name, t.created_at, t.is_test, t.is_p
        coalesce(w.balance_micro, 0) AS balance_micro,
        coalesce(w.balance_micro - w.held_micro, 0) AS available_micro,
        coalesce(-r.balance_micro, 0) AS receivable_micro,
-       u.charged_micro, l.last_used_at, m.members,
+       o.open_minor, o.overdue_minor, u.charged_micro, l.last_used_at, m.members,
        lower(t.name) COLLATE "C" AS "by_name",
        (extract(epoch FROM t.created_at) * 1000000)::bigint AS "by_createdAt",
        coalesce(w.balance_micro, 0) AS "by_balance",
        coalesce(w.balance_micro - w.held_micro, 0) AS "by_available",
        coalesce(-r.balance_micro, 0) AS "by_receivable",
+       o.open_minor AS "by_invoicesOpen",
        u.charged_micro AS "by_usage30d",
        (extract(epoch FROM coalesce(l.last_used_at, 'epoch')) * 1000000)::bigint AS "by_lastUsedAt",
        m.members AS "by_members"
@@ -110,6 +114,12 @@ LEFT JOIN LATERAL (
     WHERE e.tenant_id = t.id AND e.outcome <> 'metered'
     ORDER BY e.occurred_at DESC LIMIT 1
 ) AS l ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(i.open_minor), 0)::bigint AS open_minor,
+           coalesce(sum(i.open_minor) FILTER (WHERE i.due_at < coalesce(c.now_at, now())), 0)::bigint AS overdue_minor
+    FROM invoices i
+    WHERE i.tenant_id = t.id AND i.customer_id = s.id AND i.state = 'open' AND i.currency = t.currency
+) AS o
 CROSS JOIN LATERAL (SELECT count(*) AS members FROM memberships b WHERE b.tenant_id = t.id) AS m
 WHERE t.id <> :installation AND (t.name ILIKE :search OR t.slug ILIKE :search)
 """).columns(*map(column, (*_SHOWN, *(f"by_{name}" for name in SORTS))))

@@ -292,6 +292,15 @@ async def test_the_list_is_searched_and_counted(operator: Caller) -> None:
     assert (await operator.get("/operations/tenants", limit=2)).json()["total"] == 3
 
 
+async def test_what_a_tenant_owes_on_invoices_to_itself_is_told(tenant: Caller, operator: Caller) -> None:
+    own = (await tenant.get("/billing/wallets/self")).json()["customerId"]
+    lines = [{"description": "Support", "amountMinor": 12_345}]
+    written = await tenant.post("/billing/invoices", {"customerId": own, "lines": lines, "finalize": True})
+    assert written.status_code == 201, written.text
+    (row,) = (await operator.get("/operations/tenants", sort="-invoicesOpen")).json()["data"]
+    assert (row["invoicesOpen"], row["invoicesOverdue"], row["receivable"]) == ("123.45", "0", "0")
+
+
 async def test_wrong_questions_are_refused(operator: Caller) -> None:
     for params in (
         {"sort": "password_hash"},
