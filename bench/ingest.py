@@ -249,7 +249,7 @@ def _fill(place: Installation, tenant_id: UUID, rows: int) -> None:
 
 _FILL = """
 WITH made AS MATERIALIZED (
-    SELECT n, gen_random_uuid() AS id, 'filled-' || n AS key,
+    SELECT n, uuidv7() AS id, 'filled-' || n AS key,
            now() - interval '2 hours' - make_interval(secs => (20000000 - n) / 20.0) AS at
     FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
 ), customers_of AS MATERIALIZED (
