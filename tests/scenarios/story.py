@@ -150,7 +150,7 @@ class Story:
         )
         return client.v1.payment_methods.list({"limit": 1}).data[0].id
 
-    def card_does(self, card: str, **behaviour: str) -> None:
+    def card_does(self, card: str, /, **behaviour: str) -> None:
         """From now on a saved card does something else: `card` a test card's name, or `decline_code`."""
         self.house.stripe.control(f"cards/{card}", **behaviour)
 

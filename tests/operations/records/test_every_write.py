@@ -1,0 +1,85 @@
+"""Every route that changes something of a tenant leaves a row in its audit log."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import psycopg
+
+from core.api.access import ACCESS
+from core.api.app import ROUTERS
+from core.api.guard import guarded
+from core.billing.payments.providers.simulator.main import Simulator
+from tests.support.callers import Caller
+from tests.support.furnished import furnish, made
+from tests.support.servers import Role
+
+# These change nothing: they say what would be.
+ASKING = {
+    "/billing/plans/{plan}/quote",
+    "/billing/subscriptions/preview",
+    "/billing/subscriptions/{subscription_id}/change/preview",
+    "/billing/subscriptions/{subscription_id}/cancel/preview",
+    "/notification/templates/preview",
+}
+# Usage is its own record: each event and each call is a row that nobody changes, with who sent it.
+USAGE = {"/api/usage/holds", "/api/usage/holds/{hold_id}", "/api/usage/reconcile", "/billing/usage/events"}
+# A member's own way in, and what belongs to the installation and to no tenant.
+OF_NO_TENANT = ("/auth/identities", "/operations/", "/payment/webhook-events/")
+# What was paid at the provider is looked up, and booked as its event would be, in the ledger.
+LOOKED_UP = {"/api/purchases/{purchase_id}/sync", "/billing/payment-methods/setups/{setup_id}/sync"}
+
+
+def test_every_writing_route_writes_in_a_unit_that_leaves_a_row() -> None:
+    loose: list[str] = []
+    for route in guarded(ROUTERS):
+        for method in sorted((route.methods or set()) - {"GET"}):
+            rule = ACCESS[method, route.path]
+            if rule.signed_out or route.path in ASKING | USAGE | LOOKED_UP or route.path.startswith(OF_NO_TENANT):
+                continue
+            if ".writing()" not in inspect.getsource(inspect.getmodule(route.endpoint) or route.endpoint):
+                loose.append(f"{method} {route.path}")
+    assert loose == []
+
+
+async def test_what_a_tenant_does_from_its_first_day_on_is_in_its_audit_log(
+    tenant: Caller,
+    api: httpx.AsyncClient,
+    fund: Callable[..., Awaitable[None]],
+    own_stripe: Simulator,
+    connect: Callable[[Role], Awaitable[psycopg.AsyncConnection[Any]]],
+) -> None:
+    await fund(tenant, 20_000_000)
+    admin = await connect("admin")
+    await admin.set_autocommit(True)
+    silent: set[str] = set()
+    seen = {"rows": 0, "writes": 0}
+
+    async def watch(answer: httpx.Response) -> None:
+        if answer.request.method == "GET" or not answer.is_success:
+            return
+        row = await (await admin.execute("SELECT count(*) FROM audit_log")).fetchone()
+        assert row
+        seen["writes"] += 1
+        if row[0] == seen["rows"]:
+            silent.add(re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "{}", answer.request.url.path))
+        seen["rows"] = row[0]
+
+    api.event_hooks["response"].append(watch)
+    found = await furnish(tenant, stripe_url=own_stripe.url)
+    for action, body in (
+        ("change", {"applies": "renewal", "planId": "own-plan"}),
+        ("coupons", {"coupon": "own-coupon"}),
+        ("cancel", {}),
+    ):
+        await tenant.post(f"/billing/subscriptions/{found.ids['subscription_id']}/{action}", body)
+    await made(tenant.patch(f"/billing/customers/{found.ids['customer_id']}", {"name": "Other"}))
+    await made(tenant.post("/billing/credits/grants", {"amount": "1"}))
+    await made(tenant.put("/billing/settings/invoicing", {"monthsAhead": 12}))
+    await made(tenant.patch("/billing/settings", {"chargePolicy": "receivable"}))
+    await made(tenant.delete(f"/auth/api-keys/{found.ids['api_key_id']}"))
+    await made(tenant.delete(f"/notification/webhooks/{found.ids['webhook_id']}"))
+    assert seen["writes"] > 25
+    assert silent <= {path.replace("{setup_id}", "{}") for path in USAGE | LOOKED_UP}
