@@ -140,6 +140,16 @@ class Bridge(_Section):
     """Private network of the other side."""
 
 
+class SignIn(_Section):
+    """Accounts elsewhere that people may sign in with: the clients that were registered there, by their public ids.
+
+    Each has a secret of its own beside it; it leads back to api.DOMAIN/auth/google/callback or /auth/github/callback.
+    """
+
+    google: str | None = None
+    github: str | None = None
+
+
 class Release(_Section):
     """What runs."""
 
@@ -172,6 +182,7 @@ class StackConfig(_Section):
     secret_versions: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict[str, int])
     """Google Cloud only: which version of a secret is read, by its name in the program; by default the first."""
     log_days: int
+    sign_in: SignIn = SignIn()
     release: Release
     api: Size
     worker: Size
@@ -184,6 +195,8 @@ class StackConfig(_Section):
     bridge: Bridge | None = None
     stripe_secret_key: SecretStr | None = None
     stripe_webhook_secret: SecretStr | None = None
+    google_client_secret: SecretStr | None = None
+    github_client_secret: SecretStr | None = None
     pager_key: SecretStr | None = None
     bridge_key: SecretStr | None = None
 
@@ -208,7 +221,14 @@ _FORMS = {
     "network.cidr": "10.20.0.0/16",
     "bridge.until": "2026-12-31",
 }
-SECRETS = ("stripeSecretKey", "stripeWebhookSecret", "pagerKey", "bridgeKey")
+SECRETS = (
+    "stripeSecretKey",
+    "stripeWebhookSecret",
+    "googleClientSecret",
+    "githubClientSecret",
+    "pagerKey",
+    "bridgeKey",
+)
 
 
 def read_config(stack: str, values: Mapping[str, str]) -> StackConfig:

@@ -389,6 +389,12 @@ class Settings:
             "REGISTRATION": "invited",
             **self.extra,
         }
+        if role is Role.API:
+            clients = {
+                "GOOGLE_CLIENT_ID": self.config.sign_in.google,
+                "GITHUB_CLIENT_ID": self.config.sign_in.github,
+            }
+            settings |= {setting: client for setting, client in clients.items() if client is not None}
         if role is Role.WORKER:
             settings["WORKER_METRICS_PORT"] = str(PORTS[Role.WORKER])
         return settings

@@ -122,6 +122,26 @@ def _domain(config: StackConfig) -> Iterator[Problem]:
         yield "dnsZone", "is the zone of a domain that is not set: set domain too, or remove it"
 
 
+def _sign_in(config: StackConfig) -> Iterator[Problem]:
+    for name, client, secret in (
+        ("google", config.sign_in.google, config.google_client_secret),
+        ("github", config.sign_in.github, config.github_client_secret),
+    ):
+        if client is not None and secret is None:
+            yield (
+                f"signIn.{name}",
+                "is a client without its secret, so that nobody could sign in: "
+                f"pulumi config set --secret {name}ClientSecret",
+            )
+        if secret is not None and client is None:
+            yield f"{name}ClientSecret", f"is the secret of a client that is not set: set signIn.{name} to its id"
+        if client is not None and config.domain is None:
+            yield (
+                f"signIn.{name}",
+                "needs a domain: people are led back to https://api.DOMAIN, as registered there",
+            )
+
+
 def _sizes(config: StackConfig) -> Iterator[Problem]:
     for role in Role:
         size = config.size(role)
@@ -340,6 +360,7 @@ _RULES: tuple[Callable[[StackConfig], Iterator[Problem]], ...] = (
     _region,
     _project,
     _domain,
+    _sign_in,
     _sizes,
     _release,
     _database,

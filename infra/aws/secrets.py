@@ -86,7 +86,7 @@ class Secret(ComponentResource):
 
 
 class Secrets(ComponentResource):
-    """The application's own, by setting. Stripe's are there only where the stack's configuration has them."""
+    """The application's own, by setting. What others issue is there only where the stack's configuration has it."""
 
     by_setting: Mapping[str, Secret]
 
@@ -104,6 +104,8 @@ class Secrets(ComponentResource):
         given = {
             "STRIPE_SECRET_KEY": ("Stripe's secret key", config.stripe_secret_key),
             "STRIPE_WEBHOOK_SECRET": ("Verifies Stripe's webhooks", config.stripe_webhook_secret),
+            "GOOGLE_CLIENT_SECRET": ("Proves us where people sign in with Google", config.google_client_secret),
+            "GITHUB_CLIENT_SECRET": ("Proves us where people sign in with GitHub", config.github_client_secret),
         }
         for setting, (description, value) in given.items():
             if value is not None:

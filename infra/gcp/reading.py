@@ -21,7 +21,8 @@ def of_role(role: Role, own: Secrets, data: Database, memory: Cache) -> dict[str
     if role is Role.API:
         del found["LEDGER_SIGNING_KEY"]  # the worker signs
     else:
-        found.pop("ALERT_WEBHOOK_SECRET", None)
+        for setting in ("ALERT_WEBHOOK_SECRET", "GOOGLE_CLIENT_SECRET", "GITHUB_CLIENT_SECRET"):
+            found.pop(setting, None)  # the API alone is asked for them
     return found
 
 

@@ -94,7 +94,7 @@ class Secret(pulumi.ComponentResource):
 
 
 class Secrets(pulumi.ComponentResource):
-    """The application's own: what nobody else issues is made here, once; Stripe's keys come from the configuration."""
+    """The application's own: what nobody else issues is made here, once; what others issue is configured."""
 
     by_setting: Mapping[str, Secret]
     notices: pulumi.Output[str] | None = None
@@ -110,13 +110,15 @@ class Secrets(pulumi.ComponentResource):
             "LEDGER_SIGNING_KEY": self._secret("ledger-key", "Signs the ledger's heads", self._bytes("ledger")),
             "METRICS_TOKEN": self._secret("metrics-token", "Reads /metrics", self._token("metrics"), rotation_days=90),
         }
-        for setting, purpose, given in (
-            ("STRIPE_SECRET_KEY", "stripe-key", config.stripe_secret_key),
-            ("STRIPE_WEBHOOK_SECRET", "stripe-webhook", config.stripe_webhook_secret),
+        for setting, purpose, issuer, given in (
+            ("STRIPE_SECRET_KEY", "stripe-key", "Stripe", config.stripe_secret_key),
+            ("STRIPE_WEBHOOK_SECRET", "stripe-webhook", "Stripe", config.stripe_webhook_secret),
+            ("GOOGLE_CLIENT_SECRET", "google-client", "Google", config.google_client_secret),
+            ("GITHUB_CLIENT_SECRET", "github-client", "GitHub", config.github_client_secret),
         ):
             if given is not None:
                 value = pulumi.Output.secret(given.get_secret_value())
-                made[setting] = self._secret(purpose, f"Stripe's: {setting}", value)
+                made[setting] = self._secret(purpose, f"{issuer}'s: {setting}", value)
         if config.domain is not None:
             self.notices = self._token("notices")
             made["ALERT_WEBHOOK_SECRET"] = self._secret(
