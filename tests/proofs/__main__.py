@@ -123,6 +123,13 @@ PROOFS = (
         unit="kills",
     ),
     Proof(
+        name="previews",
+        promise="A preview of the first invoice, a change, a cancellation, the next one equals the later invoice.",
+        tests=("tests/billing/invoices/test_previews_equal.py",),
+        count=1000,
+        unit="subscriptions",
+    ),
+    Proof(
         name="webhook-orders",
         promise="Every order of created, succeeded, completed and refunded, with duplicates, gives the same ledger.",
         tests=("tests/billing/webhooks/test_webhooks.py",),
