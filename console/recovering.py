@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from console.failing_over import Failover, read_plan
 from console.figures import Moment, count, moment, parse_instant
 from console.measures import duration, size
 
@@ -130,6 +131,7 @@ class Recovery:
     since_drill: str = ""
     starts_here: bool = True
     failover: list[Command] = field(default_factory=list)
+    plan: Failover = field(default_factory=Failover)
 
 
 @dataclass
@@ -229,6 +231,7 @@ def recovery(body: Json, now: datetime) -> Recovery:
         interval=duration(body["drillIntervalSeconds"]),
         since_drill="never" if days is None else "today" if days == 0 else f"{days} day{'s' if days > 1 else ''} ago",
         failover=[Command(entry["command"], _plain(entry["does"])) for entry in body["failover"]],
+        plan=read_plan(body["failoverPlan"], now),
     )
 
 

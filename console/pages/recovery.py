@@ -8,18 +8,21 @@ from console import exporting, recovering, rights
 from console.client import Client
 from console.components.browser import ticker
 from console.components.figure import figure, figures, instant
-from console.components.notice import blank, figure_bones, table_bones
+from console.components.notice import figure_bones, table_bones
 from console.components.runbook import runbook_button, runbook_dialog
 from console.components.table import cell, heading, row_heading, table
 from console.listing import Paged
 from console.pages.recovery_drills import drills, start_dialog
+from console.pages.recovery_failover import failover, tone
 from console.pages.recovery_hold import hold, release_dialog
-from console.recovering import Command, DrillPage, Item, Recovery, Target
+from console.recovering import DrillPage, Item, Recovery, Target
 from console.runbooks import RunbookState
 from console.template import page
 from console.viewer import asking
 
 WATCH_SECONDS = 2
+LOOK_SECONDS = 15
+"""As often as the worker looks on one machine."""
 
 
 class RecoveryState(Paged, RunbookState, rx.State):
@@ -41,6 +44,12 @@ class RecoveryState(Paged, RunbookState, rx.State):
         """Fetch everything anew."""
         self.shown = await api.recovery()
         await self._show(api)
+
+    @rx.event
+    @asking(rights.see_installation)
+    async def look_again(self, api: Client):
+        """How it stands now, the plan of a failover with it."""
+        self.shown = await api.recovery()
 
     @rx.event
     @asking(rights.see_installation)
@@ -150,8 +159,9 @@ def recovery() -> rx.Component:
         _readiness(state.shown),
         _targets(state.shown),
         drills(state),
-        _failover(state.shown),
+        failover(state),
         ticker(seconds=rx.cond(under_way & state.drills.rows[0].under_way, WATCH_SECONDS, 0), on_tick=state.turn),
+        ticker(seconds=LOOK_SECONDS, on_tick=state.look_again),
         start_dialog(state),
         release_dialog(state),
         runbook_dialog(state.runbook, state.runbook_blocks, state.trouble.advice, state.close),
@@ -173,17 +183,6 @@ def _figures(shown: rx.Var[Recovery]) -> rx.Component:
             rx.fragment("target ", here.rto_target, ": ", here.rto_verdict),
         ),
         figure("Last drill", shown.since_drill, rx.fragment("one every ", shown.interval)),
-    )
-
-
-def tone(text: rx.Var[str], kind: rx.Var[str], *, class_name: str = "state") -> rx.Component:
-    """A word in the colour of what it means."""
-    return rx.match(
-        kind,
-        ("good", rx.el.span(text, class_name=f"{class_name} good")),
-        ("warn", rx.el.span(text, class_name=f"{class_name} warn")),
-        ("bad", rx.el.span(text, class_name=f"{class_name} bad")),
-        rx.el.span(text, class_name=class_name),
     )
 
 
@@ -256,27 +255,6 @@ def _targets(shown: rx.Var[Recovery]) -> rx.Component:
                 "1,000,000 ledger entries or more."
             ),
             class_name="table-foot",
-        ),
-        class_name="sheet",
-    )
-
-
-def _failover(shown: rx.Var[Recovery]) -> rx.Component:
-    def line(one: rx.Var[Command]) -> rx.Component:
-        return rx.el.div(rx.el.dt(rx.el.code(one.line)), rx.el.dd(one.does))
-
-    return rx.el.section(
-        rx.el.div(rx.el.h2("When it has to be done"), class_name="sheet-head"),
-        rx.cond(
-            shown.failover.length() > 0,
-            rx.el.div(
-                rx.el.p(
-                    "On the server, by somebody who looks on: nothing of it is started from here.", class_name="hint"
-                ),
-                rx.el.dl(rx.foreach(shown.failover, line), class_name="inputs commands"),
-                class_name="sheet-body stack",
-            ),
-            blank("terminal", "Nothing is known of it", "docs/recovery.md has the commands."),
         ),
         class_name="sheet",
     )

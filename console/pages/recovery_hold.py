@@ -57,7 +57,8 @@ def release_dialog(state: Any) -> rx.Component:
             rx.dialog.title("Release the worker?", size="4"),
             rx.dialog.description(
                 "All events of the payment provider since 15 minutes before the copy's instant are fetched and kept, "
-                "each once; then jobs run again: charges, refunds and whatever waits. It cannot be taken back.",
+                "each once, and numbers of invoices that may have been issued in the lost time are skipped; then jobs "
+                "run again: charges, refunds and whatever waits. It cannot be taken back.",
                 size="2",
             ),
             rx.el.div(

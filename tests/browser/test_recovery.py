@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect
+from psycopg.types.json import Jsonb
 
 from core.operations.recovery.holding import hold_copy
 from tests.browser.conftest import Installation
@@ -52,6 +54,7 @@ def test_before_the_first_drill_nothing_is_shown_as_met(backed: Installation, op
     ready = page.get_by_role("region", name="Readiness")
     expect(ready.get_by_role("listitem").filter(has_text="Last drill")).to_contain_text("not ready")
     expect(ready.get_by_role("listitem").filter(has_text="Last good backup")).to_contain_text("ready")
+    expect(page.get_by_role("region", name="Failover plan")).to_contain_text("No plan was made yet")
     picture(page, "recovery-first")
     ready.get_by_role("listitem").filter(has_text="Last drill").get_by_role("button", name="Runbook drills").click()
     dialog = page.get_by_role("dialog")
@@ -171,6 +174,42 @@ def test_what_is_dangerous_takes_a_word_and_a_held_worker_a_reason(backed: Insta
     release.click()
     expect(page.get_by_text("The worker goes on")).to_be_visible()
     expect(held).to_have_count(0)
+
+
+PLAN = {
+    "is_ready": False, "primary": "home", "endpoint": "127.0.0.1:53575", "standby": "east",
+    "loss": "what was committed in about the last 3.0 s", "steps": ["cut 127.0.0.1:53575 off", "promote east"],
+    "checks": [
+        {"name": "primary", "holds": False, "is_needed": False, "detail": "no answer", "mend": "it is cut off"},
+        {"name": "standby", "holds": False, "is_needed": True, "detail": "east in this machine: does not answer",
+         "mend": "start it (`cloudbill standby start east`), or choose another"},
+        {"name": "standby_answers", "holds": True, "is_needed": True, "detail": "a copy of it", "mend": None},
+    ],
+}  # fmt: skip
+"""As a worker that stands beside the embedded database stores it (tests/operations/failover has the real ones)."""
+
+
+def test_the_page_says_what_a_failover_would_do_what_is_missing_and_what_would_be_lost(
+    backed: Installation, open_window: Window
+) -> None:
+    with psycopg.connect(backed.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "SELECT store_recovery_standing('failover', %s, NULL, clock_timestamp())", [Jsonb({**PLAN, "ground": "x"})]
+        )
+    page = open_window(backed.operator)
+    page.goto("/recovery")
+    planned = page.get_by_role("region", name="Failover plan")
+    expect(planned).to_contain_text("it would be refused")
+    expect(planned).to_contain_text("home at 127.0.0.1:53575 → east")
+    expect(planned).to_contain_text("what was committed in about the last 3.0 s")
+    lines = planned.get_by_role("list", name="Checks of the plan").get_by_role("listitem")
+    expect(lines.filter(has_text="The primary")).to_contain_text("look at it")
+    expect(lines.filter(has_text="A standby")).to_contain_text("missing")
+    expect(lines.filter(has_text="A standby")).to_contain_text("start it (cloudbill standby start east)")
+    expect(lines.filter(has_text="The standby's copy")).to_contain_text("holds")
+    expect(planned.get_by_text("promote east")).to_be_visible()
+    planned.get_by_role("button", name="Runbook").click()
+    expect(page.get_by_role("dialog").get_by_role("heading", name="Runbook: failover")).to_be_visible()
 
 
 def test_finance_sees_how_recovery_stands_and_starts_nothing(backed: Installation, open_window: Window) -> None:

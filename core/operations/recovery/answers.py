@@ -10,14 +10,16 @@ from sqlalchemy import Row
 
 from core.foundation.settings import Settings
 from core.operations.recovery import service
-from core.operations.recovery.readiness import FRESH, overall
+from core.operations.recovery.readiness import FRESH, Seen, overall
 from core.operations.recovery.schemas import (
     BackupAnswer,
     BackupsAnswer,
+    CheckAnswer,
     CommandAnswer,
     ComparisonAnswer,
     DrillAnswer,
     DrillRow,
+    FailoverAnswer,
     HoldAnswer,
     HoleAnswer,
     ItemAnswer,
@@ -96,6 +98,25 @@ def recovery(standing: service.Standing, settings: Settings, *, now: datetime) -
         drills_start_here=standing.place == "local",
         evidence_faults=standing.faults,
         failover=_commands(standing.place),
+        failover_plan=_plan(standing.failover, now=now),
+    )
+
+
+def _plan(seen: Seen | None, *, now: datetime) -> FailoverAnswer | None:
+    if seen is None:
+        return None
+    document = seen.document
+    return FailoverAnswer(
+        seen_at=seen.at,
+        is_fresh=now - seen.at <= FRESH,
+        error=seen.error,
+        is_ready=document["is_ready"],
+        primary=document["primary"],
+        endpoint=document["endpoint"],
+        standby=document["standby"],
+        loss=document["loss"],
+        checks=[CheckAnswer(**check) for check in document["checks"]],
+        steps=document["steps"],
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import bindparam, text
@@ -26,6 +26,9 @@ from core.operations.clouds import base
 from core.operations.clouds.base import Place, Span, StoredBackup
 from core.operations.recovery import evidence, numbers
 from core.operations.recovery.timeline import timeline
+
+if TYPE_CHECKING:
+    from core.operations.failover.grounds import Ground
 
 LOOK_EVERY = timedelta(minutes=1)
 LOOK_EVERY_HERE = timedelta(seconds=15)
@@ -63,9 +66,11 @@ async def look(runtime: Runtime) -> None:
     if managed is not None:
         parts["standbys"] = lambda: asyncio.to_thread(_standbys, *managed)
         parts["watched"] = lambda: asyncio.to_thread(_watched, *managed)
+        parts["failover"] = lambda: asyncio.to_thread(_failover_there, settings, *managed)
     elif (settings.cloudbill_home / "postgres").exists():
         # Only the embedded database has standbys that can be seen from here.
         parts["standbys"] = lambda: asyncio.to_thread(_standbys_here, settings)
+        parts["failover"] = lambda: asyncio.to_thread(_failover_here, settings)
     for part, see in parts.items():
         await _keep(database, part, see)
 
@@ -98,6 +103,26 @@ def _standbys_here(settings: Settings) -> Document:
     from core.operations.clouds.local_standbys import LocalStandbys
 
     return asdict(LocalStandbys(settings).standing())
+
+
+def _failover_here(settings: Settings) -> Document:
+    from core.operations.failover.watched import WatchedHere
+
+    return planned(WatchedHere(settings))
+
+
+def _failover_there(settings: Settings, place: Place, database: str) -> Document:
+    from core.operations.failover.watched import WatchedGround
+
+    return planned(WatchedGround(settings, place, database))
+
+
+def planned(ground: "Ground") -> Document:
+    """`cloudbill failover plan` at this moment."""
+    from core.operations.failover.planning import plan
+
+    found = plan(ground)
+    return {**asdict(found), "is_ready": found.is_ready}
 
 
 def _watched(place: Place, database: str) -> Document:

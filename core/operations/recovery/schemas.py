@@ -174,6 +174,34 @@ class CommandAnswer(Answer):
     does: str
 
 
+class CheckAnswer(Answer):
+    """Something that a failover needs (`isNeeded`), or better had; what to do where it does not hold."""
+
+    name: str
+    holds: bool
+    is_needed: bool
+    detail: str
+    mend: str | None
+
+
+class FailoverAnswer(Answer):
+    """What `cloudbill failover run` would do at `seenAt`, what is missing and what would be lost; nothing was changed.
+
+    `error` says why it was not seen since. Not `isFresh`: what is said may not hold any more.
+    """
+
+    seen_at: Instant
+    is_fresh: bool
+    error: str | None
+    is_ready: bool
+    primary: str
+    endpoint: str
+    standby: str | None
+    loss: str
+    checks: list[CheckAnswer]
+    steps: list[str]
+
+
 class RecoveryAnswer(Answer):
     """Whether the installation could be recovered now, and what was measured. In a cloud drills are started there."""
 
@@ -188,6 +216,7 @@ class RecoveryAnswer(Answer):
     drills_start_here: bool
     evidence_faults: list[str] | None
     failover: list[CommandAnswer]
+    failover_plan: FailoverAnswer | None
 
 
 class DrillBody(Body):

@@ -43,6 +43,7 @@ class Standing:
     holds: Sequence[Row[Any]]
     last_drill: DrillFact | None
     faults: list[str] | None
+    failover: Seen | None
 
 
 async def stand(session: AsyncSession, settings: Settings, *, now: datetime) -> Standing:
@@ -74,6 +75,7 @@ async def stand(session: AsyncSession, settings: Settings, *, now: datetime) -> 
         holds=holds,
         last_drill=drills[0] if drills else None,
         faults=list(evidence.document["faults"]) if evidence and now - evidence.at <= FRESH else None,
+        failover=seen(parts.get("failover")),
     )
 
 

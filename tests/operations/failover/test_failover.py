@@ -18,6 +18,8 @@ from core.operations.failover.errors import NotCaughtUp, NothingToGoBackTo, NotR
 from core.operations.failover.grounds import HereGround
 from core.operations.failover.here import HOME
 from core.operations.failover.planning import plan
+from core.operations.failover.watched import WatchedHere
+from core.operations.recovery import looking
 from tests.support.pair import Pair, Writer
 
 
@@ -146,6 +148,10 @@ def test_the_plan_says_what_is_not_ready_and_changes_nothing(pair: Pair) -> None
     assert ready.is_ready
     assert (ready.primary, ready.standby, ready.answers) == (HOME, "east", True)
     assert ready.loss == "nothing: writes are closed first, and the standby is waited for"
+    # What the console shows: the worker has no mover's login, and sees the same.
+    seen = looking.planned(WatchedHere(pair.settings(database_mover_url=None)))
+    assert (seen["is_ready"], seen["standby"], seen["loss"]) == (True, "east", ready.loss)
+    assert [check["holds"] for check in seen["checks"]] == [True, True, True, True]
     missing = plan(HereGround(pair.settings()), to="west")
     assert [check.name for check in missing.checks if not check.holds] == ["standby"]
     with pytest.raises(NotReady, match=r"home has no standby west; on this machine `cloudbill standby create NAME`"):
