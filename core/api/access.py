@@ -234,6 +234,18 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/payment-methods"): reads(BILLING_READ),
     ("PATCH", "/billing/payment-methods/{payment_method_id}"): pays(BILLING_WRITE),
     ("DELETE", "/billing/payment-methods/{payment_method_id}"): pays(BILLING_WRITE),
+    # Invoices being paid
+    ("POST", "/billing/invoices/{invoice_id}/pay"): pays(BILLING_WRITE),
+    ("GET", "/billing/invoices/{invoice_id}/payments"): reads(BILLING_READ),
+    ("POST", "/billing/invoices/{invoice_id}/payment-link"): pays(BILLING_WRITE),
+    ("GET", "/billing/settings/dunning"): reads(BILLING_READ),
+    ("PUT", "/billing/settings/dunning"): pays(BILLING_WRITE),
+    ("GET", "/billing/collections"): reads(BILLING_READ),
+    ("GET", "/payment/pay/{token}"): ANYONE,
+    ("POST", "/payment/pay/{token}/confirm"): ANYONE,
+    ("POST", "/payment/pay/{token}/card"): ANYONE,
+    ("GET", "/payment/pay/{token}/page"): ANYONE,
+    ("POST", "/payment/pay/{token}/page"): ANYONE,
     # Ledger
     ("GET", "/api/ledger"): reads(LEDGER_READ),
     ("GET", "/api/ledger/verification"): reads(LEDGER_READ),

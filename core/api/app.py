@@ -26,6 +26,7 @@ from core.billing.credits import routes as credits
 from core.billing.credits.charges import Charges
 from core.billing.credits.lots import routes as credit_lots
 from core.billing.customers import routes as customers
+from core.billing.dunning import routes as dunning
 from core.billing.invoices import routes as invoices
 from core.billing.invoices.credit_notes import routes as credit_notes
 from core.billing.invoices.late_usage import routes as late_usage
@@ -41,6 +42,8 @@ from core.billing.metering.usage import routes as metered_usage
 from core.billing.notifications import routes as notifications
 from core.billing.notifications.webhooks import routes as endpoints
 from core.billing.payments import routes as payments
+from core.billing.payments.charges import link_routes as payment_links
+from core.billing.payments.charges import routes as charges
 from core.billing.payments.gateway import close_providers
 from core.billing.payments.methods import routes as payment_methods
 from core.billing.payments.reconciling import routes as reconciliation
@@ -107,6 +110,9 @@ ROUTERS = (
     credits.router,
     payments.router,
     payment_methods.router,
+    charges.router,
+    payment_links.router,
+    dunning.router,
     credit_lots.router,
     wallet_watches.router,
     reconciliation.router,

@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.clocks.errors import NotATestTenant, TestClockBackwards
 from core.billing.credits.holding import HoldExpiry
 from core.billing.credits.lots.due import CreditsExpired
+from core.billing.dunning.due import CollectionsDue
 from core.billing.invoices.due import InvoicesDrafted, InvoicesFinalized
 from core.billing.invoices.late_usage.due import LateUsageCorrected
+from core.billing.payments.charges.outside import ChargesMade
 from core.billing.payments.topping.due import TopUpsMade, WalletsWatched
 from core.billing.subscriptions.due import SubscriptionsDue
 from core.foundation.clock import tenant_now
@@ -34,7 +36,9 @@ register(SubscriptionsDue())
 register(LateUsageCorrected())
 register(InvoicesDrafted())
 register(InvoicesFinalized())
+register(CollectionsDue())
 register(WalletsWatched())
+register_outside(ChargesMade())
 register_outside(TopUpsMade())
 
 LONGEST_MOVE = timedelta(days=731)

@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.payments import disputing, refunding, repository, settlement
+from core.billing.payments.charges import applying as charges
+from core.billing.payments.charges.applying import ChargePlace
 from core.billing.payments.gateway import payment_provider
 from core.billing.payments.methods import applying as cards
 from core.billing.payments.methods.applying import CardPlace
@@ -35,13 +37,16 @@ class Located:
     refunds: list[ProviderRefund] = field(default_factory=list[ProviderRefund])
 
 
-Place = Located | CardPlace
+Place = Located | CardPlace | ChargePlace
 
 
 async def locate(database: Database, settings: Settings, event: ProviderEvent, *, account_id: str) -> Place | None:
     """What an event is about, or None where it is not ours. Asks the provider where it must."""
     if event.kind in (*cards.SETUPS, *cards.CARDS):
         return await cards.locate(database, settings, event, account_id=account_id)
+    charge = await _charge_of(database, settings, event, account_id=account_id)
+    if charge is not None:
+        return charge
     found = (event.reference.tenant_id, event.reference.purchase_id) if event.reference else None
     provider_ids = [known for known in (event.checkout_id, event.payment_id) if known]
     if found is None and provider_ids:
@@ -53,10 +58,27 @@ async def locate(database: Database, settings: Settings, event: ProviderEvent, *
             payment = await payment_provider(settings).get_payment(event.payment_id)
         except ProviderObjectMissing:
             return None
+        if payment.charge is not None:
+            return ChargePlace(
+                payment.charge.tenant_id, payment.charge.payment_id, refunds=await _refunds(settings, event)
+            )
         found = (payment.reference.tenant_id, payment.reference.purchase_id) if payment.reference else None
     if found is None:
         return None
     return Located(*found, refunds=await _refunds(settings, event))
+
+
+async def _charge_of(
+    database: Database, settings: Settings, event: ProviderEvent, *, account_id: str
+) -> ChargePlace | None:
+    """The payment of an invoice that an event is about, by our ids on it or by the provider's."""
+    found = (event.charge.tenant_id, event.charge.payment_id) if event.charge else None
+    if found is None and event.reference is None and event.payment_id:
+        async with database.reading() as session:
+            found = await repository.find_charge_of(session, account_id=account_id, provider_id=event.payment_id)
+    if found is None:
+        return None
+    return ChargePlace(*found, refunds=await _refunds(settings, event))
 
 
 async def _refunds(settings: Settings, event: ProviderEvent) -> list[ProviderRefund]:
@@ -77,6 +99,8 @@ async def apply(
     """
     if isinstance(located, CardPlace):
         return await cards.apply(session, event, located, account_id=account_id, now=now, wall=wall)
+    if isinstance(located, ChargePlace):
+        return await charges.apply(session, event, located, account_id=account_id, now=now, wall=wall)
     sale = await repository.get_sale(session, located.tenant_id, located.purchase_id)
     if any(payment.provider_account_id != account_id for payment in sale.payments.values()):
         return "the purchase was paid through another account"

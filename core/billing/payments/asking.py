@@ -6,6 +6,7 @@ from uuid import UUID
 
 from core.billing.payments import refunding, repository, settlement
 from core.billing.payments.applying import report_refunds
+from core.billing.payments.charges import performing
 from core.billing.payments.gateway import payment_provider
 from core.billing.payments.models import Refund
 from core.billing.payments.preparing import prepare, reference
@@ -102,8 +103,12 @@ async def refund(database: Database, settings: Settings, *, tenant_id: UUID, ref
         wanted = await session.get(Refund, (tenant_id, refund_id))
         if wanted is None or wanted.state != "pending":
             return
-        sale = await repository.get_sale(session, tenant_id, wanted.purchase_id, locked=False)
         is_test = await repository.is_test_tenant(session, tenant_id)
+        purchase_id = wanted.purchase_id
+        sale = await repository.get_sale(session, tenant_id, purchase_id, locked=False) if purchase_id else None
+    if sale is None:
+        await performing.refund(database, settings, wanted, is_test=is_test, wall=wall)
+        return
     provider = payment_provider(settings, is_test_tenant=is_test)
     state, provider_id, failure_code = "failed", wanted.provider_id, None
     try:
@@ -112,7 +117,7 @@ async def refund(database: Database, settings: Settings, *, tenant_id: UUID, ref
     except (RefundRefused, PaymentStateConflict, ProviderObjectMissing, ProviderRejected) as error:
         failure_code = error.provider_code or error.code
     async with database.tenant(tenant_id) as session:
-        sale = await repository.get_sale(session, tenant_id, wanted.purchase_id)
+        sale = await repository.get_sale(session, tenant_id, sale.purchase.id)
         now = await tenant_now(session, tenant_id)
         found = sale.find_refund(refund_id=refund_id, provider_id=None)
         assert found is not None, "refunds are never deleted"

@@ -4,6 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.billing.payments import asking, repository
+from core.billing.payments.charges import performing
+from core.billing.payments.charges import repository as charges
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
 from core.billing.payments.methods import asking as saving
 from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict, ProviderObjectMissing
@@ -18,6 +20,7 @@ jobs = Blueprint()
 PATIENCE = timedelta(seconds=60)
 """How long events may take before the provider is asked."""
 _REFUND_PATIENCE = timedelta(minutes=10)
+_TRY_PATIENCE = timedelta(minutes=5)
 _SWEPT_AT_ONCE = 100
 _RECONCILED = timedelta(days=35)
 
@@ -80,6 +83,34 @@ async def top_up(context: JobContext, *, tenant_id: str, purchase_id: str) -> No
         raise Permanent(error.detail) from error
 
 
+@jobs.task(name="charge", pass_context=True)
+async def charge(context: JobContext, *, tenant_id: str, attempt_id: str) -> None:
+    """Asks the provider to charge an invoice."""
+    runtime = runtime_of(context)
+    try:
+        await performing.perform(
+            runtime.database,
+            runtime.settings,
+            tenant_id=UUID(tenant_id),
+            attempt_id=UUID(attempt_id),
+            wall=wall_now(),
+        )
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+
+
+@jobs.task(name="close_charge", pass_context=True)
+async def close_charge(context: JobContext, *, tenant_id: str, payment_id: str) -> None:
+    """Closes a payment of an invoice in whose place there is another."""
+    runtime = runtime_of(context)
+    try:
+        await performing.close(
+            runtime.database, runtime.settings, tenant_id=UUID(tenant_id), payment_id=UUID(payment_id), wall=wall_now()
+        )
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+
+
 @jobs.task(name="ask", pass_context=True, retry=BackOff(attempts=3))
 async def ask(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
     """Asks the provider how a purchase stands. Where it does not say, the sweep comes again, ever more rarely."""
@@ -129,6 +160,7 @@ async def sweep(context: JobContext, timestamp: int) -> None:
         refunds = await repository.list_uncertain_refunds(
             session, wall=wall, patience=_REFUND_PATIENCE, limit=_SWEPT_AT_ONCE
         )
+        attempts = await charges.list_stuck(session, wall_before=wall - _TRY_PATIENCE, limit=_SWEPT_AT_ONCE)
     async with database.nobody() as session:
         for tenant_id, purchase_id in purchases:
             await defer(
@@ -137,6 +169,14 @@ async def sweep(context: JobContext, timestamp: int) -> None:
                 queueing_lock=f"payments:ask:{purchase_id}",
                 tenant_id=str(tenant_id),
                 purchase_id=str(purchase_id),
+            )
+        for tenant_id, attempt_id in attempts:
+            await defer(
+                session,
+                "payments:charge",
+                queueing_lock=f"payments:charge:{attempt_id}",
+                tenant_id=str(tenant_id),
+                attempt_id=str(attempt_id),
             )
         for tenant_id, refund_id in refunds:
             await defer(

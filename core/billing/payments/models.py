@@ -1,4 +1,4 @@
-"""Purchases of credits, the payments for them, refunds and disputes."""
+"""Purchases of credits, payments for them and for invoices, refunds and disputes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.foundation.tables import Table, TenantRow, one_of
 
 PURCHASE_STATES = ("pending", "paid", "failed", "canceled", "refunded")
-PAYMENT_MEANS = ("intent", "checkout")
+PAYMENT_MEANS = ("intent", "checkout", "by_hand")
+BY_HAND = "by_hand"
+"""Money that came past the provider (a bank transfer): its means, and its account."""
+PURCHASE_MEANS = ("intent", "checkout")
 PAYMENT_STATES = ("pending", "succeeded", "failed", "canceled")
 REFUND_ORIGINS = ("requested", "reported", "duplicate")
 """Asked for by the tenant; seen at the provider; our own answer to a purchase that was paid twice."""
@@ -25,7 +28,7 @@ class Purchase(TenantRow, Table):
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
         UniqueConstraint("tenant_id", "idempotency_key"),
         CheckConstraint(one_of("state", PURCHASE_STATES), name="state"),
-        CheckConstraint(one_of("paid_by", PAYMENT_MEANS), name="paid_by"),
+        CheckConstraint(one_of("paid_by", PURCHASE_MEANS), name="paid_by"),
         CheckConstraint("(paid_by IS NULL) = (paid_at IS NULL)", name="paid"),
         CheckConstraint("amount_minor > 0 AND credits_micro > 0", name="amount"),
         CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded"),
@@ -54,19 +57,43 @@ class Purchase(TenantRow, Table):
 
 
 class Payment(TenantRow, Table):
-    """One way a purchase may be paid, known to the provider by `provider_id` once it answered."""
+    """One way a purchase may be paid, or what is open of an invoice: one intent at a time, so that it is paid once.
+
+    Known to the provider by `provider_id` once it answered.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "purchase_id"], ["purchases.tenant_id", "purchases.id"]),
+        ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"]),
         UniqueConstraint("tenant_id", "purchase_id", "means"),
+        CheckConstraint("num_nonnulls(purchase_id, invoice_id) = 1", name="of"),
+        CheckConstraint("means <> CASE WHEN invoice_id IS NULL THEN 'by_hand' ELSE 'checkout' END", name="of_invoice"),
+        CheckConstraint("(means = 'by_hand') = (reference IS NOT NULL)", name="reference"),
+        Index("payments_invoice_idx", "tenant_id", "invoice_id", postgresql_where="invoice_id IS NOT NULL"),
+        Index(
+            "payments_reference_key",
+            "tenant_id",
+            "invoice_id",
+            "reference",
+            unique=True,
+            postgresql_where="reference IS NOT NULL AND state <> 'canceled'",
+        ),
+        Index(
+            "payments_invoice_open_key",
+            "tenant_id",
+            "invoice_id",
+            unique=True,
+            postgresql_where="invoice_id IS NOT NULL AND state IN ('pending', 'failed')",
+        ),
         CheckConstraint(one_of("means", PAYMENT_MEANS), name="means"),
         CheckConstraint(one_of("state", PAYMENT_STATES), name="state"),
         Index("payments_provider_key", "provider_account_id", "provider_id", unique=True),
         Index("payments_intent_idx", "provider_account_id", "provider_intent_id"),
     )
 
-    purchase_id: Mapped[UUID]
+    purchase_id: Mapped[UUID | None]
+    invoice_id: Mapped[UUID | None]
     means: Mapped[str]
     state: Mapped[str]
     amount_minor: Mapped[int]
@@ -76,6 +103,10 @@ class Payment(TenantRow, Table):
     provider_intent_id: Mapped[str | None]
     """The provider's payment behind a Checkout; for means `intent` the same as `provider_id`."""
     failure_code: Mapped[str | None]
+    reference: Mapped[str | None]
+    """What money that came by hand is known by, such as the bank's number of the transfer."""
+    received_at: Mapped[datetime | None]
+    recorded_by: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -87,6 +118,19 @@ class Refund(TenantRow, Table):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "purchase_id"], ["purchases.tenant_id", "purchases.id"]),
         ForeignKeyConstraint(["tenant_id", "payment_id"], ["payments.tenant_id", "payments.id"]),
+        ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"]),
+        ForeignKeyConstraint(["tenant_id", "credit_note_id"], ["credit_notes.tenant_id", "credit_notes.id"]),
+        CheckConstraint("num_nonnulls(purchase_id, invoice_id) = 1", name="of"),
+        CheckConstraint("credit_note_id IS NULL OR invoice_id IS NOT NULL", name="credit_note"),
+        Index(
+            "refunds_credit_note_key",
+            "tenant_id",
+            "credit_note_id",
+            "payment_id",
+            unique=True,
+            postgresql_where="credit_note_id IS NOT NULL",
+        ),
+        Index("refunds_payment_idx", "tenant_id", "payment_id"),
         Index("refunds_provider_key", "provider_account_id", "provider_id", unique=True),
         UniqueConstraint("tenant_id", "idempotency_key"),
         CheckConstraint(one_of("state", REFUND_STATES), name="state"),
@@ -95,8 +139,11 @@ class Refund(TenantRow, Table):
         CheckConstraint("amount_minor > 0 AND credits_micro >= 0", name="amount"),
     )
 
-    purchase_id: Mapped[UUID]
+    purchase_id: Mapped[UUID | None]
+    invoice_id: Mapped[UUID | None]
     payment_id: Mapped[UUID]
+    credit_note_id: Mapped[UUID | None]
+    """The note that it executes."""
     origin: Mapped[str]
     state: Mapped[str]
     amount_minor: Mapped[int]
@@ -121,11 +168,14 @@ class Dispute(TenantRow, Table):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "purchase_id"], ["purchases.tenant_id", "purchases.id"]),
         ForeignKeyConstraint(["tenant_id", "payment_id"], ["payments.tenant_id", "payments.id"]),
+        ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"]),
+        CheckConstraint("num_nonnulls(purchase_id, invoice_id) = 1", name="of"),
         Index("disputes_provider_key", "provider_account_id", "provider_id", unique=True),
         CheckConstraint(one_of("state", DISPUTE_STATES), name="state"),
     )
 
-    purchase_id: Mapped[UUID]
+    purchase_id: Mapped[UUID | None]
+    invoice_id: Mapped[UUID | None]
     payment_id: Mapped[UUID]
     state: Mapped[str]
     amount_minor: Mapped[int]

@@ -102,7 +102,7 @@ async def list_failure_codes(
         .where(Payment.tenant_id == tenant_id, Payment.purchase_id.in_(purchase_ids), Payment.state == "failed")
         .order_by(Payment.updated_at)
     )
-    return {purchase_id: code for purchase_id, code in rows}
+    return {purchase_id: code for purchase_id, code in rows if purchase_id is not None}
 
 
 async def find_refund_by_key(session: AsyncSession, tenant_id: UUID, key: str) -> Refund | None:
@@ -121,11 +121,21 @@ async def find_purchase_of(
 ) -> tuple[UUID, UUID] | None:
     """Tenant and purchase of a payment known by one of these ids; as the reading operator, across tenants."""
     statement = text(
-        "SELECT tenant_id, purchase_id FROM payments WHERE provider_account_id = :account "
+        "SELECT tenant_id, purchase_id FROM payments WHERE provider_account_id = :account AND purchase_id IS NOT NULL "
         "AND (provider_id = ANY(:ids) OR provider_intent_id = ANY(:ids)) LIMIT 1"
     )
     row = (await session.execute(statement, {"account": account_id, "ids": list(provider_ids)})).one_or_none()
     return (row.tenant_id, row.purchase_id) if row else None
+
+
+async def find_charge_of(session: AsyncSession, *, account_id: str, provider_id: str) -> tuple[UUID, UUID] | None:
+    """Tenant and payment of an invoice by the provider's id; as the reading operator, across tenants."""
+    statement = text(
+        "SELECT tenant_id, id FROM payments WHERE provider_account_id = :account AND provider_id = :id "
+        "AND invoice_id IS NOT NULL"
+    )
+    row = (await session.execute(statement, {"account": account_id, "id": provider_id})).one_or_none()
+    return (row.tenant_id, row.id) if row else None
 
 
 async def list_uncertain_purchases(

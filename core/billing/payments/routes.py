@@ -219,6 +219,7 @@ def _detailed(sale: Sale) -> dict[str, Any]:
 
 
 def _refund(refund: Refund) -> RefundAnswer:
+    assert refund.purchase_id is not None, "only refunds of purchases are shown here"
     return RefundAnswer(
         refund_id=refund.id,
         purchase_id=refund.purchase_id,

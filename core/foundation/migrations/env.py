@@ -31,6 +31,8 @@ MODELS = (
     "core.billing.payments.models",
     "core.billing.payments.methods.models",
     "core.billing.payments.topping.models",
+    "core.billing.payments.charges.models",
+    "core.billing.dunning.models",
     "core.billing.webhooks.models",
     "core.billing.notifications.models",
     "core.billing.notifications.webhooks.models",

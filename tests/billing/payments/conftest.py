@@ -1,6 +1,6 @@
 """A simulator in this process, Stripe's own client for it, our provider on it, and a shop that sells by it."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,7 @@ from tests.billing.payments.receiver import SECRET, Receiver
 from tests.support.callers import Caller
 
 if TYPE_CHECKING:
+    from tests.billing.payments.paid import Paid
     from tests.billing.payments.shop import Shop
 
 
@@ -78,4 +79,23 @@ async def shop(own_stripe: Simulator, tenant: Caller, runtime: Runtime) -> "Asyn
     from tests.billing.payments.shop import Shop
 
     yield Shop(tenant, own_stripe, runtime)
+    await close_providers()
+
+
+@pytest.fixture
+async def paid(
+    own_stripe: Simulator, sign_up: "Callable[..., Awaitable[Caller]]", runtime: Runtime
+) -> "AsyncIterator[Paid]":
+    """A test tenant whose customers are charged for their subscriptions."""
+    from sqlalchemy import text
+
+    from core.billing.payments.gateway import close_providers
+    from tests.billing.payments.paid import NOW, Paid
+
+    caller = await sign_up("paid", testClock=NOW)
+    async with runtime.database.reading() as session:
+        tenant_id = await session.scalar(text("SELECT id FROM tenants WHERE slug = 'paid'"))
+    opened = Paid(caller, own_stripe, runtime, tenant_id)
+    await opened.open()
+    yield opened
     await close_providers()

@@ -129,6 +129,22 @@ async def get_setup(session: AsyncSession, tenant_id: UUID, setup_id: UUID, *, l
     return found
 
 
+async def list_open_setups(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> list[UUID]:
+    """The newest setups of a customer that have not ended and that the provider knows."""
+    statement = (
+        select(PaymentSetup.id)
+        .where(
+            PaymentSetup.tenant_id == tenant_id,
+            PaymentSetup.customer_id == customer_id,
+            PaymentSetup.state.in_(("pending", "failed")),
+            PaymentSetup.provider_id.is_not(None),
+        )
+        .order_by(PaymentSetup.id.desc())
+        .limit(3)
+    )
+    return list(await session.scalars(statement))
+
+
 async def find_tenant_of_method(session: AsyncSession, *, account_id: str, provider_id: str) -> UUID | None:
     """Whose card the provider means; as the reading operator, across tenants."""
     statement = text("SELECT tenant_id FROM payment_methods WHERE provider_account_id = :account AND provider_id = :id")

@@ -1,0 +1,152 @@
+"""Every statement on payments of invoices and their attempts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.payments.charges.models import PaymentAttempt
+from core.billing.payments.models import Dispute, Payment, Refund
+
+OPEN = ("pending", "failed")
+
+
+async def find_payment(
+    session: AsyncSession, tenant_id: UUID, payment_id: UUID, *, locked: bool = False
+) -> Payment | None:
+    """A payment of an invoice."""
+    statement = select(Payment).where(
+        Payment.tenant_id == tenant_id, Payment.id == payment_id, Payment.invoice_id.is_not(None)
+    )
+    statement = statement.execution_options(populate_existing=True)
+    return await session.scalar(statement.with_for_update() if locked else statement)
+
+
+async def find_open_payment(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> Payment | None:
+    """The one by which an invoice may be paid now, locked."""
+    return await session.scalar(
+        select(Payment)
+        .where(Payment.tenant_id == tenant_id, Payment.invoice_id == invoice_id, Payment.state.in_(OPEN))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+async def list_payments(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> Sequence[Payment]:
+    """All of an invoice's, oldest first."""
+    return (
+        await session.scalars(
+            select(Payment).where(Payment.tenant_id == tenant_id, Payment.invoice_id == invoice_id).order_by(Payment.id)
+        )
+    ).all()
+
+
+async def list_attempts(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> Sequence[PaymentAttempt]:
+    """All tries of an invoice, oldest first."""
+    return (
+        await session.scalars(
+            select(PaymentAttempt)
+            .where(PaymentAttempt.tenant_id == tenant_id, PaymentAttempt.invoice_id == invoice_id)
+            .order_by(PaymentAttempt.id)
+        )
+    ).all()
+
+
+async def find_attempt(
+    session: AsyncSession, tenant_id: UUID, attempt_id: UUID, *, locked: bool = False
+) -> PaymentAttempt | None:
+    statement = select(PaymentAttempt).where(PaymentAttempt.tenant_id == tenant_id, PaymentAttempt.id == attempt_id)
+    statement = statement.execution_options(populate_existing=True)
+    return await session.scalar(statement.with_for_update() if locked else statement)
+
+
+async def find_pending(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> PaymentAttempt | None:
+    """The try that has not ended."""
+    return await session.scalar(
+        select(PaymentAttempt).where(
+            PaymentAttempt.tenant_id == tenant_id,
+            PaymentAttempt.invoice_id == invoice_id,
+            PaymentAttempt.state == "pending",
+        )
+    )
+
+
+async def find_last(session: AsyncSession, tenant_id: UUID, payment_id: UUID) -> PaymentAttempt | None:
+    """The newest try of a payment, locked."""
+    return await session.scalar(
+        select(PaymentAttempt)
+        .where(PaymentAttempt.tenant_id == tenant_id, PaymentAttempt.payment_id == payment_id)
+        .order_by(PaymentAttempt.number.desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+async def count_attempts(session: AsyncSession, tenant_id: UUID, payment_id: UUID) -> int:
+    return (
+        await session.scalar(
+            select(func.count())
+            .select_from(PaymentAttempt)
+            .where(PaymentAttempt.tenant_id == tenant_id, PaymentAttempt.payment_id == payment_id)
+        )
+        or 0
+    )
+
+
+async def list_pending(session: AsyncSession, tenant_id: UUID) -> Sequence[UUID]:
+    """Tries of a tenant's that have not ended, oldest first."""
+    return (
+        await session.scalars(
+            select(PaymentAttempt.id)
+            .where(PaymentAttempt.tenant_id == tenant_id, PaymentAttempt.state == "pending")
+            .order_by(PaymentAttempt.id)
+        )
+    ).all()
+
+
+async def drop_unconfirmed(session: AsyncSession, tenant_id: UUID, invoice_id: UUID, *, now: datetime) -> None:
+    """Tries that waited for the payer at the bank, and in whose place there is another."""
+    await session.execute(
+        update(PaymentAttempt)
+        .where(
+            PaymentAttempt.tenant_id == tenant_id,
+            PaymentAttempt.invoice_id == invoice_id,
+            PaymentAttempt.state == "action_required",
+        )
+        .values(state="canceled", concluded_at=now)
+    )
+
+
+async def list_stuck(session: AsyncSession, *, wall_before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Tries that nobody works on any more, of all tenants; as the reading operator."""
+    statement = text(
+        "SELECT tenant_id, id FROM payment_attempts WHERE state = 'pending' AND recorded_at < :before "
+        "AND (lease_until IS NULL OR lease_until < :before) ORDER BY recorded_at LIMIT :limit"
+    )
+    return [
+        (row.tenant_id, row.id) for row in await session.execute(statement, {"before": wall_before, "limit": limit})
+    ]
+
+
+async def list_refunds(session: AsyncSession, tenant_id: UUID, payment_id: UUID) -> Sequence[Refund]:
+    return (
+        await session.scalars(
+            select(Refund)
+            .where(Refund.tenant_id == tenant_id, Refund.payment_id == payment_id)
+            .order_by(Refund.id)
+            .execution_options(populate_existing=True)
+        )
+    ).all()
+
+
+async def find_dispute(session: AsyncSession, tenant_id: UUID, *, account_id: str, provider_id: str) -> Dispute | None:
+    return await session.scalar(
+        select(Dispute).where(
+            Dispute.tenant_id == tenant_id,
+            Dispute.provider_account_id == account_id,
+            Dispute.provider_id == provider_id,
+        )
+    )

@@ -1,0 +1,150 @@
+"""Charging invoices: by the tenant, and the address by which its customer pays."""
+
+from typing import cast
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+
+from core.billing.invoices import service as invoices
+from core.billing.invoices.errors import InvoiceNotFound
+from core.billing.payments.charges import charging, links, performing, repository
+from core.billing.payments.charges.errors import NoPaymentMethod, NothingToPay, PaymentInFlight
+from core.billing.payments.charges.models import PaymentAttempt
+from core.billing.payments.charges.schemas import (
+    AttemptAnswer,
+    AttemptOrigin,
+    AttemptStatus,
+    ChargeWanted,
+    LinkAnswer,
+    PaymentOfInvoice,
+    PaymentsOfInvoice,
+    PaymentStatus,
+)
+from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
+from core.billing.payments.methods import repository as methods
+from core.billing.payments.methods.errors import PaymentMethodDetached, PaymentMethodNotFound
+from core.billing.payments.providers.errors import ProviderUnavailable
+from core.billing.payments.routes import PROVIDER_FAULTS
+from core.foundation.clock import wall_now
+from core.foundation.refusals import refusals
+from core.foundation.runtime import runtime
+from core.identity.scope import Reading, Writing
+
+router = APIRouter(tags=["payments"])
+
+_REFUSED = (LiveProviderRefused, *PROVIDER_FAULTS, PaymentProviderUnavailable, ProviderUnavailable)
+
+
+@router.post(
+    "/billing/invoices/{invoice_id}/pay",
+    summary="Charge an invoice now",
+    operation_id="pay_invoice",
+    responses=refusals(
+        InvoiceNotFound,
+        NothingToPay,
+        NoPaymentMethod,
+        PaymentInFlight,
+        PaymentMethodNotFound,
+        PaymentMethodDetached,
+        *_REFUSED,
+    ),
+)
+async def pay(scope: Writing, invoice_id: UUID, request: Request, wanted: ChargeWanted | None = None) -> AttemptAnswer:
+    """By its customer's default card, or the one named, wholly or in part. A refusal is an answer: `status` failed."""
+    wanted, settings, wall = wanted or ChargeWanted(), runtime(request).settings, wall_now()
+    async with scope.writing() as unit:
+        invoice = await invoices.get_invoice(unit.session, unit.tenant_id, invoice_id, lock=True)
+        if invoice.state not in charging.PAYABLE:
+            raise NothingToPay(invoice.state)
+        if wanted.payment_method_id is not None:
+            method = await methods.get_method(unit.session, unit.tenant_id, wanted.payment_method_id)
+            if method.customer_id != invoice.customer_id:
+                raise PaymentMethodNotFound
+            if method.state != "active":
+                raise PaymentMethodDetached
+        else:
+            method = await methods.find_default(unit.session, unit.tenant_id, invoice.customer_id)
+        if method is None:
+            raise NoPaymentMethod
+        attempt = await charging.begin(
+            unit.session,
+            invoice,
+            method,
+            origin="tenant",
+            account_id=settings.stripe_account_id,
+            now=unit.now,
+            wall=wall,
+            amount_minor=wanted.amount_minor,
+        )
+        await charging.put_on_queue(unit.session, attempt)
+    await performing.perform(scope.database, settings, tenant_id=scope.tenant_id, attempt_id=attempt.id, wall=wall)
+    async with scope.reading() as unit:
+        known = await repository.find_attempt(unit.session, unit.tenant_id, attempt.id)
+    return attempt_answer(known or attempt)
+
+
+@router.get(
+    "/billing/invoices/{invoice_id}/payments",
+    summary="How an invoice was paid",
+    operation_id="list_payments_of_invoice",
+    responses=refusals(InvoiceNotFound),
+)
+async def list_payments(scope: Reading, invoice_id: UUID) -> PaymentsOfInvoice:
+    """Payments with every try at them, oldest first."""
+    async with scope.reading() as unit:
+        await invoices.get_invoice(unit.session, unit.tenant_id, invoice_id)
+        found = await repository.list_payments(unit.session, unit.tenant_id, invoice_id)
+        attempts = await repository.list_attempts(unit.session, unit.tenant_id, invoice_id)
+        refunded = {
+            payment.id: sum(
+                refund.amount_minor
+                for refund in await repository.list_refunds(unit.session, unit.tenant_id, payment.id)
+                if refund.state == "succeeded"
+            )
+            for payment in found
+        }
+    return PaymentsOfInvoice(
+        data=[
+            PaymentOfInvoice(
+                payment_id=payment.id,
+                status=cast("PaymentStatus", payment.state),
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                refunded_minor=refunded[payment.id],
+                failure_code=payment.failure_code,
+                attempts=[attempt_answer(attempt) for attempt in attempts if attempt.payment_id == payment.id],
+            )
+            for payment in found
+        ]
+    )
+
+
+@router.post(
+    "/billing/invoices/{invoice_id}/payment-link",
+    status_code=201,
+    summary="Make an address by which its customer pays without signing in",
+    operation_id="make_payment_link",
+    responses=refusals(InvoiceNotFound),
+)
+async def make_link(scope: Writing, invoice_id: UUID, request: Request) -> LinkAnswer:
+    settings = runtime(request).settings
+    async with scope.writing() as unit:
+        await invoices.get_invoice(unit.session, unit.tenant_id, invoice_id)
+    token = links.make(settings, tenant_id=scope.tenant_id, invoice_id=invoice_id)
+    return LinkAnswer(token=token, url=links.page_of(settings, token), valid_days=links.VALID_FOR.days)
+
+
+def attempt_answer(attempt: PaymentAttempt) -> AttemptAnswer:
+    """A try as it is shown."""
+    return AttemptAnswer(
+        attempt_id=attempt.id,
+        payment_id=attempt.payment_id,
+        invoice_id=attempt.invoice_id,
+        number=attempt.number,
+        origin=cast("AttemptOrigin", attempt.origin),
+        status=cast("AttemptStatus", attempt.state),
+        payment_method_id=attempt.payment_method_id,
+        failure_code=attempt.failure_code,
+        created_at=attempt.created_at,
+        concluded_at=attempt.concluded_at,
+    )
