@@ -237,6 +237,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     # Invoices being paid
     ("POST", "/billing/invoices/{invoice_id}/pay"): pays(BILLING_WRITE),
     ("GET", "/billing/invoices/{invoice_id}/payments"): reads(BILLING_READ),
+    ("POST", "/billing/invoices/{invoice_id}/payments"): pays(BILLING_WRITE),
     ("POST", "/billing/invoices/{invoice_id}/payment-link"): pays(BILLING_WRITE),
     ("GET", "/billing/settings/dunning"): reads(BILLING_READ),
     ("PUT", "/billing/settings/dunning"): pays(BILLING_WRITE),

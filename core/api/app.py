@@ -42,10 +42,10 @@ from core.billing.metering.usage import routes as metered_usage
 from core.billing.notifications import routes as notifications
 from core.billing.notifications.webhooks import routes as endpoints
 from core.billing.payments import routes as payments
-from core.billing.payments.charges import link_routes as payment_links
 from core.billing.payments.charges import routes as charges
 from core.billing.payments.gateway import close_providers
 from core.billing.payments.methods import routes as payment_methods
+from core.billing.payments.pay_links import routes as payment_links
 from core.billing.payments.reconciling import routes as reconciliation
 from core.billing.payments.topping import routes as wallet_watches
 from core.billing.pricing import routes as pricing

@@ -57,6 +57,10 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("parked_customers", "resolved_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("subject_keys", "key"): b"key",
     ("moves", "ended_at"): datetime(2026, 6, 1, tzinfo=UTC),
+    ("collections", "state"): "waiting",
+    ("collections", "next_at"): datetime(2026, 6, 1, tzinfo=UTC),
+    ("payment_attempts", "state"): "failed",
+    ("payment_attempts", "concluded_at"): datetime(2026, 6, 1, tzinfo=UTC),
     ("payment_methods", "exp_year"): 2034,
     ("payment_setups", "state"): "succeeded",
     ("price_components", "kind"): "usage",
@@ -81,6 +85,14 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("usage_corrections", "kind"): "void",
     ("usage_corrections", "replacement_id"): None,
 }
+
+# References that exclude another one of the row's: a payment is of a purchase or of an invoice.
+LEFT_OUT = (
+    ("disputes", "invoice_id"),
+    ("payments", "invoice_id"),
+    ("refunds", "credit_note_id"),
+    ("refunds", "invoice_id"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +171,7 @@ def fill(shape: Shape, tenant: UUID, parents: dict[str, dict[str, Any]]) -> dict
             column: parent[parent_column]
             for column, parent_column in zip(reference.columns, reference.parent_columns, strict=True)
         }
+    row |= {column: None for table, column in LEFT_OUT if table == shape.name}
     if shape.tenant_column:
         row[shape.tenant_column] = tenant
     return row

@@ -159,6 +159,7 @@ async def test_a_column_that_names_a_row_of_the_tenant_is_a_foreign_key(admin: C
         ("api_keys", "created_by"),
         ("invitations", "invited_by"),
         ("refunds", "requested_by"),
+        ("payments", "recorded_by"),
         ("meter_versions", "created_by"),
         ("usage_backfills", "created_by"),
         ("usage_backfills", "reverted_by"),

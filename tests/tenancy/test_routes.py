@@ -46,6 +46,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/billing/coupons/{coupon}"): {"archived": True},
     ("POST", "/billing/plans/{plan}/quote"): {},
     ("POST", "/billing/invoices/{invoice_id}/credit-notes"): {},
+    ("POST", "/billing/invoices/{invoice_id}/payments"): {"amountMinor": 1, "reference": "taken"},
     ("POST", "/billing/parked-customers/{customer_id}/replay"): {"allow": True},
     ("POST", "/billing/subscriptions/{subscription_id}/change/preview"): {"addOns": []},
     ("POST", "/billing/subscriptions/{subscription_id}/cancel/preview"): {"when": "now"},
@@ -94,6 +95,7 @@ OF_THE_INSTALLATION = {
     "runbook": "database-down",
     "drill_id": "019b76da-a800-7000-8000-0000000000f0",
     "provider": "google",
+    "token": "made-by-nobody",
 }
 QUERIES = (("/api/usage/events", "customerId"), ("/api/ledger", "customerId"))
 

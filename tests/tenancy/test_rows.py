@@ -134,6 +134,11 @@ async def test_a_gives_no_row_of_its_own_to_b(worlds: Worlds, app: Connection) -
         assert isinstance(outcome, REFUSED), f"{shape.name}: {outcome}"
 
 
+# Of a parent there is one row at most, and A has it already. That its other keys carry the tenant is read in the
+# catalog (test_catalog.py).
+ONE_EACH = ("collections",)
+
+
 async def test_a_refers_to_no_row_of_b(worlds: Worlds, app: Connection) -> None:
     """PostgreSQL checks foreign keys past row security: only a key that carries the tenant keeps A out."""
     tried = 0
@@ -158,6 +163,8 @@ async def test_a_refers_to_no_row_of_b(worlds: Worlds, app: Connection) -> None:
             # What may be there once of a kind is tried as one of another kind.
             another = {"currency": "JPY", "as_of_before": datetime(2026, 5, 1, tzinfo=UTC)}
             other_kind = {name: value for name, value in another.items() if name in row}
+            if shape.columns.get("number") == "bigint":
+                other_kind["number"] = 2
             for tried_row in (row, row | spared, row | other_kind):
                 outcome = None
                 try:
@@ -165,8 +172,14 @@ async def test_a_refers_to_no_row_of_b(worlds: Worlds, app: Connection) -> None:
                         await insert(app, shape.name, adapted(tried_row))
                 except psycopg.Error as error:
                     outcome = error
-                if not isinstance(outcome, errors.UniqueViolation):
+                # A payment is of a purchase or of an invoice: of which it is then, is for the next try to say.
+                is_of_another = isinstance(outcome, errors.CheckViolation) and str(
+                    outcome.diag.constraint_name
+                ).endswith("_of_check")
+                if not isinstance(outcome, errors.UniqueViolation) and not is_of_another:
                     break
+            if shape.name in ONE_EACH and isinstance(outcome, errors.UniqueViolation):
+                continue
             assert outcome is not None, f"{reference.name} let tenant A refer to a row of tenant B"
             refused_by = getattr(outcome, "diag", None) and outcome.diag.constraint_name
             assert isinstance(outcome, (*REFUSED, errors.ForeignKeyViolation)) or (

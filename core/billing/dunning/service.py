@@ -180,7 +180,8 @@ async def _fail(
     soon = meant is NextStep.RETRY_SOON and collection.tries == 1
     _wait(collection, terms, now=now, until=now + RETRY_SOON if soon else None)
     if is_first:
-        if invoice.subscription_id is not None:
+        # A sent invoice that is late is a matter of reminders, unless the tenant wants more of it.
+        if invoice.subscription_id is not None and (collection.charges or terms.overdue_action != "leave"):
             await subscriptions.mark_past_due(session, invoice.subscription_id, tenant_id=invoice.tenant_id, now=now)
         await _tell(session, collection, invoice, terms, "dunning.started", now=now)
     if code != OVERDUE:

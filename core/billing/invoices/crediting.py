@@ -31,6 +31,7 @@ from core.billing.invoices.telling import tell_credit_note
 from core.billing.sellers.service import settings_of
 from core.foundation.errors import InvalidInput
 from core.foundation.ids import new_id
+from core.foundation.jobs import defer
 from core.foundation.money import round_to_whole
 
 
@@ -132,6 +133,8 @@ async def issue(
         )
     await credit_off(session, invoice, to_open, now=now)
     await tell_credit_note(session, note, invoice, now=now)
+    if to_refund:
+        await defer(session, "payments:refund_note", tenant_id=str(tenant_id), credit_note_id=str(note.id))
     return note
 
 

@@ -1,7 +1,7 @@
 """Lines that somebody writes: on an invoice of their own, or on the customer's next one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -80,7 +80,13 @@ def make_items(
 
 
 async def draft_by_hand(
-    session: AsyncSession, items: Sequence[InvoiceItem], *, tenant_id: UUID, now: datetime, memo: str | None
+    session: AsyncSession,
+    items: Sequence[InvoiceItem],
+    *,
+    tenant_id: UUID,
+    now: datetime,
+    memo: str | None,
+    collection: str = "send_invoice",
 ) -> Invoice:
     """A draft of these new items, which waits until somebody makes it final."""
     session.add_all(items)
@@ -95,7 +101,7 @@ async def draft_by_hand(
     )
     sale = await open_sale(session, tenant_id, items)
     bill = await work_out_one(session, group, sale, as_of=await known_at(session, items))
-    drafted = Drafted(invoice_id=new_id(), group=group, bill=bill)
+    drafted = Drafted(invoice_id=new_id(), group=group, bill=replace(bill, collection=collection))
     ((invoice, _),) = await write_drafts(
         session, [drafted], tenant_id=tenant_id, now=now, origin="manual", grace=None, memo=memo
     )

@@ -94,7 +94,12 @@ async def create_invoice(scope: Writing, body: NewInvoice, idempotency_key: KeyH
         async def write() -> InvoiceAnswer:
             items = await _items(unit, body.customer_id, body.currency, body.lines, bill_at=None)
             invoice = await one_off.draft_by_hand(
-                unit.session, items, tenant_id=unit.tenant_id, now=unit.now, memo=body.memo
+                unit.session,
+                items,
+                tenant_id=unit.tenant_id,
+                now=unit.now,
+                memo=body.memo,
+                collection=body.collection,
             )
             if body.finalize:
                 await finalizing.finalize_drafts(unit.session, [invoice.id], tenant_id=unit.tenant_id, now=unit.now)

@@ -59,6 +59,8 @@ class NewInvoice(Body):
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=1000)]
     finalize: StrictBoolean = False
     """Final at once; otherwise it waits for `finalize`."""
+    collection: Literal["automatic", "send_invoice"] = "send_invoice"
+    """`automatic`: once final it is charged by the customer's default card, and followed up."""
 
 
 class NewItems(Body):

@@ -35,6 +35,8 @@ _COMMON = {
     "console": Variable("https://console.example.com"),
 }
 _AMOUNT = {"amount": Variable("19.99 USD")}
+_PAY = {"pay": Variable("https://api.example.com/payment/pay/…/page", optional=True)}
+"""Where an invoice is paid, or another card is saved, without signing in."""
 _NUMBER = {"number": Variable("INV-2026-0001", optional=True)}
 
 
@@ -58,13 +60,15 @@ KINDS: dict[str, Kind] = {
         "customer",
         _AMOUNT,
         _NUMBER,
+        _PAY,
         {"attempt": Variable(1, optional=True), "next_attempt_at": Variable(_AT, optional=True)},
         sms=True,
     ),
-    "payment_exhausted": _kind("customer", _AMOUNT, _NUMBER, sms=True),
-    "payment_action": _kind("customer", _AMOUNT, _NUMBER, sms=True),
+    "payment_overdue": _kind("customer", _AMOUNT, _NUMBER, _PAY),
+    "payment_exhausted": _kind("customer", _AMOUNT, _NUMBER, _PAY, sms=True),
+    "payment_action": _kind("customer", _AMOUNT, _NUMBER, _PAY, sms=True),
     "refund": _kind("customer", _AMOUNT, category="receipts"),
-    "invoice_ready": _kind("customer", _AMOUNT, _NUMBER, {"due_at": Variable(_AT, optional=True)}),
+    "invoice_ready": _kind("customer", _AMOUNT, _NUMBER, _PAY, {"due_at": Variable(_AT, optional=True)}),
     "credit_note": _kind(
         "customer", _AMOUNT, _NUMBER, {"invoice_number": Variable("INV-2026-0001", optional=True)}, category="receipts"
     ),

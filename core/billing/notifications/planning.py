@@ -35,7 +35,9 @@ _PLAIN = {
     "security.api_key_created": "api_key_created",
     "webhook.endpoint_disabled": "webhook_disabled",
 }
-FAILURES = ("payment_failed", "payment_exhausted", "payment_action")
+FAILURES = ("payment_failed", "payment_overdue", "payment_exhausted", "payment_action")
+_OVERDUE = "overdue"
+"""What an invoice that was sent failed by: nothing was charged."""
 
 
 def plan(
@@ -53,9 +55,11 @@ def plan(
         case "payment.failed":
             return None if document.get("invoiceId") else _failed("payment_failed", outcome, fact, told)
         case "dunning.notice":
-            return _failed("payment_failed", outcome, fact, told)
+            late = document.get("declineCode") == _OVERDUE
+            return _failed("payment_overdue" if late else "payment_failed", outcome, fact, told)
         case "dunning.exhausted":
-            return _failed("payment_exhausted", outcome, f"exhausted:{fact}", told)
+            late = document.get("declineCode") == _OVERDUE
+            return _failed("payment_overdue" if late else "payment_exhausted", outcome, f"exhausted:{fact}", told)
         case "payment.action_required":
             return None if _is_paid(outcome, told) else Planned("payment_action", f"{kind}:{subject_id}:{fact}")
         case "invoice.finalized":

@@ -42,6 +42,7 @@ from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.foundation.schemas import Page
 from core.foundation.settings import Settings
+from core.identity.access import FINANCE, OWNER
 from core.identity.scope import Reading, Writing
 from core.identity.tenants.customers import CustomerNotFound
 
@@ -88,7 +89,8 @@ async def get_message(request: Request, scope: Reading, message_id: UUID) -> Mes
             unit.session,
             tenant_id=unit.tenant_id,
             message_id=message_id,
-            console=runtime(request).settings.public_console_url,
+            settings=runtime(request).settings,
+            may_pay=scope.principal.role in (OWNER, FINANCE),
             as_operator=scope.principal.installation_role is not None,
         )
         return MessageDetail.model_validate(

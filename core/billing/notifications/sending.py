@@ -27,6 +27,7 @@ from core.billing.notifications.spreading import LANGUAGE
 from core.billing.notifications.texts import find_standard
 from core.billing.notifications.unsubscribing import link
 from core.billing.notifications.values import Person, Told, values_of
+from core.billing.payments.charges.links import make, page_of
 from core.foundation.outbox import OutboxEvent
 from core.foundation.settings import Settings
 from core.identity.tenants.repository import get_tenant
@@ -157,7 +158,14 @@ def languages_for(person: Person, fallback: str) -> tuple[str, ...]:
 
 
 def rendered(
-    message: NotificationMessage, event: OutboxEvent, person: Person, text: Text, *, seller: str, console: str
+    message: NotificationMessage,
+    event: OutboxEvent,
+    person: Person,
+    text: Text,
+    *,
+    seller: str,
+    settings: Settings,
+    leads_to_pay: bool = True,
 ) -> tuple[str, str]:
     """Subject and body. Raises Unsendable where a value that the text cannot do without is missing."""
     told = Told(
@@ -167,7 +175,14 @@ def rendered(
         occurred_at=event.occurred_at,
         recorded_at=event.recorded_at,
     )
-    values = values_of(message.template, told, person, seller=seller, console=console)
+    values = values_of(
+        message.template,
+        told,
+        person,
+        seller=seller,
+        console=settings.public_console_url,
+        pay=_pay_link(settings, event) if leads_to_pay else None,
+    )
     variables = KINDS[message.template].variables
     missing = sorted(name for name, one in variables.items() if not one.optional and values.get(name) is None)
     if missing:
@@ -177,6 +192,14 @@ def rendered(
         return subject, render(text.body, values)
     except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
         raise Unsendable(f"the text does not render: {type(error).__name__}", state="failed") from None
+
+
+def _pay_link(settings: Settings, event: OutboxEvent) -> str | None:
+    """Where the customer pays without signing in, of what is about an invoice."""
+    invoice_id = event.document.get("invoiceId")
+    if event.customer_id is None or invoice_id is None:
+        return None
+    return page_of(settings, make(settings, tenant_id=event.tenant_id, invoice_id=UUID(str(invoice_id))))
 
 
 async def _compose(
@@ -208,7 +231,7 @@ async def _compose(
         channel=message.channel,
         languages=languages_for(person, fallback),
     )
-    subject, body = rendered(message, event, person, text, seller=seller, console=settings.public_console_url)
+    subject, body = rendered(message, event, person, text, seller=seller, settings=settings)
     return text, Outgoing(
         reference=str(message.id),
         to=address,

@@ -32,6 +32,7 @@ from core.billing.notifications.texts import find_standard
 from core.billing.notifications.unsubscribing import opt_out
 from core.foundation.jobs import defer
 from core.foundation.outbox import OutboxEvent
+from core.foundation.settings import Settings
 from core.identity.access import Principal
 from core.identity.tenants.auditing import record
 from core.identity.tenants.customers import CustomerNotFound
@@ -53,9 +54,9 @@ class Read:
 
 
 async def read_message(
-    session: AsyncSession, *, tenant_id: UUID, message_id: UUID, console: str, as_operator: bool
+    session: AsyncSession, *, tenant_id: UUID, message_id: UUID, settings: Settings, as_operator: bool, may_pay: bool
 ) -> Read:
-    """The message with its text. Raises MessageNotFound."""
+    """The message with its text; without the link to pay by where the reader may not pay. Raises MessageNotFound."""
     found = await repository.find_message(session, tenant_id, message_id)
     if found is None:
         raise MessageNotFound
@@ -73,7 +74,7 @@ async def read_message(
         return Read(message, event, None, None, None)
     try:
         text = await _text_of(session, message, languages_for(person, message.language))
-        subject, body = rendered(message, event, person, text, seller=seller, console=console)
+        subject, body = rendered(message, event, person, text, seller=seller, settings=settings, leads_to_pay=may_pay)
     except Unsendable:
         return Read(message, event, None, None, None)
     return Read(message, event, person.email if message.channel == "email" else person.phone, subject or None, body)

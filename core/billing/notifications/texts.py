@@ -49,14 +49,32 @@ _EMAIL: dict[str, dict[str, tuple[str, str]]] = {
             "Your payment to {{ seller }} failed",
             "your payment of {{ amount }}{% if number %} for {{ number }}{% endif %} could not be taken."
             "{% if next_attempt_at %}\nWe try again on {{ next_attempt_at|date(zone) }}.{% endif %}\n"
-            "Please check your payment method.",
+            "Please check your payment method."
+            "{% if pay %}\n\nPay it here, or save another card: {{ pay }}{% endif %}",
         ),
         "de": _mail(
             "de",
             "Ihre Zahlung an {{ seller }} ist fehlgeschlagen",
             "Ihre Zahlung von {{ amount }}{% if number %} für {{ number }}{% endif %} konnte nicht eingezogen werden."
             "{% if next_attempt_at %}\nWir versuchen es am {{ next_attempt_at|date(zone) }} noch einmal.{% endif %}\n"
-            "Bitte prüfen Sie Ihr Zahlungsmittel.",
+            "Bitte prüfen Sie Ihr Zahlungsmittel."
+            "{% if pay %}\n\nHier zahlen Sie oder hinterlegen eine andere Karte: {{ pay }}{% endif %}",
+        ),
+    },
+    "payment_overdue": {
+        "en": _mail(
+            "en",
+            "Reminder: {% if number %}{{ number }} {% endif %}from {{ seller }} is overdue",
+            "of your invoice{% if number %} {{ number }}{% endif %} {{ amount }} is overdue. Please pay it. If you "
+            "have done so already, thank you."
+            "{% if pay %}\n\nPay it here, or save another card: {{ pay }}{% endif %}",
+        ),
+        "de": _mail(
+            "de",
+            "Erinnerung: {% if number %}{{ number }} {% endif %}von {{ seller }} ist überfällig",
+            "von Ihrer Rechnung{% if number %} {{ number }}{% endif %} sind {{ amount }} überfällig. Bitte zahlen Sie. "
+            "Falls Sie das schon getan haben: vielen Dank."
+            "{% if pay %}\n\nHier zahlen Sie oder hinterlegen eine andere Karte: {{ pay }}{% endif %}",
         ),
     },
     "payment_exhausted": {
@@ -65,13 +83,15 @@ _EMAIL: dict[str, dict[str, tuple[str, str]]] = {
             "Your payment to {{ seller }} is still open",
             "your payment of {{ amount }}{% if number %} for {{ number }}{% endif %} could not be taken, and we "
             "will not "
-            "try again. Please pay it, or get in touch with us.",
+            "try again. Please pay it, or get in touch with us."
+            "{% if pay %}\n\nPay it here, or save another card: {{ pay }}{% endif %}",
         ),
         "de": _mail(
             "de",
             "Ihre Zahlung an {{ seller }} ist noch offen",
             "Ihre Zahlung von {{ amount }}{% if number %} für {{ number }}{% endif %} konnte nicht eingezogen werden; "
-            "wir versuchen es nicht noch einmal. Bitte zahlen Sie sie, oder wenden Sie sich an uns.",
+            "wir versuchen es nicht noch einmal. Bitte zahlen Sie sie, oder wenden Sie sich an uns."
+            "{% if pay %}\n\nHier zahlen Sie oder hinterlegen eine andere Karte: {{ pay }}{% endif %}",
         ),
     },
     "payment_action": {
@@ -79,13 +99,15 @@ _EMAIL: dict[str, dict[str, tuple[str, str]]] = {
             "en",
             "Your bank asks you to confirm a payment to {{ seller }}",
             "your bank wants you to confirm the payment of {{ amount }}{% if number %} for {{ number }}{% endif %} "
-            "before it is made. Please confirm it.",
+            "before it is made. Please confirm it."
+            "{% if pay %}\n\nPay it here, or save another card: {{ pay }}{% endif %}",
         ),
         "de": _mail(
             "de",
             "Ihre Bank bittet Sie, eine Zahlung an {{ seller }} zu bestätigen",
             "Ihre Bank möchte, dass Sie die Zahlung von {{ amount }}{% if number %} für {{ number }}{% endif %} "
-            "bestätigen, bevor sie ausgeführt wird. Bitte bestätigen Sie sie.",
+            "bestätigen, bevor sie ausgeführt wird. Bitte bestätigen Sie sie."
+            "{% if pay %}\n\nHier zahlen Sie oder hinterlegen eine andere Karte: {{ pay }}{% endif %}",
         ),
     },
     "refund": {
@@ -99,13 +121,15 @@ _EMAIL: dict[str, dict[str, tuple[str, str]]] = {
             "en",
             "Invoice {% if number %}{{ number }} {% endif %}from {{ seller }}",
             "your invoice{% if number %} {{ number }}{% endif %} over {{ amount }} is ready."
-            "{% if due_at %}\nIt is due on {{ due_at|date(zone) }}.{% endif %}",
+            "{% if due_at %}\nIt is due on {{ due_at|date(zone) }}.{% endif %}"
+            "{% if pay %}\n\nPay it here, or save another card: {{ pay }}{% endif %}",
         ),
         "de": _mail(
             "de",
             "Rechnung {% if number %}{{ number }} {% endif %}von {{ seller }}",
             "Ihre Rechnung{% if number %} {{ number }}{% endif %} über {{ amount }} liegt vor."
-            "{% if due_at %}\nSie ist am {{ due_at|date(zone) }} fällig.{% endif %}",
+            "{% if due_at %}\nSie ist am {{ due_at|date(zone) }} fällig.{% endif %}"
+            "{% if pay %}\n\nHier zahlen Sie oder hinterlegen eine andere Karte: {{ pay }}{% endif %}",
         ),
     },
     "credit_note": {

@@ -31,7 +31,9 @@ class Person:
     zone: str
 
 
-def values_of(template: str, told: Told, person: Person, *, seller: str, console: str) -> dict[str, Any]:
+def values_of(
+    template: str, told: Told, person: Person, *, seller: str, console: str, pay: str | None
+) -> dict[str, Any]:
     """All variables of the template; what the document lacks is None."""
     document = told.document
     common = {"seller": seller, "name": person.name, "zone": person.zone, "console": console}
@@ -55,9 +57,10 @@ def values_of(template: str, told: Told, person: Person, *, seller: str, console
                 "number": document.get("number"),
                 "attempt": document.get("attempt"),
                 "next_attempt_at": _instant(document, "nextAttemptAt"),
+                "pay": pay,
             }
-        case "payment_exhausted" | "payment_action":
-            own = {**_money(document, "openMinor", "amountMinor"), "number": document.get("number")}
+        case "payment_overdue" | "payment_exhausted" | "payment_action":
+            own = {**_money(document, "openMinor", "amountMinor"), "number": document.get("number"), "pay": pay}
         case "refund" | "dispute_opened":
             own = _money(document, "amountMinor")
         case "invoice_ready":
@@ -65,6 +68,7 @@ def values_of(template: str, told: Told, person: Person, *, seller: str, console
                 **_money(document, "openMinor", "totalMinor"),
                 "number": document.get("number"),
                 "due_at": _instant(document, "dueAt"),
+                "pay": pay,
             }
         case "credit_note":
             own = {

@@ -4,14 +4,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.billing.payments import asking, repository
-from core.billing.payments.charges import performing
+from core.billing.payments.charges import performing, refunding
 from core.billing.payments.charges import repository as charges
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
 from core.billing.payments.methods import asking as saving
 from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict, ProviderObjectMissing
 from core.billing.payments.reconciling.reconcile import reconcile
 from core.billing.payments.topping import asking as topping
-from core.foundation.clock import wall_now
+from core.foundation.clock import tenant_now, wall_now
 from core.foundation.jobs import BackOff, Blueprint, JobContext, Permanent, defer, describe, runtime_of
 from core.foundation.telemetry import log
 
@@ -97,6 +97,16 @@ async def charge(context: JobContext, *, tenant_id: str, attempt_id: str) -> Non
         )
     except (LiveProviderRefused, ProviderKeyConflict) as error:
         raise Permanent(error.detail) from error
+
+
+@jobs.task(name="refund_note", pass_context=True)
+async def refund_note(context: JobContext, *, tenant_id: str, credit_note_id: str) -> None:
+    """What a credit note gives back is started."""
+    async with runtime_of(context).database.tenant(UUID(tenant_id)) as session:
+        now = await tenant_now(session, UUID(tenant_id))
+        await refunding.execute(
+            session, tenant_id=UUID(tenant_id), credit_note_id=UUID(credit_note_id), now=now, wall=wall_now()
+        )
 
 
 @jobs.task(name="close_charge", pass_context=True)

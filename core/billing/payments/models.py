@@ -121,7 +121,6 @@ class Refund(TenantRow, Table):
         ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.id"]),
         ForeignKeyConstraint(["tenant_id", "credit_note_id"], ["credit_notes.tenant_id", "credit_notes.id"]),
         CheckConstraint("num_nonnulls(purchase_id, invoice_id) = 1", name="of"),
-        CheckConstraint("credit_note_id IS NULL OR invoice_id IS NOT NULL", name="credit_note"),
         Index(
             "refunds_credit_note_key",
             "tenant_id",

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.payments import repository
 from core.billing.payments.errors import LiveProviderRefused, UnknownPackage
-from core.billing.payments.models import PAYMENT_MEANS, Payment
+from core.billing.payments.models import PURCHASE_MEANS, Payment
 from core.billing.payments.providers.base import ProviderCheckout, ProviderPayment
 from core.billing.payments.sale import Sale
 from core.foundation.crypto import input_hash
@@ -113,7 +113,7 @@ async def start(
             created_at=wall,
             updated_at=wall,
         )
-        for means in PAYMENT_MEANS
+        for means in PURCHASE_MEANS
     )
     return Started(purchase_id, replayed=False)
 

@@ -1,11 +1,16 @@
 """A test tenant whose customers are charged for their subscriptions; its clock begins at 2026-01-31 10:00 UTC."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
+from core.billing.payments.charges import performing
+from core.billing.payments.providers.errors import ProviderUnavailable
 from tests.billing.payments.shop import VISA, Shop
 from tests.support.furnished import made
 
@@ -88,3 +93,17 @@ class Paid(Shop):
         """Payments at the provider, oldest first: status and amount."""
         found = self.client.v1.payment_intents.list({"limit": 100}).data
         return [(intent.status, intent.amount) for intent in reversed(found)]
+
+
+@contextmanager
+def answers_lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The provider does what it is asked to, and none of its answers to charges arrives."""
+    charge = performing._charge  # pyright: ignore[reportPrivateUsage]  (where the answer comes in)
+
+    async def lose(*given: Any, **named: Any) -> None:
+        await charge(*given, **named)
+        raise ProviderUnavailable("the answer was lost on its way")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(performing, "_charge", lose)
+        yield

@@ -80,6 +80,7 @@ async def test_another_card_is_charged_at_once_and_the_subscription_goes_on(paid
 
 async def test_the_same_renewal_failing_and_then_succeeding_is_told_as_that(paid: Paid) -> None:
     subscription = await renewed_badly(paid, "do_not_honor")
+    await paid.work()
     paid.turn_card("4242", card="pm_card_visa")
     await paid.move("2026-03-03T10:00:00Z")
     assert await paid.status(subscription) == "active"
@@ -145,10 +146,23 @@ async def test_an_invoice_that_is_sent_is_reminded_of_when_overdue_and_nothing_i
     await paid.move("2026-02-14T09:59:59Z")
     assert await paid.told(*TELLING) == []
     await paid.move("2026-02-14T10:00:00Z")
-    assert await paid.status(subscription) == "past_due"
     await paid.move("2026-02-27T00:00:00Z")
     assert [kind for kind, _ in await paid.told(*TELLING)] == ["dunning.started"] + ["dunning.notice"] * 3
+    await paid.move("2026-03-08T00:00:00Z")
+    collection = await paid.collection()
+    # Left as it is, unless the tenant wants more of it.
+    assert (collection["outcome"], await paid.status(subscription)) == ("leave", "active")
     assert paid.intents() == []
+
+
+async def test_a_tenant_may_cancel_what_is_overdue(paid: Paid) -> None:
+    wanted = {"retryDays": [], "finalDays": 2, "overdueAction": "cancel"}
+    await made(paid.tenant.put("/billing/settings/dunning", wanted))
+    subscription = await paid.subscribe(await paid.customer(card=None), collection="send_invoice")
+    await paid.move("2026-02-14T10:00:00Z")
+    assert await paid.status(subscription) == "past_due"
+    await paid.move("2026-02-16T10:00:00Z")
+    assert await paid.status(subscription) == "canceled"
 
 
 async def test_the_invoice_of_a_subscription_that_was_never_paid_is_voided(paid: Paid) -> None:

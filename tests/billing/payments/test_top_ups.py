@@ -174,3 +174,13 @@ async def test_bad_watches_are_named(shop: Shop) -> None:
     wrong = {"topUp": top_up() | {"packageCode": "nothing"}}
     answer = await shop.tenant.request("PUT", f"/billing/wallets/{customer}/watch", json=wrong)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_package")
+
+
+async def test_first_watches_of_a_wallet_that_are_set_at_once_take_turns(shop: Shop) -> None:
+    customer = (await wallet(shop))["customerId"]
+    path = f"/billing/wallets/{customer}/watch"
+    answers = await asyncio.gather(
+        *(shop.tenant.request("PUT", path, json={"alertBelow": str(mark)}) for mark in range(1, 7))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await watched(shop))["alertBelow"] in {"1", "2", "3", "4", "5", "6"}

@@ -2,23 +2,21 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import service as invoices
-from core.billing.payments.charges import charging, repository
+from core.billing.invoices.errors import InvoiceNotFound
+from core.billing.payments.charges import charging, refunding, repository
+from core.billing.payments.charges.refunding import GONE
 from core.billing.payments.models import Dispute, Payment, Refund
 from core.billing.payments.providers.base import DisputeStatus, ProviderEvent, ProviderEventKind, ProviderRefund
 from core.foundation.ids import new_id
 from core.foundation.jobs import Permanent
-from core.foundation.outbox import tell
 
 Kind = ProviderEventKind
-GONE = ("pending", "succeeded")
 _DISPUTES = {DisputeStatus.OPEN: "open", DisputeStatus.WON: "won", DisputeStatus.LOST: "lost"}
-_REVERSED = UUID("5d1f0d4e-8f0b-5d55-9d3f-6f7f3c1d7a11")
-"""Names what a won dispute brings back: a cause of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,8 @@ async def apply(
 ) -> str | None:
     """Applies it; returns why there was nothing to apply, else None. Raises Permanent where a person must look."""
     known = await repository.find_payment(session, place.tenant_id, place.payment_id)
+    if known is None:
+        known = await _adopt(session, event, place, account_id=account_id, wall=wall)
     if known is None or known.invoice_id is None:
         return "not about a payment of ours"
     if known.provider_account_id != account_id:
@@ -73,6 +73,39 @@ async def apply(
     return None
 
 
+async def _adopt(
+    session: AsyncSession, event: ProviderEvent, place: ChargePlace, *, account_id: str, wall: datetime
+) -> Payment | None:
+    """Money for an invoice of ours by a payment that was lost: a restored copy knows the first without the second."""
+    invoice_id = event.charge.invoice_id if event.charge else None
+    if event.kind is not Kind.PAYMENT_SUCCEEDED or invoice_id is None or not event.amount_minor or not event.currency:
+        return None
+    try:
+        invoice = await invoices.get_invoice(session, place.tenant_id, invoice_id, lock=True)
+    except InvoiceNotFound:
+        return None
+    if invoice.currency != event.currency:
+        return None
+    payment = Payment(
+        tenant_id=place.tenant_id,
+        id=place.payment_id,
+        invoice_id=invoice_id,
+        means="intent",
+        # Beside one that is open it must not be open, too; it is settled in a moment.
+        state="canceled",
+        amount_minor=event.amount_minor,
+        currency=event.currency,
+        provider_account_id=account_id,
+        provider_id=event.payment_id,
+        provider_intent_id=event.payment_id,
+        created_at=event.created_at,
+        updated_at=wall,
+    )
+    session.add(payment)
+    await session.flush()
+    return payment
+
+
 async def _had_succeeded(session: AsyncSession, payment: Payment, *, now: datetime, wall: datetime) -> None:
     """What was refunded or disputed had been paid, even if that is heard of later."""
     await charging.succeed(session, payment, amount_minor=None, currency=None, now=now, wall=wall)
@@ -107,7 +140,9 @@ async def _refunds(
         if found is None:
             found = await _reported(session, payment, provider_id, amount_minor, state, now=now, wall=wall)
             known.append(found)
-        await _conclude(session, payment, found, provider_id, state, failure, now=now, wall=wall)
+        await refunding.conclude(
+            session, payment, found, provider_id=provider_id, state=state, failure_code=failure, now=now, wall=wall
+        )
 
 
 async def _reported(
@@ -139,32 +174,8 @@ async def _reported(
     session.add(refund)
     await session.flush()
     if state in GONE:
-        await _take(session, payment, refund.id, amount_minor, "refund", now=now)
+        await refunding.take(session, payment, refund.id, amount_minor, "refund", now=now)
     return refund
-
-
-async def _conclude(
-    session: AsyncSession,
-    payment: Payment,
-    refund: Refund,
-    provider_id: str,
-    state: str,
-    failure: str | None,
-    *,
-    now: datetime,
-    wall: datetime,
-) -> None:
-    refund.provider_id, refund.updated_at = refund.provider_id or provider_id, wall
-    if refund.state not in GONE or (refund.state == "succeeded" and state == "pending"):
-        return
-    changed = refund.state != state
-    refund.state = state
-    if state not in GONE:
-        refund.failure_code = failure or state
-        if refund.origin == "reported":
-            await _bring_back(session, payment, refund.id, refund.amount_minor, now=now)
-    elif state == "succeeded" and changed:
-        await _tell(session, payment, "payment.refunded", str(refund.id), refund.amount_minor, now=now)
 
 
 async def _dispute(
@@ -196,71 +207,11 @@ async def _dispute(
         )
         session.add(dispute)
         await session.flush()
-        await _take(session, payment, dispute.id, dispute.amount_minor, "dispute", now=now)
-        await _tell(session, payment, "payment.disputed", str(dispute.id), dispute.amount_minor, now=now)
+        await refunding.take(session, payment, dispute.id, dispute.amount_minor, "dispute", now=now)
+        await refunding.tell_money(session, payment, "payment.disputed", str(dispute.id), dispute.amount_minor, now=now)
     if dispute.state == "open" and state != "open":
         dispute.state, dispute.closed_at, payment.updated_at = state, now, wall
         if state == "won":
-            await _bring_back(session, payment, dispute.id, dispute.amount_minor, now=now)
+            await refunding.bring_back(session, payment, dispute.id, dispute.amount_minor, now=now)
     await session.flush()
     return None
-
-
-async def _take(
-    session: AsyncSession, payment: Payment, cause_id: UUID, amount_minor: int, reason: str, *, now: datetime
-) -> None:
-    """The invoice is owed again, as far as it had been paid."""
-    assert payment.invoice_id is not None
-    invoice = await invoices.get_invoice(session, payment.tenant_id, payment.invoice_id, lock=True)
-    gone_minor = min(amount_minor, invoice.paid_minor)
-    if gone_minor > 0 and invoice.state in ("paid", "open", "uncollectible"):
-        await invoices.unsettle(
-            session,
-            tenant_id=payment.tenant_id,
-            invoice_id=invoice.id,
-            amount_minor=gone_minor,
-            cause_id=cause_id,
-            reason=reason,
-            now=now,
-        )
-
-
-async def _bring_back(
-    session: AsyncSession, payment: Payment, cause_id: UUID, amount_minor: int, *, now: datetime
-) -> None:
-    """The money stayed with us after all."""
-    assert payment.invoice_id is not None
-    invoice = await invoices.get_invoice(session, payment.tenant_id, payment.invoice_id, lock=True)
-    back_minor = min(amount_minor, invoice.open_minor)
-    if back_minor > 0 and invoice.state in charging.PAYABLE:
-        await invoices.settle(
-            session,
-            tenant_id=payment.tenant_id,
-            invoice_id=invoice.id,
-            amount_minor=back_minor,
-            payment_id=uuid5(_REVERSED, str(cause_id)),
-            now=now,
-        )
-
-
-async def _tell(
-    session: AsyncSession, payment: Payment, kind: str, fact: str, amount_minor: int, *, now: datetime
-) -> None:
-    assert payment.invoice_id is not None
-    invoice = await invoices.get_invoice(session, payment.tenant_id, payment.invoice_id)
-    await tell(
-        session,
-        tenant_id=payment.tenant_id,
-        kind=kind,
-        subject_id=invoice.id,
-        fact=fact,
-        occurred_at=now,
-        customer_id=invoice.customer_id,
-        document={
-            "paymentId": str(payment.id),
-            "invoiceId": str(invoice.id),
-            "number": invoice.number,
-            "currency": payment.currency,
-            "amountMinor": amount_minor,
-        },
-    )

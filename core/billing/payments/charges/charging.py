@@ -131,15 +131,7 @@ async def succeed(
     invoice = await invoices.get_invoice(session, payment.tenant_id, payment.invoice_id, lock=True)
     taken_minor = min(payment.amount_minor, invoice.open_minor) if invoice.state in PAYABLE else 0
     await session.flush()
-    if taken_minor > 0:
-        await invoices.settle(
-            session,
-            tenant_id=payment.tenant_id,
-            invoice_id=invoice.id,
-            amount_minor=taken_minor,
-            payment_id=payment.id,
-            now=now,
-        )
+    await count(session, payment, invoice, taken_minor, now=now)
     if taken_minor < payment.amount_minor:
         await give_back(
             session,
@@ -150,7 +142,20 @@ async def succeed(
             now=now,
             wall=wall,
         )
+
+
+async def count(session: AsyncSession, payment: Payment, invoice: Invoice, taken_minor: int, *, now: datetime) -> None:
+    """Money that is there settles a locked invoice, and is told of."""
     await _tell(session, payment, invoice, "payment.succeeded", fact=str(payment.id), now=now)
+    if taken_minor > 0:
+        await invoices.settle(
+            session,
+            tenant_id=payment.tenant_id,
+            invoice_id=invoice.id,
+            amount_minor=taken_minor,
+            payment_id=payment.id,
+            now=now,
+        )
 
 
 async def fail(

@@ -2,7 +2,7 @@
 
 NotFound ├── PaymentLinkInvalid 404 payment_link_invalid
 Conflict ├── NothingToPay 409 nothing_to_pay                     ├── NoPaymentMethod 409 no_payment_method
-         └── PaymentInFlight 409 payment_in_flight
+         ├── PaymentInFlight 409 payment_in_flight               └── ReferenceUsed 409 payment_reference_used
 """
 
 from core.foundation.errors import Conflict, NotFound
@@ -39,6 +39,19 @@ class PaymentInFlight(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The invoice is being charged at this moment. Look at it again in a few seconds.")
+
+
+class ReferenceUsed(Conflict):
+    """Money by hand was recorded with it before, and it was another sum."""
+
+    code = "payment_reference_used"
+    title = "That reference was recorded with another amount"
+
+    def __init__(self, amount_minor: int) -> None:
+        super().__init__(
+            f"It was recorded with {amount_minor} minor units. Give each transfer a reference of its own.",
+            amountMinor=amount_minor,
+        )
 
 
 class PaymentLinkInvalid(NotFound):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from core.billing.invoices import service as invoices
 from core.billing.payments import repository as payments
-from core.billing.payments.charges import charging, repository
+from core.billing.payments.charges import charging, refunding, repository
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.gateway import payment_provider
 from core.billing.payments.methods import repository as methods
@@ -158,7 +158,7 @@ async def _charge(
 async def _intent(database: Database, customer: KnownCustomer, claimed: _Claimed) -> str:
     payment = claimed.payment
     request = ChargeRequest(
-        reference=ChargeReference(tenant_id=payment.tenant_id, payment_id=payment.id),
+        reference=ChargeReference(tenant_id=payment.tenant_id, payment_id=payment.id, invoice_id=payment.invoice_id),
         customer_id=customer.provider_id,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
@@ -244,6 +244,7 @@ async def refund(database: Database, settings: Settings, wanted: Refund, *, is_t
     async with database.tenant(wanted.tenant_id) as session:
         payment = await repository.find_payment(session, wanted.tenant_id, wanted.payment_id)
     assert payment is not None, "payments are never deleted"
+    assert payment.invoice_id is not None, "only payments of invoices come here"
     assert payment.provider_id is not None, "only a payment that succeeded is refunded"
     provider = payment_provider(settings, is_test_tenant=is_test)
     state, provider_id, failure_code = "failed", wanted.provider_id, None
@@ -263,9 +264,17 @@ async def refund(database: Database, settings: Settings, wanted: Refund, *, is_t
     except (RefundRefused, PaymentStateConflict, ProviderObjectMissing, ProviderRejected) as error:
         failure_code = error.provider_code or error.code
     async with database.tenant(wanted.tenant_id) as session:
+        # The invoice first, as by everyone else who changes what is paid of it.
+        await invoices.get_invoice(session, wanted.tenant_id, payment.invoice_id, lock=True)
         found = await session.get(Refund, (wanted.tenant_id, wanted.id), with_for_update=True, populate_existing=True)
         assert found is not None, "refunds are never deleted"
-        found.provider_id = found.provider_id or provider_id
-        found.updated_at = wall
-        if found.state == "pending":
-            found.state, found.failure_code = state, failure_code
+        await refunding.conclude(
+            session,
+            payment,
+            found,
+            provider_id=provider_id,
+            state=state,
+            failure_code=failure_code,
+            now=await tenant_now(session, wanted.tenant_id),
+            wall=wall,
+        )

@@ -142,6 +142,52 @@ async def list_refunds(session: AsyncSession, tenant_id: UUID, payment_id: UUID)
     ).all()
 
 
+async def list_refunds_of(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> Sequence[Refund]:
+    """All of an invoice's, oldest first."""
+    return (
+        await session.scalars(
+            select(Refund).where(Refund.tenant_id == tenant_id, Refund.invoice_id == invoice_id).order_by(Refund.id)
+        )
+    ).all()
+
+
+async def has_refunds_of_note(session: AsyncSession, tenant_id: UUID, credit_note_id: UUID) -> bool:
+    """Whether what a credit note gives back was started."""
+    found = select(Refund.id).where(Refund.tenant_id == tenant_id, Refund.credit_note_id == credit_note_id)
+    return await session.scalar(found.limit(1)) is not None
+
+
+async def disputed_minor(session: AsyncSession, tenant_id: UUID, payment_id: UUID) -> int:
+    """What the payer's bank has taken of a payment."""
+    found = select(func.sum(Dispute.amount_minor)).where(
+        Dispute.tenant_id == tenant_id, Dispute.payment_id == payment_id, Dispute.state != "won"
+    )
+    return int(await session.scalar(found) or 0)
+
+
+async def find_by_reference(session: AsyncSession, tenant_id: UUID, invoice_id: UUID, reference: str) -> Payment | None:
+    """Money by hand that was recorded with a reference."""
+    return await session.scalar(
+        select(Payment).where(
+            Payment.tenant_id == tenant_id,
+            Payment.invoice_id == invoice_id,
+            Payment.reference == reference,
+            Payment.state != "canceled",
+        )
+    )
+
+
+async def by_hand_minor(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> int:
+    """What credit notes give back of an invoice and no card payment can."""
+    statement = text(
+        "SELECT (SELECT coalesce(sum(n.to_refund_minor), 0) FROM credit_notes n "
+        "WHERE n.tenant_id = :tenant AND n.invoice_id = :invoice) - (SELECT coalesce(sum(r.amount_minor), 0) "
+        "FROM refunds r WHERE r.tenant_id = :tenant AND r.invoice_id = :invoice AND r.credit_note_id IS NOT NULL "
+        "AND r.state IN ('pending', 'succeeded'))"
+    )
+    return int(await session.scalar(statement, {"tenant": tenant_id, "invoice": invoice_id}) or 0)
+
+
 async def find_dispute(session: AsyncSession, tenant_id: UUID, *, account_id: str, provider_id: str) -> Dispute | None:
     return await session.scalar(
         select(Dispute).where(

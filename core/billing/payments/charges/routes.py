@@ -1,14 +1,15 @@
 """Charging invoices: by the tenant, and the address by which its customer pays."""
 
+from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from core.billing.invoices import service as invoices
-from core.billing.invoices.errors import InvoiceNotFound
-from core.billing.payments.charges import charging, links, performing, repository
-from core.billing.payments.charges.errors import NoPaymentMethod, NothingToPay, PaymentInFlight
+from core.billing.invoices.errors import InvoiceNotFound, PaymentTooLarge
+from core.billing.payments.charges import by_hand, charging, links, performing, repository
+from core.billing.payments.charges.errors import NoPaymentMethod, NothingToPay, PaymentInFlight, ReferenceUsed
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.charges.schemas import (
     AttemptAnswer,
@@ -16,19 +17,25 @@ from core.billing.payments.charges.schemas import (
     AttemptStatus,
     ChargeWanted,
     LinkAnswer,
+    PaymentByHand,
+    PaymentMeans,
     PaymentOfInvoice,
     PaymentsOfInvoice,
     PaymentStatus,
+    RefundOfInvoice,
+    RefundStatus,
 )
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
 from core.billing.payments.methods import repository as methods
 from core.billing.payments.methods.errors import PaymentMethodDetached, PaymentMethodNotFound
+from core.billing.payments.models import Payment, Refund
 from core.billing.payments.providers.errors import ProviderUnavailable
 from core.billing.payments.routes import PROVIDER_FAULTS
 from core.foundation.clock import wall_now
 from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.identity.scope import Reading, Writing
+from core.identity.tenants.auditing import record
 
 router = APIRouter(tags=["payments"])
 
@@ -95,28 +102,51 @@ async def list_payments(scope: Reading, invoice_id: UUID) -> PaymentsOfInvoice:
         await invoices.get_invoice(unit.session, unit.tenant_id, invoice_id)
         found = await repository.list_payments(unit.session, unit.tenant_id, invoice_id)
         attempts = await repository.list_attempts(unit.session, unit.tenant_id, invoice_id)
-        refunded = {
-            payment.id: sum(
-                refund.amount_minor
-                for refund in await repository.list_refunds(unit.session, unit.tenant_id, payment.id)
-                if refund.state == "succeeded"
-            )
-            for payment in found
-        }
+        refunds = await repository.list_refunds_of(unit.session, unit.tenant_id, invoice_id)
+        by_hand_minor = await repository.by_hand_minor(unit.session, unit.tenant_id, invoice_id)
     return PaymentsOfInvoice(
-        data=[
-            PaymentOfInvoice(
-                payment_id=payment.id,
-                status=cast("PaymentStatus", payment.state),
-                amount_minor=payment.amount_minor,
-                currency=payment.currency,
-                refunded_minor=refunded[payment.id],
-                failure_code=payment.failure_code,
-                attempts=[attempt_answer(attempt) for attempt in attempts if attempt.payment_id == payment.id],
-            )
-            for payment in found
-        ]
+        data=[payment_answer(payment, attempts, refunds) for payment in found], give_back_by_hand_minor=by_hand_minor
     )
+
+
+@router.post(
+    "/billing/invoices/{invoice_id}/payments",
+    status_code=201,
+    summary="Record money that came past the provider",
+    operation_id="record_payment_by_hand",
+    responses={
+        200: {"model": PaymentOfInvoice, "description": "That reference was recorded before."},
+        **refusals(InvoiceNotFound, NothingToPay, PaymentInFlight, PaymentTooLarge, ReferenceUsed),
+    },
+)
+async def record_by_hand(
+    scope: Writing, invoice_id: UUID, wanted: PaymentByHand, response: Response
+) -> PaymentOfInvoice:
+    """A bank transfer, say: it settles the invoice, wholly or in part. The audit log keeps who said so."""
+    async with scope.writing() as unit:
+        payment, replayed = await by_hand.record_payment(
+            unit.session,
+            tenant_id=unit.tenant_id,
+            invoice_id=invoice_id,
+            amount_minor=wanted.amount_minor,
+            reference=wanted.reference,
+            received_at=wanted.received_at,
+            by=unit.actor.id,
+            now=unit.now,
+            wall=wall_now(),
+        )
+        if not replayed:
+            record(
+                unit.session,
+                tenant_id=unit.tenant_id,
+                actor=unit.actor,
+                action="invoice.paid_by_hand",
+                subject=str(invoice_id),
+                details={"paymentId": str(payment.id), "amountMinor": payment.amount_minor},
+                occurred_at=unit.now,
+            )
+    response.status_code = 200 if replayed else 201
+    return payment_answer(payment, [], [])
 
 
 @router.post(
@@ -132,6 +162,33 @@ async def make_link(scope: Writing, invoice_id: UUID, request: Request) -> LinkA
         await invoices.get_invoice(unit.session, unit.tenant_id, invoice_id)
     token = links.make(settings, tenant_id=scope.tenant_id, invoice_id=invoice_id)
     return LinkAnswer(token=token, url=links.page_of(settings, token), valid_days=links.VALID_FOR.days)
+
+
+def payment_answer(payment: Payment, attempts: Sequence[PaymentAttempt], refunds: Sequence[Refund]) -> PaymentOfInvoice:
+    """A payment with its tries and refunds, out of those of its invoice."""
+    own = [refund for refund in refunds if refund.payment_id == payment.id]
+    return PaymentOfInvoice(
+        payment_id=payment.id,
+        means=cast("PaymentMeans", payment.means),
+        status=cast("PaymentStatus", payment.state),
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        refunded_minor=sum(refund.amount_minor for refund in own if refund.state == "succeeded"),
+        failure_code=payment.failure_code,
+        reference=payment.reference,
+        received_at=payment.received_at,
+        attempts=[attempt_answer(attempt) for attempt in attempts if attempt.payment_id == payment.id],
+        refunds=[
+            RefundOfInvoice(
+                refund_id=refund.id,
+                status=cast("RefundStatus", refund.state),
+                amount_minor=refund.amount_minor,
+                credit_note_id=refund.credit_note_id,
+                failure_code=refund.failure_code,
+            )
+            for refund in own
+        ],
+    )
 
 
 def attempt_answer(attempt: PaymentAttempt) -> AttemptAnswer:

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from core.billing.payments.schemas import WebAddress
-from core.foundation.schemas import Answer, Body, Instant, StrictInteger
+from core.billing.payments.schemas import RefundStatus, WebAddress
+from core.foundation.schemas import Answer, Body, Instant, InstantInput, StrictInteger, Text
 
 AttemptStatus = Literal["pending", "action_required", "succeeded", "failed", "canceled"]
 AttemptOrigin = Literal["collection", "tenant", "customer"]
+PaymentMeans = Literal["intent", "by_hand"]
 PaymentStatus = Literal["pending", "succeeded", "failed", "canceled"]
 
 
@@ -35,22 +36,54 @@ class AttemptAnswer(Answer):
     concluded_at: Instant | None
 
 
+class PaymentByHand(Body):
+    """Money that came past the provider."""
+
+    amount_minor: Annotated[StrictInteger, Field(gt=0, le=10**12)]
+    reference: Annotated[
+        Text,
+        Field(
+            min_length=1,
+            max_length=140,
+            pattern=r"\S",
+            description="What the transfer is known by at the bank. The same again is the same money.",
+        ),
+    ]
+    received_at: Annotated[InstantInput | None, Field(description="The tenant's now, unless said otherwise.")] = None
+
+
+class RefundOfInvoice(Answer):
+    """Money that goes back; `credit_note_id` where a credit note asked for it. What failed is given back by hand."""
+
+    refund_id: UUID
+    status: RefundStatus
+    amount_minor: int
+    credit_note_id: UUID | None
+    failure_code: str | None
+
+
 class PaymentOfInvoice(Answer):
-    """Money for an invoice, and what went back of it."""
+    """Money for an invoice, and what went back of it. `reference` is of money that came by hand."""
 
     payment_id: UUID
+    means: PaymentMeans
     status: PaymentStatus
     amount_minor: int
     currency: str
     refunded_minor: int
     failure_code: str | None
+    reference: str | None
+    received_at: Instant | None
     attempts: list[AttemptAnswer]
+    refunds: list[RefundOfInvoice]
 
 
 class PaymentsOfInvoice(Answer):
     """Every payment of an invoice, oldest first."""
 
     data: list[PaymentOfInvoice]
+    give_back_by_hand_minor: int
+    """What credit notes promised back and no card can be given: it came by hand, or the provider refused."""
 
 
 class LinkAnswer(Answer):

@@ -38,10 +38,11 @@ class MovementKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChargeReference:
-    """Our ids on a payment of an invoice."""
+    """Our ids on a payment of an invoice. With the invoice's, a payment that a restore has lost is known again."""
 
     tenant_id: UUID
     payment_id: UUID
+    invoice_id: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

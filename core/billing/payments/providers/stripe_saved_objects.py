@@ -29,6 +29,7 @@ from core.billing.payments.providers.stripe_fields import (
 
 TENANT_KEY = "cloudbill_tenant_id"
 PAYMENT_KEY = "cloudbill_payment_id"
+INVOICE_KEY = "cloudbill_invoice_id"
 SETUP_KEY = "cloudbill_setup_id"
 CUSTOMER_KEY = "cloudbill_customer_id"
 
@@ -56,7 +57,8 @@ _MOVEMENTS = {
 
 def charge_metadata(reference: ChargeReference) -> dict[str, str]:
     """Our ids of a payment of an invoice as Stripe metadata."""
-    return {TENANT_KEY: str(reference.tenant_id), PAYMENT_KEY: str(reference.payment_id)}
+    ids = {TENANT_KEY: str(reference.tenant_id), PAYMENT_KEY: str(reference.payment_id)}
+    return ids | ({INVOICE_KEY: str(reference.invoice_id)} if reference.invoice_id else {})
 
 
 def setup_metadata(reference: SetupReference) -> dict[str, str]:
@@ -72,7 +74,9 @@ def customer_metadata(reference: CustomerReference) -> dict[str, str]:
 def charge_reference(found: StripeObject) -> ChargeReference | None:
     """Our ids of a payment; None where it is none of an invoice's."""
     ids = _ids(found, PAYMENT_KEY)
-    return ChargeReference(tenant_id=ids[0], payment_id=ids[1]) if ids else None
+    if ids is None:
+        return None
+    return ChargeReference(tenant_id=ids[0], payment_id=ids[1], invoice_id=uuid(metadata(found).get(INVOICE_KEY)))
 
 
 def setup_reference(found: StripeObject) -> SetupReference | None:

@@ -49,6 +49,8 @@ class Known:
     booked_micro: int | None = None
     """What the ledger says it was worth in credits; None where none belong to it."""
     expected_micro: int | None = None
+    booked_as: str = "micro-units of credits"
+    """What both are: of an invoice's payment it is minor units that its invoice counts, or that went back at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def _judge(known: Known, found: _Theirs, wall: datetime) -> list[Finding]:
                 Difference.LEDGER,
                 known,
                 found.moved_minor,
-                f"{known.expected_micro} micro-units should be booked and {known.booked_micro or 0} are",
+                f"{known.expected_micro} {known.booked_as} should be booked and {known.booked_micro or 0} are",
             )
         )
     return findings

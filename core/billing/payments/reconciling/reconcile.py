@@ -55,15 +55,25 @@ async def list_ours(
     return found
 
 
-# Credits are booked for the payment that settled its purchase, once; for a second one none are.
+# Credits are booked for the payment that settled its purchase, once; for a second one none are. What is paid for an
+# invoice is counted by it, and what it does not take goes back at once.
 _PAYMENTS = text("""
     SELECT 'charge' AS kind, y.id::text AS row_id, y.tenant_id::text AS tenant_id, y.provider_intent_id AS provider_id,
            y.amount_minor, CASE y.state WHEN 'succeeded' THEN y.amount_minor ELSE 0 END AS moved_minor, y.currency,
            y.state, y.updated_at AS changed_at,
-           (SELECT sum(e.amount_micro)::bigint FROM ledger_transactions t
+           CASE WHEN y.invoice_id IS NOT NULL THEN (
+               SELECT coalesce(sum(a.amount_minor), 0)::bigint FROM invoice_payments a
+               WHERE a.tenant_id = y.tenant_id AND a.invoice_id = y.invoice_id AND a.cause_id = y.id
+           ) + (
+               SELECT coalesce(sum(r.amount_minor), 0)::bigint FROM refunds r
+               WHERE r.tenant_id = y.tenant_id AND r.payment_id = y.id AND r.origin = 'duplicate'
+           ) ELSE (SELECT sum(e.amount_micro)::bigint FROM ledger_transactions t
             JOIN ledger_entries e ON e.tenant_id = t.tenant_id AND e.transaction_id = t.id AND e.amount_micro > 0
-            WHERE t.tenant_id = p.tenant_id AND t.kind = 'purchase' AND t.reference = p.id::text) AS booked_micro,
-           CASE WHEN p.paid_by = y.means THEN p.credits_micro END AS expected_micro
+            WHERE t.tenant_id = p.tenant_id AND t.kind = 'purchase' AND t.reference = p.id::text) END AS booked_micro,
+           CASE WHEN y.invoice_id IS NOT NULL THEN y.amount_minor
+                WHEN p.paid_by = y.means THEN p.credits_micro END AS expected_micro,
+           CASE WHEN y.invoice_id IS NOT NULL THEN 'minor units of an invoice'
+                ELSE 'micro-units of credits' END AS booked_as
     FROM payments y LEFT JOIN purchases p ON p.tenant_id = y.tenant_id AND p.id = y.purchase_id
     WHERE y.provider_account_id = :account AND y.provider_intent_id IS NOT NULL
       AND (y.provider_intent_id = ANY(:payments) OR (y.state = 'succeeded' AND y.updated_at >= :since))

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.payments import repository as payments
 from core.billing.payments.methods import repository as methods
-from core.billing.payments.models import PAYMENT_MEANS, Payment, Purchase
+from core.billing.payments.models import PURCHASE_MEANS, Payment, Purchase
 from core.billing.payments.topping import repository
 from core.billing.payments.topping.models import WalletWatch
 from core.foundation.crypto import input_hash
@@ -125,7 +125,7 @@ async def _top_up(session: AsyncSession, watch: WalletWatch, *, now: datetime, w
             created_at=wall,
             updated_at=wall,
         )
-        for means in PAYMENT_MEANS
+        for means in PURCHASE_MEANS
     )
     watch.purchase_id = purchase.id
     await session.flush()

@@ -110,12 +110,17 @@ async def show_page(
         303: {"description": "To the bank, to the provider's page, or back."},
     },
 )
-async def press(token: Token, request: Request, do: Annotated[Literal["pay", "card"], Query()]) -> Response:
+async def press(
+    token: Token, request: Request, do: Annotated[Literal["pay", "card"] | None, Query()] = None
+) -> Response:
     """Leads to the bank or the provider where its owner must go there, else back to the page."""
     own = runtime(request)
     try:
         if do == "card":
             leads_to = await paying.save_card(own.database, own.settings, token, wall=wall_now())
+        elif do is None:
+            leads_to = None
+            await paying.look(own.database, own.settings, token)
         else:
             performed = await paying.pay(own.database, own.settings, token, return_url=None, wall=wall_now())
             leads_to = performed.action_url

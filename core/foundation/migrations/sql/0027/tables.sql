@@ -130,8 +130,7 @@ ALTER TABLE refunds
     ADD COLUMN credit_note_id UUID,
     ADD CONSTRAINT refunds_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoices (tenant_id, id),
     ADD CONSTRAINT refunds_tenant_id_credit_note_id_fkey FOREIGN KEY (tenant_id, credit_note_id) REFERENCES credit_notes (tenant_id, id),
-    ADD CONSTRAINT refunds_of_check CHECK (num_nonnulls(purchase_id, invoice_id) = 1),
-    ADD CONSTRAINT refunds_credit_note_check CHECK (credit_note_id IS NULL OR invoice_id IS NOT NULL);
+    ADD CONSTRAINT refunds_of_check CHECK (num_nonnulls(purchase_id, invoice_id) = 1);
 CREATE UNIQUE INDEX refunds_credit_note_key ON refunds (tenant_id, credit_note_id, payment_id) WHERE credit_note_id IS NOT NULL;
 CREATE INDEX refunds_payment_idx ON refunds (tenant_id, payment_id);
 

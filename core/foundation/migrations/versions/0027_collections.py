@@ -6,10 +6,10 @@ from alembic import op
 
 from core.foundation.migrations.security import isolate
 
-revision = "0025"
-down_revision = "0024"
+revision = "0027"
+down_revision = "0026"
 
-SQL = Path(__file__).parent.parent / "sql" / "0025"
+SQL = Path(__file__).parent.parent / "sql" / "0027"
 
 TABLES = {
     "payment_attempts": "SELECT, INSERT, UPDATE (state, failure_code, advice_code, concluded_at, lease_until)",
