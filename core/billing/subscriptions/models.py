@@ -9,7 +9,8 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, Un
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-import core.billing.metering.models  # noqa: F401  # what foreign keys here name is known wherever these are written
+# What foreign keys here name is known wherever these are written.
+import core.billing.metering.models  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from core.billing.catalog.models import COMPONENT_KINDS, CYCLES, INTERVALS, PRORATIONS
 from core.foundation.ids import INSTALLATION_ID
 from core.foundation.tables import Table, TenantRow, one_of
