@@ -26,6 +26,7 @@ class Moving:
         self.home = home
         self.log = home.with_suffix(".log")
         self.process: subprocess.Popen[bytes] | None = None
+        self.spawned_at = 0.0
         self.before: list[subprocess.Popen[bytes]] = []
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DB_", "DATABASE_"))}
         self.env = {
@@ -41,6 +42,7 @@ class Moving:
         """Start `cloudbill move …` and do not wait."""
         if self.process is not None and self.process.poll() is None:
             self.before.append(self.process)
+        self.spawned_at = time.time()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "core.cli.main", "move", *words],
