@@ -25,6 +25,7 @@ def tenant_links(slug: rx.Var[str]) -> list[Link]:
         Link("subscriptions", "Subscriptions", "repeat", f"{base}/subscriptions"),
         Link("invoices", "Invoices", "receipt-text", f"{base}/invoices"),
         Link("payments", "Payments", "credit-card", f"{base}/payments"),
+        Link("dunning", "Dunning", "hand-coins", f"{base}/dunning"),
         Link("reports", "Reports", "chart-column", f"{base}/reports"),
         Link("catalog", "Catalog", "tags", f"{base}/catalog"),
         Link("usage", "Usage", "activity", f"{base}/usage"),

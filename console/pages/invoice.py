@@ -6,12 +6,14 @@ from uuid import uuid4
 
 import reflex as rx
 
-from console import invoicing, rights
+from console import collecting, invoicing, paying, rights
 from console.client import ApiRefused, Client
+from console.collecting import Paying
 from console.components.bill import bill
 from console.components.browser import plain_link
 from console.components.figure import figure, figures, instant
-from console.components.listed import question
+from console.components.form import text_field
+from console.components.listed import form_dialog, question
 from console.components.notice import notice
 from console.components.table import cell, heading, row_heading, table
 from console.figures import parse_instant
@@ -41,6 +43,10 @@ class InvoiceState(PageState, rx.State):
     doing: str = ""
     refused: str = ""
     may_sell: bool = False
+    payments: list[Paying] = []
+    recording: bool = False
+    said: str = ""
+    link: str = ""
     _key: str = ""
 
     @rx.event
@@ -53,6 +59,8 @@ class InvoiceState(PageState, rx.State):
     async def _show(self, api: Client) -> None:
         now = parse_instant((await enter(self, api)).clock_iso)
         self.shown = await invoicing.invoice(api, self.invoice_id, now=now)
+        self.payments = await collecting.payments_of(api, self.invoice_id, now=now)
+        self.recording, self.said, self.link = False, "", ""
         self.recomputed, self.doing, self.refused, self._key = Recomputed(), "", "", f"console-{uuid4()}"
 
     @rx.event
@@ -70,6 +78,46 @@ class InvoiceState(PageState, rx.State):
             self.refused, self.doing = refused.advice, ""
             return
         await self._show(api)
+
+    @rx.event
+    @asking(rights.sell)
+    async def charge(self, api: Client):
+        """Charge what is open by the customer's card."""
+        try:
+            said = await collecting.charge(api, self.invoice_id)
+        except ApiRefused as refused:
+            self.refused = refused.advice
+            return
+        await self._show(api)
+        self.said = f"The charge: {said}."
+
+    @rx.event
+    @asking(rights.sell)
+    async def make_link(self, api: Client):
+        """An address by which the customer pays without signing in."""
+        self.link = await collecting.link(api, self.invoice_id)
+
+    @rx.event
+    def ask_record(self, is_open: bool):
+        """Open or close the form."""
+        self.recording, self.refused = is_open, ""
+
+    @rx.event
+    @asking(rights.sell)
+    async def record(self, api: Client, form: dict[str, str]):
+        """Note money that came past the provider."""
+        given = str(form.get("amount") or self.shown.open).replace(",", "")
+        amount, _, currency = given.strip().partition(" ")
+        minor = paying.in_minor(amount, currency or self.shown.open.rpartition(" ")[2])
+        try:
+            await collecting.record(
+                api, self.invoice_id, amount_minor=minor, reference=str(form.get("reference") or "").strip()
+            )
+        except ApiRefused as refused:
+            self.refused = refused.advice
+            return
+        await self._show(api)
+        self.said = "It is recorded."
 
     @rx.event
     @asking(rights.see_tenant)
@@ -97,7 +145,12 @@ def invoice() -> rx.Component:
             state.shown.finalizes.iso != "",
             notice("", "A draft", rx.fragment("It becomes final on ", state.shown.finalizes.absolute, " by itself.")),
         ),
-        rx.cond(state.refused != "", notice("bad", "This cannot be done", state.refused)),
+        rx.cond((state.refused != "") & ~state.recording, notice("bad", "This cannot be done", state.refused)),
+        rx.cond(state.said != "", notice("", "Payment", state.said)),
+        rx.cond(
+            state.link != "",
+            notice("", "Whoever has this address may pay", rx.el.code(state.link, class_name="long")),
+        ),
         _recomputed(),
         figures(
             figure(row.number, status_badge(row), row.customer),
@@ -106,8 +159,21 @@ def invoice() -> rx.Component:
             figure("Total", rx.el.span(row.total, class_name="money"), "", total=True),
         ),
         rx.el.div(_lines(), _document(), class_name="wide-and-narrow even loose"),
+        rx.cond(state.payments.length() > 0, _payments()),
         rx.cond(state.shown.notes.length() > 0, _notes()),
         _confirm(),
+        form_dialog(
+            "Record a payment",
+            rx.fragment("Money that came by a transfer, say. Open are ", state.shown.open, "."),
+            text_field("amount", "Amount", numeric=True, hint="All that is open when empty."),
+            text_field("reference", "Reference", required=True, hint="As the bank names it."),
+            submit="Record it",
+            on_submit=state.record,
+            is_open=state.recording,
+            on_open=state.ask_record,
+            refused=state.refused,
+            refused_title="This cannot be recorded",
+        ),
     )
 
 
@@ -117,6 +183,9 @@ def _actions() -> rx.Component:
     def button(doing: str, text: str, kind: str = "button") -> rx.Component:
         return rx.el.button(text, class_name=kind, type="button", on_click=state.ask(doing))
 
+    def deed(text: str, on_click: rx.EventHandler) -> rx.Component:
+        return rx.el.button(text, class_name="button", type="button", on_click=on_click)
+
     final = (status != "draft") & (status != "void")
     return rx.fragment(
         rx.cond(final, rx.el.button("Recompute", class_name="button", type="button", on_click=state.recompute)),
@@ -124,6 +193,14 @@ def _actions() -> rx.Component:
             state.may_sell,
             rx.fragment(
                 rx.cond(status == "draft", button("finalize", "Finalize", "button primary")),
+                rx.cond(
+                    (status == "open") | (status == "uncollectible"),
+                    rx.fragment(
+                        deed("Charge it", state.charge),
+                        deed("Record a payment", state.ask_record(True)),
+                        deed("Payment link", state.make_link),
+                    ),
+                ),
                 rx.cond(status == "open", rx.fragment(button("void", "Void"), button("uncollectible", "Give it up"))),
                 rx.cond(final, button("credit-notes", "Credit all of it")),
             ),
@@ -205,6 +282,37 @@ def _document() -> rx.Component:
             final,
         ),
         class_name="sheet",
+    )
+
+
+def _payments() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(rx.el.h2("Payments"), class_name="sheet-head centered"),
+        table(
+            "Payments of this invoice and every try, newest first",
+            [
+                heading("By"),
+                heading("State"),
+                heading("Why, or reference"),
+                heading("When"),
+                heading("Amount", num=True),
+            ],
+            rx.foreach(InvoiceState.payments, _payment),
+        ),
+        class_name="sheet",
+    )
+
+
+def _payment(one: rx.Var[Paying]) -> rx.Component:
+    tone = rx.match(
+        one.status, ("succeeded", "badge good"), ("failed", "badge bad"), ("action required", "badge warn"), "badge"
+    )
+    return rx.el.tr(
+        row_heading(one.means),
+        cell(rx.el.span(one.status, class_name=tone), label="State"),
+        cell(one.why, kind="quiet wide"),
+        cell(instant(one.at, otherwise="–"), label="When"),
+        cell(rx.el.span(one.amount, class_name="money"), kind="num main"),
     )
 
 

@@ -1,0 +1,169 @@
+"""How invoices are paid and chased: asked of the API and spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from console import customers
+from console.client import PAGE_ROWS, Client
+from console.figures import Moment, minor_money, moment
+
+Json = Mapping[str, Any]
+
+SETTINGS = "/billing/settings/dunning"
+ADDRESS = "/billing/collections"
+COLUMNS = {
+    "Invoice": "invoiceId",
+    "Customer": "customerId",
+    "State": "status",
+    "Tries": "tries",
+    "Notices": "notices",
+    "Last refusal": "lastCode",
+    "Failed first": "firstFailedAt",
+    "Next": "nextAt",
+    "Outcome": "outcome",
+}
+MEANS = {"intent": "Card", "by_hand": "By hand"}
+
+
+@dataclass
+class Terms:
+    """When a failed charge is tried again, and what happens in the end."""
+
+    retry_days: str = ""
+    final_days: str = ""
+    final_action: str = ""
+    overdue_action: str = ""
+
+
+@dataclass
+class Collecting:
+    """An invoice that is being collected."""
+
+    invoice_id: str = ""
+    customer: str = ""
+    status: str = ""
+    tries: int = 0
+    notices: int = 0
+    refusal: str = ""
+    means: str = ""
+    outcome: str = ""
+    failed: Moment = field(default_factory=Moment)
+    following: Moment = field(default_factory=Moment)
+
+
+@dataclass
+class CollectingPage:
+    """One page of them."""
+
+    rows: list[Collecting] = field(default_factory=list)
+    next_cursor: str = ""
+
+
+@dataclass
+class Paying:
+    """Money for an invoice, or a try to get it."""
+
+    means: str = ""
+    status: str = ""
+    why: str = ""
+    amount: str = ""
+    at: Moment = field(default_factory=Moment)
+
+
+async def terms(api: Client) -> Terms:
+    """The schedule in force."""
+    body = await api.get_own(SETTINGS)
+    days = ", ".join(str(day) for day in body["retryDays"])
+    return Terms(days, str(body["finalDays"]), body["finalAction"], body["overdueAction"])
+
+
+async def put_terms(api: Client, form: Mapping[str, str]) -> None:
+    """Put what the form says; what is no number is the API's to name."""
+    days = str(form.get("retryDays") or "").replace(",", " ").split()
+    wanted = {
+        "retryDays": [_number(day) for day in days],
+        "finalDays": _number(str(form.get("finalDays") or "").strip()),
+        "finalAction": form.get("finalAction", ""),
+        "overdueAction": form.get("overdueAction", ""),
+    }
+    await api.change("PUT", SETTINGS, json=wanted)
+
+
+async def collections(api: Client, *, status: str, cursor: str, now: datetime) -> CollectingPage:
+    """One page, newest first."""
+    body = await api.get_own(ADDRESS, status=status, cursor=cursor, limit=PAGE_ROWS)
+    known = await customers.names(api)
+    return CollectingPage([_collecting(one, known, now) for one in body["data"]], body["nextCursor"] or "")
+
+
+async def payments_of(api: Client, invoice_id: str, *, now: datetime) -> list[Paying]:
+    """How an invoice was paid, with every try, the newest first."""
+    body = await api.get_own(f"/billing/invoices/{invoice_id}/payments")
+    found: list[Paying] = []
+    for one in body["data"]:
+        amount = minor_money(one["amountMinor"], one["currency"])
+        means = MEANS.get(one["means"], one["means"])
+        tries = one["attempts"]
+        if not tries:
+            found.append(Paying(means, one["status"], one["reference"] or "", amount, moment(one["receivedAt"], now)))
+        found += [
+            Paying(
+                f"{means}, try {each['number']}",
+                str(each["status"]).replace("_", " "),
+                str(each["failureCode"] or "").replace("_", " "),
+                amount,
+                moment(each["concludedAt"] or each["createdAt"], now),
+            )
+            for each in tries
+        ]
+        found += [
+            Paying(
+                "Refund",
+                each["status"],
+                str(each["failureCode"] or "").replace("_", " "),
+                minor_money(-each["amountMinor"], one["currency"]),
+                Moment(),
+            )
+            for each in one["refunds"]
+        ]
+    return found[::-1]
+
+
+async def charge(api: Client, invoice_id: str) -> str:
+    """Charge what is open by the default card; how that went."""
+    body = await api.change("POST", f"/billing/invoices/{invoice_id}/pay", json={})
+    return str(body["failureCode"] or body["status"]).replace("_", " ")
+
+
+async def record(api: Client, invoice_id: str, *, amount_minor: Any, reference: str) -> None:
+    """Note money that came past the provider; the same reference is the same money."""
+    wanted = {"amountMinor": amount_minor, "reference": reference}
+    await api.change("POST", f"/billing/invoices/{invoice_id}/payments", json=wanted)
+
+
+async def link(api: Client, invoice_id: str) -> str:
+    """An address by which the customer pays without signing in."""
+    return str((await api.change("POST", f"/billing/invoices/{invoice_id}/payment-link"))["url"])
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _collecting(body: Json, known: Mapping[str, str], now: datetime) -> Collecting:
+    return Collecting(
+        invoice_id=body["invoiceId"],
+        customer=known.get(body["customerId"], body["customerId"]),
+        status=body["status"],
+        tries=body["tries"],
+        notices=body["notices"],
+        refusal=str(body["lastCode"] or "").replace("_", " "),
+        means="Card" if body["charges"] else "By invoice",
+        outcome=str(body["outcome"] or "").replace("_", " "),
+        failed=moment(body["firstFailedAt"], now),
+        following=moment(body["nextAt"], now),
+    )
