@@ -24,6 +24,7 @@ PAGES = (
     "/subscriptions",
     "/invoices?status=open",
     "/payments",
+    "/dunning",
     "/reports",
     "/reports?report=ageing",
     "/catalog",
