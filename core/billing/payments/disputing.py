@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.credits import service as credits
 from core.billing.payments.models import Dispute, Payment
 from core.billing.payments.sale import Sale
+from core.billing.payments.telling import tell_money
 from core.foundation.ids import new_id
 from core.foundation.jobs import Permanent
 
@@ -48,6 +49,15 @@ async def report(
         session.add(dispute)
         await session.flush()
         sale.disputes.append(dispute)
+        await tell_money(
+            session,
+            sale,
+            "payment.disputed",
+            payment_id=payment.id,
+            amount_minor=amount_minor,
+            now=now,
+            fact=str(dispute.id),
+        )
         if dispute.credits_micro:
             await credits.take_back(
                 session,

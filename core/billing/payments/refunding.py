@@ -13,6 +13,7 @@ from core.billing.payments import repository
 from core.billing.payments.errors import PurchaseNotPaid, RefundExceedsPayment, RefundExceedsUnspent
 from core.billing.payments.models import Payment, Refund
 from core.billing.payments.sale import GONE, Sale
+from core.billing.payments.telling import tell_money
 from core.foundation.crypto import input_hash
 from core.foundation.errors import KeyReused
 from core.foundation.ids import new_id
@@ -101,6 +102,8 @@ async def report(
     if state not in GONE:
         refund.credits_micro = 0
     await _take_back(session, sale, refund, now=now, unspent_only=False)
+    if state == "succeeded":
+        await _tell(session, sale, refund, now=now)
     sale.conclude()
 
 
@@ -121,7 +124,10 @@ async def conclude(
     refund.updated_at = wall
     if refund.state not in GONE or (refund.state == "succeeded" and state == "pending"):
         return
+    is_new = refund.state != state
     refund.state = state
+    if state == "succeeded" and is_new:
+        await _tell(session, sale, refund, now=now)
     if state not in GONE:
         refund.failure_code = failure_code or state
         if refund.credits_micro:
@@ -136,6 +142,18 @@ async def conclude(
                 occurred_at=now,
             )
     sale.conclude()
+
+
+async def _tell(session: AsyncSession, sale: Sale, refund: Refund, *, now: datetime) -> None:
+    await tell_money(
+        session,
+        sale,
+        "payment.refunded",
+        payment_id=refund.payment_id,
+        amount_minor=refund.amount_minor,
+        now=now,
+        fact=str(refund.id),
+    )
 
 
 def _new_refund(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.credits import service as credits
 from core.billing.payments.models import Payment, Refund
 from core.billing.payments.sale import Sale
+from core.billing.payments.telling import tell_money
 from core.foundation.ids import new_id
 from core.foundation.jobs import Permanent, defer
 from core.foundation.telemetry import log
@@ -61,6 +62,9 @@ async def succeed(
         kind="purchase",
         reference=str(purchase.id),
         occurred_at=now,
+    )
+    await tell_money(
+        session, sale, "payment.succeeded", payment_id=payment.id, amount_minor=payment.amount_minor, now=now
     )
     await defer(session, "payments:close_other", tenant_id=str(purchase.tenant_id), purchase_id=str(purchase.id))
     PURCHASES_PAID.labels(payment.means).inc()

@@ -13,6 +13,8 @@ from core.operations.demo.profiles import Profile
 
 METER = "requests"
 _FIRST_UNITS, _EVERY_DAYS = 100_000, 6
+_PAYS_EVERY_DAYS = 9
+"""Transfers are booked together. The last customer never pays: its invoices are overdue, and reminded of."""
 _UPGRADED_ON_DAY = 40
 
 
@@ -50,11 +52,20 @@ class DemoShop:
         """What happens on a day; the clock stands at its beginning or a little later."""
         if day % _EVERY_DAYS == 1:
             await self._use(day, midnight, list(subscriptions))
+        if day % _PAYS_EVERY_DAYS == 0:
+            await self._pay(list(subscriptions)[:-1])
         if day == _UPGRADED_ON_DAY and len(subscriptions) > 1:
             upgraded = list(subscriptions.values())[1]
             await self.api.post(
                 f"/billing/subscriptions/{upgraded}/change", {"planId": "business"}, key="demo-upgrade", allowed=(409,)
             )
+
+    async def _pay(self, customers: list[str]) -> None:
+        page = await self.api.get("/billing/invoices", status="open", limit=100)
+        for invoice in page["data"]:
+            if invoice["customerId"] in customers and invoice["openMinor"] > 0:
+                transfer = {"amountMinor": invoice["openMinor"], "reference": f"Transfer {invoice['number']}"}
+                await self.api.post(f"/billing/invoices/{invoice['invoiceId']}/payments", transfer)
 
     async def _use(self, day: int, midnight: datetime, customers: list[str]) -> None:
         random = Random(f"{self.profile.slug} sells {day}")  # noqa: S311 - a demo, not a secret

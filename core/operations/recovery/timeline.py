@@ -43,9 +43,10 @@ def timeline(spans: Iterable[Span], *, reasons: Sequence[tuple[datetime, str]] =
     ]
     outside = [point for point in sorted(points) if not any(span.start <= point <= span.end for span in stretches)]
     # A backup just taken leads to its own instant until the log goes on: what broke before it is a hole already.
-    after = next((point for point in outside if stretches and point > stretches[-1].end), None)
-    if after is not None and (reason := _reason(stretches[-1].end, after, reasons)):
-        holes.append(Hole(start=stretches[-1].end, end=after, reason=reason))
+    reached = stretches[-1].end if stretches else next(iter(outside), None)
+    after = next((point for point in outside if reached is not None and point > reached), None)
+    if reached is not None and after is not None and (reason := _reason(reached, after, reasons)):
+        holes.append(Hole(start=reached, end=after, reason=reason))
     return Timeline(stretches=stretches, points=outside, holes=holes)
 
 

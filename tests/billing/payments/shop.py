@@ -36,6 +36,11 @@ class Shop:
         """Stripe's own client, as the payer's page or the dashboard would use it."""
         return make_client(self.stripe, "sk_test_tests")
 
+    async def stored(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a query of the operator's finds."""
+        async with self.runtime.database.reading() as session:
+            return [tuple(row) for row in await session.execute(text(statement))]
+
     async def buy(self, package: str = "starter", *, key: str | None = None, **fields: Any) -> dict[str, Any]:
         """A purchase that is not paid yet."""
         answer = await self.tenant.post("/api/purchases", {"packageCode": package, **fields}, key=key)

@@ -3,18 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import text
-
 from tests.billing.payments.shop import Shop
 
 
 async def methods(shop: Shop, **query: str) -> list[dict[str, Any]]:
     return (await shop.tenant.get("/billing/payment-methods", **query)).json()["data"]
-
-
-async def stored(shop: Shop, statement: str) -> list[tuple[Any, ...]]:
-    async with shop.runtime.database.reading() as session:
-        return [tuple(row) for row in await session.execute(text(statement))]
 
 
 async def test_a_card_is_saved_on_the_providers_page_and_only_what_may_be_shown_is_kept(shop: Shop) -> None:
@@ -30,7 +23,7 @@ async def test_a_card_is_saved_on_the_providers_page_and_only_what_may_be_shown_
         "isDefault": True,
         "status": "active",
     }
-    ((row,),) = await stored(shop, "SELECT to_jsonb(m) FROM payment_methods m")
+    ((row,),) = await shop.stored("SELECT to_jsonb(m) FROM payment_methods m")
     assert set(row) == {
         "tenant_id", "id", "customer_id", "provider_account_id", "provider_id", "brand", "last4", "exp_month",
         "exp_year", "country", "state", "is_default", "default_since", "created_at", "detached_at",
@@ -49,7 +42,7 @@ async def test_a_form_of_ones_own_saves_by_a_client_secret_and_the_event_is_enou
     assert (card["last4"], card["isDefault"]) == ("4242", True)
     setup = (await shop.tenant.get(f"/billing/payment-methods/setups/{started['setupId']}")).json()
     assert (setup["status"], setup["paymentMethodId"]) == ("succeeded", card["paymentMethodId"])
-    told = await stored(shop, "SELECT kind, document->>'last4' FROM outbox_events WHERE kind LIKE 'payment_method.%'")
+    told = await shop.stored("SELECT kind, document->>'last4' FROM outbox_events WHERE kind LIKE 'payment_method.%'")
     assert told == [("payment_method.attached", "4242")]
 
 

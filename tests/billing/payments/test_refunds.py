@@ -45,6 +45,22 @@ async def test_a_refund_takes_the_credits_at_once_and_counts_once(shop: Shop, pa
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
 
 
+async def test_what_was_paid_and_went_back_is_told_once(shop: Shop, paid: dict[str, Any]) -> None:
+    await ask_refund(shop, paid, amountMinor=200)
+    await shop.work()
+    for _ in range(2):
+        await shop.tell(shop.events())
+
+    facts = await shop.stored(
+        "SELECT kind, document->>'purchaseId', document->>'amountMinor', document->>'currency' FROM outbox_events "
+        "WHERE kind LIKE 'payment.%' ORDER BY recorded_at, id",
+    )
+    assert facts == [
+        ("payment.succeeded", paid["purchaseId"], "500", "USD"),
+        ("payment.refunded", paid["purchaseId"], "200", "USD"),
+    ]
+
+
 async def test_all_that_is_left_goes_back_without_an_amount(shop: Shop, paid: dict[str, Any]) -> None:
     await ask_refund(shop, paid, amountMinor=1)
     rest = (await ask_refund(shop, paid)).json()

@@ -10,6 +10,7 @@ from core.operations.backups.application import open_application, take_applicati
 from core.operations.backups.catalogue import Backup, Contents, Coverage
 from core.operations.backups.errors import NoRoom, UnknownBackup
 from core.operations.backups.measuring import look
+from core.operations.backups.positions import windows
 from core.operations.backups.pruning import prune
 from core.operations.backups.standing import Standing, troubles
 from core.operations.backups.taking import take
@@ -97,7 +98,7 @@ def test_a_lost_slot_is_noted_as_a_gap_and_followed_by_a_new_backup(history: His
     (hole,) = seen["holes"]
     newest = original.catalogue.read().backups("database")[-1]
     assert hole == {
-        "start": seen["stretches"][0]["end"],
+        "start": windows(original.catalogue.read())[0].end,
         "end": newest.finished_at,
         "reason": "the replication slot was lost",
     }

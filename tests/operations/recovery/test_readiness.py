@@ -10,7 +10,7 @@ from core.operations.clouds.base import Span, StoredBackup
 from core.operations.recovery.looking import managed_troubles
 from core.operations.recovery.readiness import DrillFact, Facts, Item, Seen, judge, overall, spoken
 from core.operations.recovery.targets import Measured, by_place, by_scenario, measured
-from core.operations.recovery.timeline import timeline
+from core.operations.recovery.timeline import Hole, timeline
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 QUARTER = timedelta(days=91)
@@ -233,6 +233,12 @@ def test_stretches_join_where_they_touch_and_a_hole_has_its_reason() -> None:
     young = timeline([Span(start=at(1), end=at(2)), Span(start=at(4), end=at(4))], reasons=broken)
     assert [(hole.start, hole.end) for hole in young.holes] == [(at(2), at(4))]
     assert timeline([Span(start=at(1), end=at(2)), Span(start=at(4), end=at(4))]).holes == []
+    # The log of the first was lost before it led any further.
+    instants = [Span(start=at(1), end=at(1)), Span(start=at(4), end=at(4))]
+    assert timeline(instants, reasons=[(at(2), "the replication slot was lost")]).holes == [
+        Hole(start=at(1), end=at(4), reason="the replication slot was lost")
+    ]
+    assert timeline(instants).holes == []
 
 
 def test_what_a_cloud_says_of_its_backups_is_judged_like_ours() -> None:
