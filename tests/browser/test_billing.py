@@ -130,9 +130,10 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
         assert answer.is_success, answer.text
         return answer.json()
 
-    def move(*, hours: int) -> None:
-        now = datetime.fromisoformat(api("GET", "/billing/test-clock")["now"])
-        api("POST", "/billing/test-clock", json={"now": (now + timedelta(hours=hours)).isoformat()})
+    def move(*, hours: int) -> datetime:
+        now = datetime.fromisoformat(api("GET", "/billing/test-clock")["now"]) + timedelta(hours=hours)
+        api("POST", "/billing/test-clock", json={"now": now.isoformat()})
+        return now
 
     price = {"model": "per_unit", "unitPrice": "10"}
     seats = {"code": "seats", "name": "Seats", "price": price}
@@ -147,8 +148,10 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
     page.get_by_label("Paid").select_option("send_invoice")
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("heading", name="The next invoice")).to_be_visible()
-    move(hours=2)
+    later = move(hours=2)
     page.reload()
+    # What a page showed before stands until it has loaded; the clock tells when it has.
+    expect(page.get_by_text(f"its clock: {later:%-d %b %Y, %H:%M:%S} UTC")).to_be_visible()
     page.get_by_label("Seats").fill("3")
     page.get_by_label("Billed").select_option("now")
     page.get_by_role("button", name="See what it would bill").click()

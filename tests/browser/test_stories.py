@@ -99,6 +99,7 @@ def test_the_operator_finds_a_tenant(installation: Installation, open_window: Wi
     expect(page.get_by_text(wanted.email)).to_be_visible()
 
     page.get_by_role("link", name="Tenants").first.click()
+    expect(page.get_by_label("Find a tenant")).to_have_value("")
     page.get_by_label("Find a tenant").fill("nobody of that name")
     expect(page.get_by_text("No tenant matches")).to_be_visible()
 
