@@ -76,17 +76,17 @@ def _due(of_invoice: str = "", of_collection: str = "") -> str:
 _OWN = _due("AND i.tenant_id = :tenant", "AND c.tenant_id = :tenant")
 _ONE = _due("AND i.tenant_id = :tenant AND i.id = :invoice", "AND c.tenant_id = :tenant AND c.invoice_id = :invoice")
 _NEXT = text(f"SELECT min(due_at) FROM ({_OWN}) due")  # noqa: S608  (our own text)
-_IS_DUE = text(f"SELECT min(due_at) FROM ({_ONE}) due")  # noqa: S608
+_IS_DUE = text(f"SELECT min(due_at) FROM ({_ONE}) due")  # noqa: S608  (our own text)
 _LIST = text(
-    f"SELECT invoice_id, subscription_id FROM ({_OWN}) due WHERE due_at <= :now "  # noqa: S608
+    f"SELECT invoice_id, subscription_id FROM ({_OWN}) due WHERE due_at <= :now "  # noqa: S608  (our own text)
     "ORDER BY due_at, invoice_id LIMIT :limit"
 )
 _TENANTS = text(
-    f"SELECT DISTINCT due.tenant_id FROM ({_due()}) due "  # noqa: S608
+    f"SELECT DISTINCT due.tenant_id FROM ({_due()}) due "  # noqa: S608  (our own text)
     "LEFT JOIN tenant_clocks k ON k.tenant_id = due.tenant_id WHERE due.due_at <= coalesce(k.now_at, :now)"
 )
 _HAS_FRESH_CARD = text(
-    "SELECT EXISTS (SELECT FROM payment_methods m WHERE m.tenant_id = :tenant AND m.id = :method AND "  # noqa: S608
+    "SELECT EXISTS (SELECT FROM payment_methods m WHERE m.tenant_id = :tenant AND m.id = :method AND "  # noqa: S608  (our own text)
     + _FRESH_CARD.format(invoice=":invoice")
     + ")"
 )

@@ -1,5 +1,7 @@
 """Jobs of payments: what is done at the provider after a decision, and the sweep for what its events did not tell."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -27,11 +29,20 @@ _RECONCILED = timedelta(days=35)
 _LOG = log("payments")
 
 
+@contextmanager
+def _refused_for_good() -> Generator[None]:
+    """What no second try would change is a person's to look at."""
+    try:
+        yield
+    except (LiveProviderRefused, ProviderKeyConflict) as error:
+        raise Permanent(error.detail) from error
+
+
 @jobs.task(name="close_other", pass_context=True)
 async def close_other(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
     """Once a purchase is paid one way, the other is closed."""
     runtime = runtime_of(context)
-    try:
+    with _refused_for_good():
         await asking.close_other(
             runtime.database,
             runtime.settings,
@@ -39,20 +50,16 @@ async def close_other(context: JobContext, *, tenant_id: str, purchase_id: str) 
             purchase_id=UUID(purchase_id),
             wall=wall_now(),
         )
-    except (LiveProviderRefused, ProviderKeyConflict) as error:
-        raise Permanent(error.detail) from error
 
 
 @jobs.task(name="refund", pass_context=True)
 async def refund(context: JobContext, *, tenant_id: str, refund_id: str) -> None:
     """Money that was promised back goes back."""
     runtime = runtime_of(context)
-    try:
+    with _refused_for_good():
         await asking.refund(
             runtime.database, runtime.settings, tenant_id=UUID(tenant_id), refund_id=UUID(refund_id), wall=wall_now()
         )
-    except (LiveProviderRefused, ProviderKeyConflict) as error:
-        raise Permanent(error.detail) from error
 
 
 @jobs.task(name="detach", pass_context=True)
@@ -60,9 +67,10 @@ async def detach(context: JobContext, *, tenant_id: str, method_id: str) -> None
     """A card that was removed here is removed at the provider."""
     runtime = runtime_of(context)
     try:
-        await saving.detach(runtime.database, runtime.settings, tenant_id=UUID(tenant_id), method_id=UUID(method_id))
-    except (LiveProviderRefused, ProviderKeyConflict) as error:
-        raise Permanent(error.detail) from error
+        with _refused_for_good():
+            await saving.detach(
+                runtime.database, runtime.settings, tenant_id=UUID(tenant_id), method_id=UUID(method_id)
+            )
     except ProviderObjectMissing:
         _LOG.warning("card_gone_at_provider", paymentMethodId=method_id)
 
@@ -71,7 +79,7 @@ async def detach(context: JobContext, *, tenant_id: str, method_id: str) -> None
 async def top_up(context: JobContext, *, tenant_id: str, purchase_id: str) -> None:
     """Charges a saved card for a top-up that a low wallet has asked for."""
     runtime = runtime_of(context)
-    try:
+    with _refused_for_good():
         await topping.charge(
             runtime.database,
             runtime.settings,
@@ -79,15 +87,13 @@ async def top_up(context: JobContext, *, tenant_id: str, purchase_id: str) -> No
             purchase_id=UUID(purchase_id),
             wall=wall_now(),
         )
-    except (LiveProviderRefused, ProviderKeyConflict) as error:
-        raise Permanent(error.detail) from error
 
 
 @jobs.task(name="charge", pass_context=True)
 async def charge(context: JobContext, *, tenant_id: str, attempt_id: str) -> None:
     """Asks the provider to charge an invoice."""
     runtime = runtime_of(context)
-    try:
+    with _refused_for_good():
         await performing.perform(
             runtime.database,
             runtime.settings,
@@ -95,8 +101,6 @@ async def charge(context: JobContext, *, tenant_id: str, attempt_id: str) -> Non
             attempt_id=UUID(attempt_id),
             wall=wall_now(),
         )
-    except (LiveProviderRefused, ProviderKeyConflict) as error:
-        raise Permanent(error.detail) from error
 
 
 @jobs.task(name="refund_note", pass_context=True)
@@ -113,12 +117,10 @@ async def refund_note(context: JobContext, *, tenant_id: str, credit_note_id: st
 async def close_charge(context: JobContext, *, tenant_id: str, payment_id: str) -> None:
     """Closes a payment of an invoice in whose place there is another."""
     runtime = runtime_of(context)
-    try:
+    with _refused_for_good():
         await performing.close(
             runtime.database, runtime.settings, tenant_id=UUID(tenant_id), payment_id=UUID(payment_id), wall=wall_now()
         )
-    except (LiveProviderRefused, ProviderKeyConflict) as error:
-        raise Permanent(error.detail) from error
 
 
 @jobs.task(name="ask", pass_context=True, retry=BackOff(attempts=3))

@@ -108,7 +108,7 @@ JOIN credit_notes c ON c.tenant_id = n.tenant_id AND c.id = n.credit_note_id""",
     )
 )
 
-_DOCUMENTS = text(f"SELECT d.* FROM ({_LINES}) d ORDER BY d.at, d.line_id, d.credit_note_id")  # noqa: S608  # our own
+_DOCUMENTS = text(f"SELECT d.* FROM ({_LINES}) d ORDER BY d.at, d.line_id, d.credit_note_id")  # noqa: S608  (our own text)
 
 # A correction carries the item that it corrects; what it corrects is usage.
 _METERED = text(f"""
@@ -118,7 +118,7 @@ LEFT JOIN invoice_items o ON o.tenant_id = :tenant AND t.kind = 'correction'
                          AND o.id = CAST(t.basis->>'itemId' AS uuid)
 JOIN meters m ON m.tenant_id = :tenant AND m.id = coalesce(t.meter_id, o.meter_id)
 WHERE d.at >= :begin ORDER BY d.at, d.line_id, d.credit_note_id
-""")  # noqa: S608
+""")  # noqa: S608  (our own text)
 
 _TAXES = text("""
 SELECT d.*, i.number, i.customer_id, i.currency FROM (

@@ -1,6 +1,6 @@
 """/billing/reports: figures of a tenant's months, the rows they are made of, and both as CSV."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -13,7 +13,7 @@ from core.billing.reports.service import REPORTS, Report
 from core.billing.reports.tables import as_csv
 from core.foundation.paging import Cursor, Limit, decode_cursor, encode_cursor
 from core.foundation.schemas import Page
-from core.identity.scope import Reading
+from core.identity.scope import Reading, Unit
 
 router = APIRouter(prefix="/billing/reports", tags=["billing"])
 
@@ -54,21 +54,27 @@ def _rows_of(report: Report) -> Callable[..., Awaitable[Page[EntryAnswer]]]:
         at = decode_cursor(cursor, int)
         begin = max(0, at[0]) if at else 0
         async with scope.reading() as unit:
-            found = await service.entries(
-                unit.session,
-                unit.tenant_id,
-                report,
-                month=read_month(month, "month", now=unit.now),
-                now=unit.now,
-                currency=currency,
-                figure=figure,
-                key=key,
-            )
+            found = await _entries(unit, report, month=month, currency=currency, figure=figure, key=key)
         end = begin + limit
         following = encode_cursor(end) if len(found) > end else None
         return Page(data=[_entry(one) for one in found[begin:end]], next_cursor=following)
 
     return read
+
+
+async def _entries(
+    unit: Unit, report: Report, *, month: str | None, currency: str | None, figure: str | None, key: str | None
+) -> Sequence[Entry]:
+    return await service.entries(
+        unit.session,
+        unit.tenant_id,
+        report,
+        month=read_month(month, "month", now=unit.now),
+        now=unit.now,
+        currency=currency,
+        figure=figure,
+        key=key,
+    )
 
 
 def _csv_of(report: Report) -> Callable[..., Awaitable[Response]]:
@@ -93,16 +99,7 @@ def _csv_of(report: Report) -> Callable[..., Awaitable[Response]]:
                 ]
                 written = as_csv(FigureAnswer, rows)
             else:
-                entries = await service.entries(
-                    unit.session,
-                    unit.tenant_id,
-                    report,
-                    month=read_month(month, "month", now=unit.now),
-                    now=unit.now,
-                    currency=currency,
-                    figure=figure,
-                    key=key,
-                )
+                entries = await _entries(unit, report, month=month, currency=currency, figure=figure, key=key)
                 written = as_csv(EntryAnswer, [_entry(one) for one in entries])
         name = f'attachment; filename="{report.name}.csv"'
         return Response(written, media_type="text/csv", headers={"content-disposition": name})
@@ -146,7 +143,7 @@ for _name, _report in REPORTS.items():
         summary=f"Report as CSV: {_name}",
         description="The figures of `from` to `to`, or with `month` the rows of that month.",
         response_class=Response,
-        responses=CSV,  # pyright: ignore[reportArgumentType]
+        responses=CSV,  # pyright: ignore[reportArgumentType]  (keys are numbers or words; a dict is invariant)
     )
 
 

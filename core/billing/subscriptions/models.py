@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 # What foreign keys here name is known wherever these are written.
-import core.billing.metering.models  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import core.billing.metering.models  # noqa: F401  # pyright: ignore[reportUnusedImport]  (the meters of items)
 from core.billing.catalog.models import COMPONENT_KINDS, CYCLES, INTERVALS, PRORATIONS
 from core.foundation.ids import INSTALLATION_ID
 from core.foundation.tables import Table, TenantRow, one_of

@@ -144,7 +144,7 @@ def noted(settings: Settings) -> set[tuple[str, str, str]]:
     """Tombstones outside the database: tenant, kind and id."""
     folder = _folder(settings.heads_path)
     names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return {match.groups() for name in names if (match := _NAME.fullmatch(name))}  # pyright: ignore[reportReturnType]
+    return {match.groups() for name in names if (match := _NAME.fullmatch(name))}  # pyright: ignore[reportReturnType]  (two groups)
 
 
 def carry_over(source: Path, target: Path) -> None:

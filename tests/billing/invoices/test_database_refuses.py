@@ -71,7 +71,7 @@ async def test_each_promise_is_kept_against_the_application_itself(app: tuple[Co
     refused: dict[str, str | None] = {}
     for statement in BROKEN:
         try:
-            await connection.execute(statement, ids)  # pyright: ignore[reportArgumentType]
+            await connection.execute(statement, ids)  # pyright: ignore[reportArgumentType]  (our own text)
             await connection.commit()
             refused[statement] = None
         except psycopg.Error as error:

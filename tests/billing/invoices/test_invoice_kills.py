@@ -143,7 +143,7 @@ class Story:
         assert result.recomputed == count
 
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
-        found = await self._admin.execute(statement, {"t": self.shop.tenant_id})  # pyright: ignore[reportArgumentType]
+        found = await self._admin.execute(statement, {"t": self.shop.tenant_id})  # pyright: ignore[reportArgumentType]  (our own text)
         return await found.fetchall()
 
 

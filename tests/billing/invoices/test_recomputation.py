@@ -72,7 +72,7 @@ async def test_what_is_altered_behind_its_back_is_named(
         await admin.execute("SET session_replication_role = replica")
         await admin.execute("BEGIN")
         kept = await snapshot(admin)
-        await admin.execute(statement)  # pyright: ignore[reportArgumentType]
+        await admin.execute(statement)  # pyright: ignore[reportArgumentType]  (our own text)
         await admin.execute("COMMIT")
         result, found = await drifts(billed)
         assert result.drifted >= 1, statement
