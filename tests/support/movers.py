@@ -27,6 +27,7 @@ class Moving:
         self.log = home.with_suffix(".log")
         self.process: subprocess.Popen[bytes] | None = None
         self.spawned_at = 0.0
+        self._said_before = 0
         self.before: list[subprocess.Popen[bytes]] = []
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DB_", "DATABASE_"))}
         self.env = {
@@ -43,6 +44,7 @@ class Moving:
         if self.process is not None and self.process.poll() is None:
             self.before.append(self.process)
         self.spawned_at = time.time()
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "core.cli.main", "move", *words],
@@ -120,6 +122,10 @@ class Moving:
                 raise AssertionError(f"{self.phase}, {self.step}:\n{self.last_words()}")
             time.sleep(0.005)
         return True
+
+    def said(self) -> bytes:
+        """All that the newest process has said."""
+        return self.log.read_bytes()[self._said_before :]
 
     def last_words(self, lines: int = 25) -> str:
         """The end of what it said."""

@@ -65,7 +65,7 @@ def plan(ground: Ground, *, to: str | None = None) -> Plan:
         standby=chosen.name if chosen else None,
         standing=standing,
         answers=answers,
-        loss=_loss(chosen, answers=answers),
+        loss=_loss(chosen, checks, answers=answers),
         checks=tuple(checks),
         steps=(
             cut,
@@ -188,9 +188,11 @@ def _same(ground: Ground, endpoint: str | None, where: str) -> Check:
     return Check(name="standby_answers", holds=True, is_needed=True, detail=f"{where} is a copy of this database")
 
 
-def _loss(chosen: Replica | None, *, answers: bool) -> str:
+def _loss(chosen: Replica | None, checks: list[Check], *, answers: bool) -> str:
     if chosen is None:
         return "nobody can take over"
+    if missing := [check.name for check in checks if check.is_needed and not check.holds]:
+        return f"cannot be said while it would be refused ({', '.join(missing)})"
     if answers:
         return "nothing: writes are closed first, and the standby is waited for"
     if chosen.lag_seconds is None:

@@ -163,6 +163,7 @@ def test_the_plan_says_what_is_not_ready_and_changes_nothing(pair: Pair) -> None
     assert [check.detail for check in stopped.checks if check.name == "standby"] == [
         "east in this machine: does not answer"
     ]
+    assert stopped.loss == "cannot be said while it would be refused (standby, standby_answers)"
     with pair.connect(HOME, "mover") as mover:
         fence.close(mover, reason="a move", successor="10.0.0.9:5432")
     closed = plan(HereGround(pair.settings()))

@@ -12,9 +12,12 @@ from core.foundation import fence
 from core.operations.clouds.aws_standbys import AwsStandbys
 from core.operations.clouds.base import Place, Promoted
 from core.operations.clouds.local_standbys import LocalStandbys
+from core.operations.failover.errors import NotReady
 from core.operations.failover.grounds import HereGround, StackGround
 from core.operations.failover.here import HOME
 from core.operations.failover.running import Failover
+from core.operations.failover.watched import WatchedGround
+from core.operations.recovery import looking
 from tests.operations.clouds.aws import original
 from tests.operations.clouds.aws.conftest import REGION
 from tests.operations.clouds.aws.conftest import aws as aws  # the fixtures
@@ -139,3 +142,32 @@ def test_a_primary_that_does_not_answer_is_cut_off_by_the_cloud(ground: OnThePai
     assert groups["DBInstanceStatus"] in ("stopped", "available", "rebooting")
     with pair.connect("east", "owner") as new:
         assert fence.standing(new).is_open
+
+
+def test_the_worker_of_a_stack_plans_with_the_applications_login_and_runs_nothing(
+    ground: OnThePair, pair: Pair
+) -> None:
+    place, name = Place(cloud="aws", region=REGION), ground.standbys.standing().name
+    watched = WatchedGround(pair.settings(database_mover_url=None), place, name)
+    seen = looking.planned(watched)
+    assert (seen["ground"], seen["primary"], seen["standby"]) == (name, name, REPLICA)
+    assert seen["endpoint"] == pair.servers.endpoint(HOME)
+    assert (seen["is_ready"], seen["answers"]) == (True, True)
+    assert seen["loss"] == "nothing: writes are closed first, and the standby is waited for"
+    assert seen["checks"][0]["detail"] == f"{pair.servers.endpoint(HOME)} is open in epoch 1"
+    nobody = pair.url(HOME, "app").replace(pair.servers.endpoint(HOME), "127.0.0.1:9")
+    away = looking.planned(WatchedGround(pair.settings(database_app_url=nobody), place, name))
+    assert away["loss"] == "what was committed and had not reached the standby; nobody can say how much"
+    assert [check["name"] for check in away["checks"] if not check["holds"]] == ["primary"]
+    original.client("rds").delete_db_instance(DBInstanceIdentifier=REPLICA, SkipFinalSnapshot=True)
+    alone = looking.planned(watched)
+    assert (alone["is_ready"], alone["loss"]) == (False, "nobody can take over")
+    for forbidden in (
+        lambda: watched.switch("10.0.0.9:5432", epoch=2),
+        lambda: watched.record("10.0.0.9:5432", {}),
+        lambda: watched.rebuild(HOME, mark="abcdef"),
+    ):
+        with pytest.raises(NotReady, match="a worker plans a failover and runs none"):
+            forbidden()
+    with pair.connect(HOME, "app") as serving:
+        assert fence.standing(serving).is_open
