@@ -109,6 +109,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("POST", "/auth/login"): ANYONE,
     ("POST", "/auth/refresh"): ANYONE,
     ("POST", "/auth/logout"): ANYONE,
+    ("POST", "/auth/password"): SIGNED_IN,
     ("GET", "/auth/providers"): ANYONE,
     ("GET", "/auth/{provider}/start"): ANYONE,
     ("GET", "/auth/{provider}/callback"): ANYONE,
@@ -174,6 +175,8 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/audit"): _rule(OWNER, FINANCE, installation=BOTH),
     ("GET", "/billing/customers/{customer_id}/export"): _rule(OWNER, FINANCE, installation=BOTH),
     ("POST", "/billing/customers/{customer_id}/erasure"): OWNERS,
+    ("GET", "/billing/settings/retention"): reads(BILLING_READ),
+    ("PUT", "/billing/settings/retention"): OWNERS,
     ("GET", "/operations/audit"): INSTALLATION,
     ("POST", "/operations/users/{user_id}/erasure"): OPERATORS,
     # Invoices

@@ -72,6 +72,7 @@ from core.operations.deployments import routes as deployments
 from core.operations.jobs import routes as jobs
 from core.operations.overview import routes as overview
 from core.operations.records import routes as records
+from core.operations.records.retention import routes as retention
 from core.operations.recovery import routes as recovery
 
 _LOG = log("api")
@@ -126,6 +127,7 @@ ROUTERS = (
     alerts.router,
     recovery.router,
     records.router,
+    retention.router,
 )
 
 

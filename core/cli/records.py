@@ -1,4 +1,4 @@
-"""`cloudbill records`: verify the audit log, look for card data, erase again in a copy."""
+"""`cloudbill records`: verify the audit log, find card data, remove what is over its time, erase again in a copy."""
 
 import asyncio
 from pathlib import Path
@@ -12,6 +12,7 @@ from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.settings import load_settings
 from core.operations.records.repeating import repeat_erasures
+from core.operations.records.retention.removing import Removed, remove_over_time
 from core.operations.records.scanning import scan_database, scan_files
 from core.operations.records.sealing import audit_heads, verify_all
 
@@ -43,6 +44,36 @@ def scan_command(
 def repeat_erasures_command() -> None:
     """Erase again whoever was erased: in a restored or moved copy, before it serves."""
     typer.echo(f"{asyncio.run(_repeat())} erased again")
+
+
+@app.command(name="retention")
+def retention_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Remove records that are over their time, as the worker does each night; never books or invoices."""
+    found = asyncio.run(_remove(dry_run=dry_run))
+    if output is Format.JSON:
+        shown = [
+            {"tenantId": one.tenant, "kind": one.kind, "records": one.records, "before": one.before.isoformat()}
+            for one in found
+        ]
+        typer.echo(orjson.dumps({"dryRun": dry_run, "removed": shown}).decode())
+        return
+    for one in found:
+        typer.echo(f"{one.tenant or 'installation'}: {one.records} of {one.kind} from before {one.before:%Y-%m-%d}")
+    total = sum(one.records for one in found)
+    typer.echo(f"{total} records {'would be removed' if dry_run else 'removed'}")
+
+
+async def _remove(*, dry_run: bool) -> list[Removed]:
+    settings = load_settings()
+    database = Database(settings)
+    try:
+        removing = remove_over_time(database, settings, wall=wall_now(), dry_run=dry_run)
+        return [one async for one in removing]
+    finally:
+        await database.dispose()
 
 
 async def _verify() -> list[dict[str, str]]:

@@ -26,6 +26,17 @@ def _duration(value: object) -> object:
     return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
 
 
+def days_between(least: int, most: int) -> AfterValidator:
+    """Whole days within these."""
+
+    def check(value: timedelta) -> timedelta:
+        if value % timedelta(days=1) or not least <= value.days <= most:
+            raise ValueError(f'must be whole days from "{least}d" to "{most}d"')
+        return value
+
+    return AfterValidator(check)
+
+
 def _comma_list(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 

@@ -26,6 +26,7 @@ from core.foundation.setting_types import (
     WebUrl,
     WebUrls,
     Words,
+    days_between,
 )
 
 
@@ -153,6 +154,13 @@ class Settings(BaseSettings):
     backup_retention: Duration = timedelta(days=7)
     backup_keep_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 512
     drill_interval: Duration = timedelta(days=91)
+
+    # How long records are kept that nothing rests on; tenants may have their own terms for theirs
+    retention_messages: Annotated[Duration, days_between(90, 3_650)] = timedelta(days=730)
+    retention_webhook_log: Annotated[Duration, days_between(7, 3_650)] = timedelta(days=90)
+    retention_webhook_answers: Annotated[Duration, days_between(1, 3_650)] = timedelta(days=30)
+    retention_invitations: Annotated[Duration, days_between(1, 3_650)] = timedelta(days=90)
+    retention_provider_events: Annotated[Duration, days_between(35, 3_650)] = timedelta(days=90)
 
     # Where the installation runs: a cloud keeps its backups, and CLOUD_DATABASE is the instance's name there
     cloud: Literal["local", "aws", "gcp"] = "local"

@@ -24,8 +24,6 @@ ROOMS: dict[str, str] = {
     "payments": "core.billing.payments.handlers",
     "records": "core.operations.records.handlers",
     "recovery": "core.operations.recovery.handlers",
-    "tenants": "core.identity.tenants.handlers",
-    "tokens": "core.identity.tokens.handlers",
     "webhooks": "core.billing.webhooks.handlers",
 }
 """Name of a room in a task's name -> the module that holds its `jobs`."""

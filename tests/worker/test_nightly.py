@@ -38,7 +38,7 @@ async def test_answers_of_more_than_thirty_days_are_forgotten(
             "UPDATE idempotency_keys SET created_at = now() - interval '31 days' WHERE key = 'old'"
         )
 
-    await run_now(runtime, "tenants:forget_keys")
+    await run_now(runtime, "records:remove_over_time")
 
     async with await connect("admin") as connection:
         left = await (await connection.execute("SELECT key, count(*) FROM idempotency_keys GROUP BY key")).fetchall()
@@ -56,7 +56,7 @@ async def test_sign_ins_whose_tokens_expired_long_ago_are_forgotten(
             (long_ago, tenant.tenant),
         )
 
-    await run_now(runtime, "tokens:forget_sign_ins")
+    await run_now(runtime, "records:remove_over_time")
 
     async with await connect("admin") as connection:
         left = await (

@@ -62,8 +62,7 @@ async def request(
         tenant_id=tenant_id,
         actor=requested_by,
         action="refund.requested",
-        subject=str(refund.id),
-        reason=reason,
+        subject=str(refund.id),  # there it says why: that text may name somebody, and can be overwritten
         details={"purchaseId": str(purchase_id), "amountMinor": asked_minor},
         occurred_at=now,
     )

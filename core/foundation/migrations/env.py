@@ -40,6 +40,7 @@ MODELS = (
     "core.operations.costs.models",
     "core.operations.alerts.models",
     "core.operations.records.models",
+    "core.operations.records.retention.models",
     "core.operations.recovery.models",
     "core.operations.transfer.moving.models",
 )

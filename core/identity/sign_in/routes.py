@@ -25,9 +25,9 @@ from core.identity.errors import (
     TenantForbidden,
 )
 from core.identity.scope import ADDRESS, Caller
-from core.identity.sign_in import service
+from core.identity.sign_in import passwords, service
 from core.identity.sign_in.registration import ByPassword, Registration
-from core.identity.sign_in.schemas import Login, Logout, Me, OwnTenant, Refresh, Register, Tokens
+from core.identity.sign_in.schemas import Login, Logout, Me, NewPassword, OwnTenant, Refresh, Register, Tokens
 from core.identity.tenants import repository as tenants
 from core.identity.tokens import repository as sign_ins
 from core.identity.tokens import service as tokens
@@ -105,6 +105,26 @@ async def logout(request: Request, body: Logout) -> None:
     """End the sign-in: none of its refresh tokens works any more. Always 204."""
     async with runtime(request).database.nobody() as session:
         await sign_ins.end_sign_in(session, token_hash=token_hash(body.refresh_token), now=wall_now())
+
+
+@router.post(
+    "/auth/password",
+    operation_id="change_password",
+    responses=refusals(InvalidCredentials, PasswordRefused, SignInSlowed, Forbidden),
+)
+async def change_password(request: Request, caller: Caller, body: NewPassword) -> Tokens:
+    """Change your password. All your sign-ins end, here and elsewhere; the answer is a new one."""
+    own = identity(request)
+    signed_in = await passwords.change_password(
+        runtime(request).database,
+        own.slowdown,
+        own.settings,
+        caller,
+        body,
+        address=_address(request),
+        now=wall_now(),
+    )
+    return await _tokens(own, signed_in)
 
 
 @router.get("/auth/me", operation_id="me")

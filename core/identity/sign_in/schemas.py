@@ -72,6 +72,13 @@ class Login(Body):
     tenant_id: Annotated[str, Field(max_length=63)] | None = None
 
 
+class NewPassword(Body):
+    """Another password, by whoever knows the one of now."""
+
+    current_password: Password
+    new_password: Password
+
+
 class Refresh(Body):
     """The newest refresh token of the sign-in; `tenantId` switches to another tenant of yours."""
 

@@ -1,5 +1,6 @@
 """Users: narrow functions only (migrations/sql/0001/identity.sql)."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,12 @@ async def create_user(
         text("SELECT create_user(:id, :email, :name, :hash)"),
         {"id": user_id, "email": email, "name": name, "hash": password_hash},
     )
+
+
+async def change_password(session: AsyncSession, *, user_id: UUID, old_hash: str, new_hash: str, now: datetime) -> bool:
+    """Replaces a hash by one of another password and ends all sign-ins; False where it is not the old one any more."""
+    given = {"id": user_id, "old": old_hash, "new": new_hash, "now": now}
+    return bool(await session.scalar(text("SELECT change_password(:id, :old, :new, :now)"), given))
 
 
 async def rehash_password(session: AsyncSession, *, user_id: UUID, old_hash: str, new_hash: str) -> None:

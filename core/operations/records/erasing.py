@@ -1,13 +1,13 @@
 """Erasing a person: what may be overwritten is, what may not is made unreadable, and both again in older copies.
 
-A customer's row is emptied; the key of what the audit log holds of them is destroyed at once, the key of their
-invoices when the law no longer asks for those. The ledger, usage and chains hold ids only and stay as they are. A
+A customer's row is emptied, its cards are detached, texts of and about it elsewhere are overwritten (the database's
+`erase_customer_traces` names the places); the key of what the audit log holds of them is destroyed at once, the key of
+their invoices when the law no longer asks for those. The ledger, usage and chains hold ids only and stay as they are. A
 tombstone is kept in the database and, since a copy from before has none, as a small file beside the signed heads.
 """
 
 import re
 import shutil
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.payments.methods.service import detach
 from core.foundation.database import Database
 from core.foundation.errors import Conflict
 from core.foundation.ids import new_id
@@ -31,10 +32,6 @@ INVOICES_KEPT = timedelta(days=3653)
 """Ten years: what tax law asks of invoices in most countries (Germany: section 147 of the Abgabenordnung)."""
 _NAME = re.compile(r"([0-9a-f-]{36})\.(customer|user)\.([0-9a-f-]{36})")
 
-Eraser = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
-_erasers: list[Eraser] = []
-"""What rooms hold of a customer beside its row: (session, tenant_id, customer_id)."""
-
 
 class SelfNotErased(Conflict):
     """The tenant as its own customer is no person."""
@@ -46,9 +43,20 @@ class SelfNotErased(Conflict):
         super().__init__("This customer is the tenant itself: change its profile with PATCH /billing/customers/self.")
 
 
-def register(eraser: Eraser) -> None:
-    """A room's own part of erasing a customer; safe to run again."""
-    _erasers.append(eraser)
+class CustomerStillBilled(Conflict):
+    """Bills would go on being made out to somebody who is forgotten."""
+
+    code = "customer_still_billed"
+    title = "The customer is still billed"
+
+    def __init__(self, *, subscriptions: list[str], drafts: list[str], unbilled: int) -> None:
+        super().__init__(
+            "Nothing was erased, since more would be billed to nobody: cancel the customer's subscriptions "
+            "(POST /billing/subscriptions/{id}/cancel), have the last bill made and its drafts finalized or voided.",
+            subscriptionIds=subscriptions,
+            draftInvoiceIds=drafts,
+            unbilledItems=unbilled,
+        )
 
 
 async def erase_customer(
@@ -60,9 +68,9 @@ async def erase_customer(
     now: datetime,
     is_noted: bool = False,
 ) -> Erasure:
-    """Erases a customer; the second time changes nothing. Raises CustomerNotFound, SelfNotErased.
+    """Erases a customer; the second time changes nothing. Raises CustomerNotFound, SelfNotErased, CustomerStillBilled.
 
-    `is_noted`: the tombstone lies outside the database already.
+    `is_noted`: the tombstone lies outside the database already, and the copy follows it whatever else it knows.
     """
     customer = await session.get(Customer, (tenant_id, customer_id), with_for_update=True)
     if customer is None:
@@ -72,6 +80,8 @@ async def erase_customer(
     known = await find_erasure(session, tenant_id, customer_id)
     if known is not None:
         return known
+    if not is_noted:
+        await _refuse_while_billed(session, tenant_id, customer_id)
     kept = (await session.execute(_INVOICES, {"tenant": tenant_id, "customer": customer_id})).one()
     until = kept.newest + INVOICES_KEPT if kept.newest is not None else None
     keeps: list[dict[str, Any]] = [
@@ -91,6 +101,11 @@ async def erase_customer(
                 "until": until.isoformat(),
             }
         )
+    keeps += [
+        {"what": row.what, "count": row.count, "why": _WHY[row.what], "until": None}
+        for row in await session.execute(_ALSO_KEPT, {"tenant": tenant_id, "customer": customer_id})
+        if row.count
+    ]
     erasure = Erasure(
         tenant_id=tenant_id,
         id=new_id(),
@@ -103,6 +118,10 @@ async def erase_customer(
         completed_at=None if until else now,
     )
     session.add(erasure)
+    if not is_noted:
+        # At the provider by a job; a copy from before finds that done.
+        for method_id in (await session.scalars(_CARDS, {"tenant": tenant_id, "customer": customer_id})).all():
+            await detach(session, method_id, tenant_id=tenant_id, now=now)
     await session.flush()
     await overwrite_customer(session, tenant_id, customer_id, now=now, invoices=until is None)
     if not is_noted:
@@ -158,12 +177,19 @@ async def overwrite_customer(
 ) -> None:
     where = {"tenant": tenant_id, "customer": customer_id, "now": now}
     await session.execute(_EMPTY, where)
-    await session.execute(_FORGET_ANSWERS, {"tenant": tenant_id, "customer": str(customer_id)})
-    for eraser in _erasers:
-        await eraser(session, tenant_id, customer_id)
+    await session.execute(_TRACES, {"customer": customer_id, "now": now})
     await destroy_key(session, tenant_id, audit_subject(customer_id), now=now)
     if invoices:
         await destroy_key(session, tenant_id, customer_id, now=now)
+
+
+async def _refuse_while_billed(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> None:
+    where = {"tenant": tenant_id, "customer": customer_id}
+    subscriptions = [str(one) for one in (await session.scalars(_SUBSCRIBED, where)).all()]
+    drafts = [str(one) for one in (await session.scalars(_DRAFTS, where)).all()]
+    unbilled = int(await session.scalar(_UNBILLED, where) or 0)
+    if subscriptions or drafts or unbilled:
+        raise CustomerStillBilled(subscriptions=subscriptions, drafts=drafts, unbilled=unbilled)
 
 
 def _folder(heads_path: Path) -> Path:
@@ -179,9 +205,36 @@ UPDATE customers SET external_id = 'erased-' || id, name = NULL, email = NULL, p
     tax_id = NULL, tax_treatment = 'automatic', tax_exempt_reason = NULL, language = NULL, changed_at = :now
 WHERE tenant_id = :tenant AND id = :customer
 """)
-_FORGET_ANSWERS = text("""
-DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND door = 'customers' AND body->>'customerId' = :customer
+_CARDS = text("""
+SELECT id FROM payment_methods WHERE tenant_id = :tenant AND customer_id = :customer AND state = 'active' ORDER BY id
 """)
+_TRACES = text("SELECT erase_customer_traces(:customer, :now)")
+_SUBSCRIBED = text("""
+SELECT id FROM subscriptions WHERE tenant_id = :tenant AND customer_id = :customer AND state <> 'canceled' ORDER BY id
+""")
+_DRAFTS = text("""
+SELECT id FROM invoices WHERE tenant_id = :tenant AND customer_id = :customer AND state = 'draft' ORDER BY id
+""")
+_UNBILLED = text("""
+SELECT count(*) FROM invoice_items
+WHERE tenant_id = :tenant AND customer_id = :customer AND invoice_id IS NULL AND amount_minor <> 0
+""")
+_ALSO_KEPT = text("""
+SELECT 'openInvoices' AS what, count(*) AS count FROM invoices
+WHERE tenant_id = :tenant AND customer_id = :customer AND state = 'open'
+UNION ALL SELECT 'payments', count(*) FROM (
+    SELECT p.id FROM payments p JOIN purchases b ON b.tenant_id = p.tenant_id AND b.id = p.purchase_id
+    WHERE p.tenant_id = :tenant AND b.customer_id = :customer
+    UNION ALL SELECT p.id FROM payments p JOIN invoices i ON i.tenant_id = p.tenant_id AND i.id = p.invoice_id
+    WHERE p.tenant_id = :tenant AND i.customer_id = :customer) AS paid
+UNION ALL SELECT 'usage', count(*) FROM usage_events WHERE tenant_id = :tenant AND customer_id = :customer
+""")
+_WHY = {
+    "openInvoices": "What is owed stays owed and may be collected: the parties on these invoices stay readable for it.",
+    "payments": "Vouchers of the books: amounts, states and the provider's ids; no name, no address, no card.",
+    "usage": "What invoices are recomputed from: our ids and figures, and the properties that the application sent, "
+    "which must not be personal.",
+}
 _TOMBSTONE = text("SELECT id FROM erasures WHERE tenant_id = :tenant AND subject_id = :subject")
 _DUE = text("SELECT tenant_id, id, subject_id FROM erasures WHERE completed_at IS NULL AND kept_until <= :now")
 _COMPLETE = text("UPDATE erasures SET completed_at = :now WHERE tenant_id = :tenant AND id = :id")

@@ -1,5 +1,6 @@
-"""Everything that is held of a person, as one JSON document: from every table that names a customer."""
+"""All that is held of a person, as one JSON document: every row that names a customer, and every row of those."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,28 +16,38 @@ from core.foundation.database import driver_connection
 from core.identity.tenants.auditing import audit_subject
 from core.identity.tenants.customers import CustomerNotFound
 from core.identity.tenants.models import Customer
-from core.identity.tenants.subject_keys import find_seals
+from core.identity.tenants.subject_keys import SubjectSeal, find_seals
 
 MOST_ROWS = 10_000
-"""Of one table; beyond it the document says how many there are and from where to read on."""
+"""Of one table; beyond it the document says that there are more."""
+_SEALED = {"invoice_inputs": "parties"}
+"""What stands sealed under the customer's own key, and is opened for it."""
+_NAMED = {"notification_messages": "recipient_id", "customers": "id"}
+"""Tables whose rows name a customer by another column."""
+Condition = Callable[[str], sql.Composed]
+"""Whether the row of that alias is the customer's."""
 
 
 async def export_customer(
     session: AsyncSession, *, tenant_id: UUID, customer_id: UUID, now: datetime
 ) -> dict[str, Any]:
-    """The person's own row, every row that names them, and what the audit log says of them. Raises CustomerNotFound."""
+    """The person's own row, every row of and below it, and what the audit log says of them. Raises CustomerNotFound."""
     if await session.get(Customer, (tenant_id, customer_id)) is None:
         raise CustomerNotFound
+    seal = (await find_seals(session, tenant_id, [customer_id])).get(customer_id)
     connection = await driver_connection(session)
     tables: dict[str, Any] = {}
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(_TABLES)
-        for table, column in await cursor.fetchall():
-            statement = sql.SQL(
-                "SELECT to_jsonb(t) FROM {} t WHERE tenant_id = %s AND {} = %s ORDER BY 1 LIMIT %s"
-            ).format(sql.Identifier(table), sql.Identifier(column))
-            await cursor.execute(statement, [tenant_id, customer_id, MOST_ROWS + 1])
-            rows = [row[0] for row in await cursor.fetchall()]
+        await cursor.execute(_COLUMNS, [list(_NAMED), list(_NAMED.values())])
+        named = {table: column for table, column in await cursor.fetchall()}
+        await cursor.execute(_REFERENCES)
+        conditions = _conditions(named, await cursor.fetchall())
+        for table, is_of in sorted(conditions.items()):
+            statement = sql.SQL("SELECT to_jsonb(t) FROM {} t WHERE {} ORDER BY 1 LIMIT {}").format(
+                sql.Identifier(table), is_of("t"), sql.Literal(MOST_ROWS + 1)
+            )
+            await cursor.execute(statement, {"tenant": tenant_id, "customer": customer_id})
+            rows = [_opened(table, row[0], seal) for row in await cursor.fetchall()]
             if rows:
                 tables[table] = {"rows": rows[:MOST_ROWS], "isWhole": len(rows) <= MOST_ROWS}
     return {
@@ -46,6 +57,60 @@ async def export_customer(
         "tables": tables,
         "audit": await _audit(connection, session, tenant_id, customer_id),
     }
+
+
+def _conditions(named: dict[str, str], references: list[tuple[str, str, str, str]]) -> dict[str, Condition]:
+    """By table, which of its rows are the customer's: those that name it, and those that refer to such a row."""
+    found = {table: _names(column) for table, column in named.items()}
+    reached = set(found)
+    while reached:
+        ways: dict[str, list[tuple[str, str, str, Condition]]] = {}
+        for table, column, parent, parent_column in references:
+            if parent in reached and table not in found:
+                ways.setdefault(table, []).append((column, parent, parent_column, found[parent]))
+        found |= {table: _refers(of_table) for table, of_table in ways.items()}
+        reached = set(ways)
+    return found
+
+
+def _names(column: str) -> Condition:
+    def condition(row: str) -> sql.Composed:
+        return sql.SQL("{0}.tenant_id = %(tenant)s AND {0}.{1} = %(customer)s").format(
+            sql.Identifier(row), sql.Identifier(column)
+        )
+
+    return condition
+
+
+def _refers(ways: list[tuple[str, str, str, Condition]]) -> Condition:
+    def condition(row: str) -> sql.Composed:
+        above = f"{row}_of"
+        found = [
+            sql.SQL("{}.{} IN (SELECT {}.{} FROM {} {} WHERE {})").format(
+                sql.Identifier(row),
+                sql.Identifier(column),
+                sql.Identifier(above),
+                sql.Identifier(parent_column),
+                sql.Identifier(parent),
+                sql.Identifier(above),
+                is_of(above),
+            )
+            for column, parent, parent_column, is_of in ways
+        ]
+        return sql.SQL("{}.tenant_id = %(tenant)s AND ({})").format(sql.Identifier(row), sql.SQL(" OR ").join(found))
+
+    return condition
+
+
+def _opened(table: str, row: dict[str, Any], seal: SubjectSeal | None) -> dict[str, Any]:
+    column = _SEALED.get(table)
+    if column is None or not row.get(column):
+        return row
+    try:
+        opened = None if seal is None else orjson.loads(seal.open(bytes.fromhex(row[column].removeprefix("\\x"))))
+    except InvalidToken:
+        opened = None
+    return row | {column: opened}
 
 
 async def _audit(
@@ -68,13 +133,26 @@ async def _audit(
     return found
 
 
-_TABLES = """
-SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+_COLUMNS = """
+SELECT c.relname, min(a.attname::text) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND NOT a.attisdropped AND has_table_privilege(c.oid, 'SELECT')
-  AND (a.attname = 'customer_id' OR c.relname = 'customers' AND a.attname = 'id')
+  AND (a.attname = 'customer_id'
+    OR (c.relname::text, a.attname::text) IN (SELECT * FROM unnest(%s::text[], %s::text[])))
   AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenant_id')
-ORDER BY c.relname
+GROUP BY c.relname ORDER BY c.relname
+"""
+_REFERENCES = """
+SELECT c.relname::text, a.attname::text, p.relname::text, b.attname::text
+FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[2]
+JOIN pg_attribute b ON b.attrelid = p.oid AND b.attnum = k.confkey[2]
+WHERE k.contype = 'f' AND cardinality(k.conkey) = 2 AND c.relnamespace = 'public'::regnamespace
+  AND NOT c.relispartition AND c.oid <> p.oid AND has_table_privilege(c.oid, 'SELECT')
+  AND EXISTS (
+    SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenant_id' AND t.attnum = k.conkey[1])
+ORDER BY 1, 2
 """
 _AUDIT = """
 SELECT action, occurred_at, change FROM audit_log WHERE tenant_id = %s AND subject = %s ORDER BY id LIMIT %s

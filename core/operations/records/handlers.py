@@ -1,4 +1,4 @@
-"""Jobs of the records: sealing and verifying the audit log, completing erasures, forgetting what may be forgotten."""
+"""Jobs of the records: sealing and verifying the audit log, completing erasures, removing what is over its time."""
 
 from procrastinate import Blueprint, JobContext
 
@@ -6,6 +6,7 @@ from core.foundation.clock import wall_now
 from core.foundation.jobs import runtime_of
 from core.foundation.telemetry import log
 from core.operations.records import erasing
+from core.operations.records.retention import removing
 from core.operations.records.sealing import audit_heads, seal_all, verify_all
 
 jobs = Blueprint()
@@ -35,6 +36,20 @@ async def complete_erasures(context: JobContext, timestamp: int) -> None:
     """Destroys the keys of erased persons whose invoices need be kept no longer."""
     runtime = runtime_of(context)
     await erasing.complete_due(runtime.database, now=wall_now())
+
+
+@jobs.periodic(cron="53 3 * * *")
+@jobs.task(
+    name="remove_over_time",
+    lock="records:remove_over_time",
+    queueing_lock="records:remove_over_time",
+    pass_context=True,
+)
+async def remove_over_time(context: JobContext, timestamp: int) -> None:
+    """Once a night; what it removed stands in the audit logs, a metric and the log."""
+    runtime = runtime_of(context)
+    async for removed in removing.remove_over_time(runtime.database, runtime.settings, wall=wall_now()):
+        _LOG.info("records_removed", tenant=removed.tenant, kind=removed.kind, records=removed.records)
 
 
 @jobs.task(name="note_erasure", pass_context=True)

@@ -24,7 +24,7 @@ from core.identity.tenants.customers import CustomerNotFound
 from core.identity.tenants.repository import find_tenant_by_slug
 from core.identity.tenants.subject_keys import SubjectSeal, find_seals
 from core.operations.records import erasing, exporting, repository, users
-from core.operations.records.erasing import SelfNotErased
+from core.operations.records.erasing import CustomerStillBilled, SelfNotErased
 from core.operations.records.models import Erasure
 from core.operations.records.schemas import AuditAnswer, ErasureAnswer
 
@@ -94,7 +94,7 @@ async def export_customer(scope: Reading, customer_id: UUID) -> dict[str, Any]:
     "/billing/customers/{customer_id}/erasure",
     operation_id="erase_customer",
     tags=["billing"],
-    responses=refusals(CustomerNotFound, SelfNotErased),
+    responses=refusals(CustomerNotFound, SelfNotErased, CustomerStillBilled),
 )
 async def erase_customer(scope: Writing, customer_id: UUID) -> ErasureAnswer:
     """Erases a customer's personal data; the books stay and name nobody. The same again gives the same answer."""

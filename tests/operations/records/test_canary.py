@@ -1,0 +1,132 @@
+"""What was told of a person through the doors is all in the export, and after an erasure stands nowhere in clear."""
+
+import json
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from core.foundation.clock import wall_now
+from core.operations.records.sealing import audit_heads, seal_all, verify_all
+from tests.billing.payments.conftest import own_stripe as own_stripe  # the fixtures
+from tests.billing.payments.conftest import paid as paid
+from tests.billing.payments.conftest import settings as settings
+from tests.billing.payments.conftest import shop as shop
+from tests.billing.payments.paid import Paid
+from tests.support.callers import Caller, invite
+from tests.support.furnished import made
+
+Connect = Callable[..., Awaitable[psycopg.AsyncConnection[Any]]]
+CANARIES = ("zorinda", "quibblewick", "+49157000111", "flottbeker", "de136695976", "canary-9917")
+PERSON = {
+    "externalId": "canary-9917",
+    "name": "Zorinda Quibblewick",
+    "email": "zorinda@quibblewick.example",
+    "phone": "+49157000111222",
+    "address": {"line1": "Flottbeker Weg 7", "city": "Hamburg", "postalCode": "22607", "country": "DE"},
+    "taxId": "DE136695976",
+}
+_TABLES = """
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+  AND NOT relispartition ORDER BY relname
+"""
+
+
+async def found_in(admin: psycopg.AsyncConnection[Any], canaries: Collection[str]) -> set[str]:
+    """Tables of which some row holds one of these in clear, in text or in bytes."""
+    found: set[str] = set()
+    for (table,) in await (await admin.execute(_TABLES)).fetchall():
+        statement = sql.SQL("SELECT lower(to_jsonb(t)::text) FROM {} t").format(sql.Identifier(table))
+        async with admin.cursor() as cursor:
+            await cursor.execute(statement)
+            async for (row,) in cursor:
+                if any(canary in row or canary.encode().hex() in row for canary in canaries):
+                    found.add(table)
+                    break
+    return found
+
+
+async def told_everywhere(paid: Paid) -> tuple[str, dict[str, Any]]:
+    """A customer of whom every door was told something; its id and its last invoice."""
+    tenant, url = paid.tenant, "https://shop.example/thanks?who=zorinda@quibblewick.example"
+    customer = (await made(tenant.post("/billing/customers", PERSON, key="canary")))["customerId"]
+    await made(tenant.patch(f"/billing/customers/{customer}", {"name": "Zorinda B. Quibblewick"}))
+    await paid.save_card(customerId=customer, successUrl=url, cancelUrl=url)
+    await made(
+        tenant.post("/billing/credits/grants", {"amount": "3", "customerId": customer, "label": "for Zorinda"}, key="g")
+    )
+    bought = await paid.buy(customerId=customer, successUrl=url, cancelUrl=url)
+    paid.pay(bought)
+    await paid.deliver()
+    refund = {"amountMinor": 100, "reason": "Zorinda asked for it"}
+    await made(tenant.post(f"/api/purchases/{bought['purchaseId']}/refunds", refund, key="r"))
+    subscription = (
+        await made(tenant.post("/billing/subscriptions", {"planId": "plan", "customerId": customer}, key="s"))
+    )["subscriptionId"]
+    await made(tenant.post(f"/billing/subscriptions/{subscription}/cancel", {"when": "now"}))
+    await paid.move("2026-02-02T00:00:00Z")
+    lines = {"lines": [{"description": "Work", "amountMinor": 900}], "finalize": True, "customerId": customer}
+    invoice = await made(tenant.post("/billing/invoices", lines, key="i"))
+    by_hand = {"amountMinor": 900, "reference": "Zorinda Quibblewick INV"}
+    await made(tenant.post(f"/billing/invoices/{invoice['invoiceId']}/payments", by_hand, key="p"))
+    await paid.move("2026-03-20T00:00:00Z")
+    await paid.deliver()
+    return customer, invoice
+
+
+async def test_a_person_is_exported_whole_and_after_the_erasure_stands_nowhere(paid: Paid, connect: Connect) -> None:
+    customer, invoice = await told_everywhere(paid)
+    admin = await connect("admin")
+    before = await found_in(admin, CANARIES)
+    assert {"customers", "payments", "purchases", "payment_setups", "credit_lots", "refunds"} <= before
+    exported = await made(paid.tenant.get(f"/billing/customers/{customer}/export"))
+    shown = {
+        table
+        for table, part in exported["tables"].items()
+        if any(canary in json.dumps(part["rows"]).lower() for canary in CANARIES)
+    }
+    # Beside the person's own rows: what the provider said, and answers kept for repeated requests, which repeat them.
+    assert before - shown <= {"provider_events", "idempotency_keys"}
+    (inputs,) = [
+        row for row in exported["tables"]["invoice_inputs"]["rows"] if row["invoice_id"] == invoice["invoiceId"]
+    ]
+    assert "Quibblewick" in json.dumps(inputs["parties"])
+    assert {"invoice_lines", "ledger_entries", "payment_attempts", "subscription_changes"} & set(exported["tables"])
+
+    erased = await made(paid.tenant.post(f"/billing/customers/{customer}/erasure"))
+    assert {"ledger", "invoices", "payments"} <= {kept["what"] for kept in erased["keeps"]}
+    await paid.work()
+    assert await found_in(admin, CANARIES) == set()
+    methods = await (await admin.execute("SELECT state, last4, brand FROM payment_methods")).fetchall()
+    assert methods == [("detached", "0000", "erased")]
+    gone = paid.client.v1.payment_methods.list({"limit": 100}).data
+    assert [method.customer for method in gone if method.customer is not None] == []
+
+    # Books, invoices and the chain say what they said.
+    computed = await made(paid.tenant.get(f"/billing/invoices/{invoice['invoiceId']}/recomputation"))
+    assert computed["drifts"] == []
+    heads = audit_heads(paid.runtime.settings)
+    await seal_all(paid.runtime.database, heads, now=wall_now().replace(year=2999))
+    assert [finding async for finding in verify_all(paid.runtime.database, heads)] == []
+
+
+async def test_an_erased_user_stands_nowhere(tenant: Caller, operator: Caller, connect: Connect) -> None:
+    member = await invite(tenant, "finance", email="zorinda@quibblewick.example")
+    await made(tenant.post("/auth/invitations", {"email": "zorinda@quibblewick.example", "role": "developer"}))
+    admin = await connect("admin")
+    assert {"users", "invitations"} <= await found_in(admin, ["zorinda"])
+    await made(operator.post(f"/operations/users/{member.user_id}/erasure"))
+    assert await found_in(admin, ["zorinda", "quibblewick"]) == set()
+
+
+async def test_nobody_is_forgotten_while_bills_go_on(paid: Paid) -> None:
+    customer = await paid.customer("ada")
+    subscription = await paid.subscribe(customer)
+    refused = await paid.tenant.post(f"/billing/customers/{customer}/erasure")
+    assert (refused.status_code, refused.json()["code"]) == (409, "customer_still_billed")
+    assert refused.json()["subscriptionIds"] == [subscription]
+    assert (await made(paid.tenant.get(f"/billing/customers/{customer}")))["name"] == "ada"
+    await made(paid.tenant.post(f"/billing/subscriptions/{subscription}/cancel", {"when": "now"}))
+    await paid.move("2026-02-02T00:00:00Z")
+    await made(paid.tenant.post(f"/billing/customers/{customer}/erasure"))
