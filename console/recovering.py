@@ -38,7 +38,7 @@ STEPS = {
     "restored": "A copy is restored",
     "dropped": "The table is dropped in the copy",
     "served": "The application starts on the copy",
-    "verified": "Ledgers, chains, balances and counts are verified",
+    "verified": "Ledgers, chains, invoices, balances and counts are verified",
 }
 RUNS = {
     "waiting": ("waits for the worker", ""),
@@ -383,6 +383,7 @@ def _figures(document: Json, checked: Json) -> list[Command]:
         Command("Ledger entries", count(checked.get("entries") or 0)),
         Command("Transactions recomputed", count(checked.get("transactions") or 0)),
         Command("Blocks of chains verified", count(checked.get("blocks") or 0)),
+        Command("Invoices recomputed", count(checked.get("invoices") or 0)),
         Command("Balances compared", count(checked.get("accounts") or 0)),
         Command("Not sealed yet at that instant", count(checked.get("unsealed") or 0)),
         Command("Sums of all entries, in millionths", sums),

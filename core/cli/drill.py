@@ -115,6 +115,7 @@ def _show(drill: Drill) -> None:
     if drill.error:
         typer.echo(f"  error: {drill.error}")
     seen = f"{checked.tenants} tenants, {checked.entries} ledger entries, {checked.accounts} balances compared"
+    seen += f", {checked.invoices} invoices recomputed"
     typer.echo(f"{'passed' if drill.passed else 'FAILED'}: {seen}, {drill.database_bytes / 2**20:.0f} MB")
     rpo, rto = RPO_SECONDS, RTO_SECONDS[drill.place]
     typer.echo(f"RPO measured {_seconds(drill.rpo_seconds)} (target {rpo} s)")

@@ -1,5 +1,5 @@
-"""Whether the money in a copy is right: its ledgers recomputed, its chains held against the original's blocks, every
-balance found again in the original, counts side by side.
+"""Whether the money in a copy is right: its ledgers and invoices recomputed, its chains held against the original's
+blocks, every balance found again in the original, counts side by side.
 """
 
 import tempfile
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
 from core.billing.ledger.heads import Head, Heads
 from core.billing.ledger.verification.verify import Verified, verify
 from core.foundation.database import Database
@@ -33,6 +34,8 @@ class Checked:
     accounts: int = 0
     unsealed: int = 0
     """Transactions that no block held yet at that instant; nobody seals in a copy."""
+    invoices: int = 0
+    """Final invoices worked out anew from the copy's own events and price versions."""
     sums: dict[str, int] = field(default_factory=dict[str, int])
     """Micro-units of each currency over all entries: zero, when the books balance."""
     counts: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
@@ -54,7 +57,8 @@ async def check(copy: Database, original: Database | None) -> Checked:
             if row.total:
                 checked.find(f"the entries in {row.currency} sum to {row.total} micro, not to zero")
         newest = (await session.execute(_NEWEST)).all()
-    await _recompute(copy, newest, checked)
+    await _recompute_ledgers(copy, newest, checked)
+    await _recompute_invoices(copy, checked)
     if original is not None:
         await _compare_blocks(original, newest, checked)
         await _compare_balances(copy, original, checked)
@@ -62,7 +66,7 @@ async def check(copy: Database, original: Database | None) -> Checked:
     return checked
 
 
-async def _recompute(copy: Database, newest: Sequence[Row[Any]], checked: Checked) -> None:
+async def _recompute_ledgers(copy: Database, newest: Sequence[Row[Any]], checked: Checked) -> None:
     # The installation's own heads have gone on since: the copy's chains are verified up to where they end, and that
     # they end in blocks of the original is seen below.
     with tempfile.TemporaryDirectory(prefix="cloudbill-heads-") as folder:
@@ -76,6 +80,13 @@ async def _recompute(copy: Database, newest: Sequence[Row[Any]], checked: Checke
             else:
                 checked.find(str(finding))
     checked.tenants, checked.transactions, checked.blocks = verified.tenants, verified.transactions, verified.blocks
+
+
+async def _recompute_invoices(copy: Database, checked: Checked) -> None:
+    result = Recomputed()
+    async for drift in recompute_all(copy, result=result):
+        checked.find(f"invoice of {drift}")
+    checked.invoices = result.recomputed
 
 
 async def _compare_blocks(original: Database, newest: Sequence[Row[Any]], checked: Checked) -> None:

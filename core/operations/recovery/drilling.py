@@ -187,7 +187,7 @@ def prove(settings: Settings, server: Copy, drill: Drill, say: Say, *, began: fl
                 served.enter_context(serving(settings, server, folder=place))
             drill.steps["served"] = round(time.monotonic() - started, 3)
             started = time.monotonic()
-            with say.step("verified", "verifying ledgers, chains, balances and counts"):
+            with say.step("verified", "verifying ledgers, chains, invoices, balances and counts"):
                 found, drill.checked = drill.checked.findings, asyncio.run(_check(settings, server))
                 drill.checked.findings[:0] = found  # what was seen before it was checked
             drill.steps["verified"] = round(time.monotonic() - started, 3)

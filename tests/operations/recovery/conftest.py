@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.invoices import finalizing, one_off
 from core.billing.ledger.heads import Heads
 from core.billing.ledger.sealing import seal_tenant
 from core.billing.ledger.signing import load_signing_keys
@@ -69,12 +72,22 @@ class Installation(Original):
             await seal_tenant(database, heads, books.tenant_id)
             async with database.tenant(books.tenant_id) as session:
                 now = wall_now()
-                await ensure_customer(session, tenant_id=books.tenant_id, external_id="ada@example.com", now=now)
+                ada = await ensure_customer(session, tenant_id=books.tenant_id, external_id="ada@example.com", now=now)
+                await _bill(session, books.tenant_id, ada.id, now=now)
                 record(session, tenant_id=books.tenant_id, actor=None, action="test.furnished", occurred_at=now)
             await seal_all(database, audit_heads(settings), now=now + timedelta(minutes=1))
             await KeyRing(database, Sealer(settings)).open()  # as its API has made one
         finally:
             await database.dispose()
+
+
+async def _bill(session: AsyncSession, tenant_id: UUID, customer_id: UUID, *, now: datetime) -> None:
+    """A final invoice of one line over 12.00 USD."""
+    line = one_off.Written(description="Setting up", code="setup", amount_minor=12_00)
+    common: dict[str, Any] = {"tenant_id": tenant_id, "now": now}
+    items = one_off.make_items([line], customer_id=customer_id, currency="USD", bill_at=now, **common)
+    invoice = await one_off.draft_by_hand(session, items, memo=None, **common)
+    await finalizing.finalize_drafts(session, [invoice.id], **common)
 
 
 @pytest.fixture(scope="module")

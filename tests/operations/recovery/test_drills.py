@@ -17,6 +17,7 @@ from core.operations.records import erasing
 from core.operations.recovery import evidence, holding
 from core.operations.recovery.adopting import adopt
 from core.operations.recovery.application import settings_of_copy
+from core.operations.recovery.checking import check
 from core.operations.recovery.drilling import run_drill
 from core.operations.recovery.errors import CopyContradicts, NothingToDrill
 from core.operations.recovery.releasing import release_all
@@ -51,6 +52,7 @@ def test_a_drill_restores_serves_verifies_measures_and_keeps_its_evidence(instal
     assert drill.passed
     assert (drill.checked.tenants, drill.checked.entries, drill.checked.sums) == (2, 8, {"USD": 0})
     assert drill.checked.accounts == 4
+    assert drill.checked.invoices == 1
     assert drill.checked.counts["ledger_entries"] == [8, 8]
     assert set(drill.steps) == {"restored", "served", "verified"}
     assert drill.rpo_seconds is not None
@@ -85,6 +87,21 @@ def test_a_copy_whose_money_differs_fails_the_drill(installation: Installation) 
     assert "has 4994000 micro at version 4; the original had 4994001" in drill.checked.findings[0]
     assert not drill.document()["targets"]["met"]["rto"]
     assert ask(installation, evidence.list_pieces)[0].document["passed"] is False
+
+
+def test_an_invoice_in_a_copy_that_is_not_what_it_was_computed_from_is_named(installation: Installation) -> None:
+    changed = "UPDATE invoice_lines SET amount_minor = amount_minor + {0}, net_minor = net_minor + {0}"
+    installation.alter(changed.format(1))
+    try:
+        checked = ask(installation, lambda database: check(database, None))
+    finally:
+        installation.alter(changed.format(-1))
+    assert checked.invoices == 1
+    assert checked.findings[0] == (
+        "invoice of acme INV-00001 line 1 (setup): line: "
+        "amount_minor is 1201, but comes to 1200; net_minor is 1201, but comes to 1200"
+    )
+    assert ask(installation, lambda database: check(database, None)).findings == []
 
 
 def test_a_drill_without_a_backup_is_refused_and_a_broken_one_is_kept_as_failed(installation: Installation) -> None:
