@@ -14,6 +14,7 @@ from console.figures import Moment, minor_money, moment
 
 Json = Mapping[str, Any]
 
+NEWEST = "-createdAt"
 ADDRESS = "/billing/invoices"
 COLUMNS = {
     "Number": "number",
@@ -106,10 +107,18 @@ class Recomputed:
 
 
 async def invoices(
-    api: Client, *, status: str = "", customer_id: str = "", number: str = "", cursor: str = "", now: datetime
+    api: Client,
+    *,
+    status: str = "",
+    customer_id: str = "",
+    number: str = "",
+    sort: str = NEWEST,
+    cursor: str = "",
+    now: datetime,
 ) -> InvoicePage:
-    """One page, newest first."""
-    asked = {"status": status, "customerId": customer_id, "number": number, "cursor": cursor, "limit": PAGE_ROWS}
+    """One page."""
+    asked = {"status": status, "customerId": customer_id, "number": number, "sort": sort}
+    asked |= {"cursor": cursor, "limit": PAGE_ROWS}
     body, known = await api.get_own(ADDRESS, **asked), await customers.names(api)
     return InvoicePage(rows=[_row(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 

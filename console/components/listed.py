@@ -48,7 +48,7 @@ def listed(
         rx.cond(
             has_rows,
             rx.fragment(
-                table(caption or rx.fragment(name, ", newest first"), headings, rx.foreach(rows, row)),
+                table(caption or name, headings, rx.foreach(rows, row)),
                 turner(state.cursors, state.next_cursor, previous=state.previous, following=state.following),
             ),
             nothing,

@@ -81,7 +81,7 @@ def turner(
 ) -> rx.Component:
     """A pager where there is more than one page."""
     first, last = cursors.length() <= 1, next_cursor == ""
-    said = rx.fragment("Newest first, page ", cursors.length())
+    said = rx.fragment("Page ", cursors.length())
     shown = pager(said, previous=previous, following=following, first=first, last=last)
     return rx.cond(first & last, rx.fragment(), shown)
 

@@ -11,7 +11,7 @@ from console.components.figure import instant
 from console.components.form import search_field
 from console.components.listed import chooser, listed, question
 from console.components.notice import blank, notice
-from console.components.table import cell, heading, row_heading
+from console.components.table import cell, heading, row_heading, sort_heading
 from console.figures import parse_instant
 from console.invoicing import InvoiceRow
 from console.listing import Addressed
@@ -38,6 +38,7 @@ class InvoicesState(Bulk, Addressed, rx.State):
 
     shown: list[InvoiceRow] = []
     status: str = ""
+    _by: str = invoicing.NEWEST
     may_sell: bool = False
 
     @rx.event
@@ -53,6 +54,7 @@ class InvoicesState(Bulk, Addressed, rx.State):
             status=self.status,
             customer_id=self.chosen.get("customer", ""),
             number=self.search,
+            sort=self.order,
             cursor=self.cursors[-1],
             now=parse_instant(head.clock_iso),
         )
@@ -87,6 +89,7 @@ class InvoicesState(Bulk, Addressed, rx.State):
     async def export_csv(self, api: Client):
         """Every invoice shown, for a spreadsheet; amounts in the currency's smallest unit."""
         asked = {"status": self.status, "customerId": self.chosen.get("customer", ""), "number": self.search}
+        asked["sort"] = self.order
         return await exporting.download(api, invoicing.ADDRESS, invoicing.COLUMNS, "invoices", **asked)
 
 
@@ -114,13 +117,13 @@ def invoices() -> rx.Component:
             state=state,
             headings=[
                 _all(),
-                heading("Invoice"),
+                sort_heading("Invoice", "number", state.order, state.sort),
                 heading("Customer"),
                 heading("State"),
-                heading("Issued"),
-                heading("Due"),
-                heading("Open", num=True),
-                heading("Total", num=True),
+                sort_heading("Issued", "finalizedAt", state.order, state.sort),
+                sort_heading("Due", "dueAt", state.order, state.sort),
+                sort_heading("Open", "open", state.order, state.sort, num=True),
+                sort_heading("Total", "total", state.order, state.sort, num=True),
             ],
             row=_row,
             nothing=_nothing(),

@@ -4,13 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import repository
 from core.billing.invoices.bills import Bill
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.working import Group, open_sale, work_out_one
+from core.foundation.sorting import Sort, Sorts, by_instant, by_text
+
+SORTS: Sorts = {
+    "createdAt": None,
+    "number": by_text(Invoice.number),
+    "finalizedAt": by_instant(Invoice.finalized_at),
+    "dueAt": by_instant(Invoice.due_at),
+    "open": Invoice.open_minor,
+    "total": Invoice.total_minor,
+}
+"""What invoices may be sorted by; amounts in their own currency's minor units, whatever the currency."""
 
 
 async def list_invoices(
@@ -20,21 +31,23 @@ async def list_invoices(
     state: str | None,
     customer_id: UUID | None,
     subscription_id: UUID | None,
-    before: UUID | None,
+    sort: Sort,
+    cursor: str | None,
     limit: int,
     number: str | None = None,
 ) -> Sequence[Row[Any]]:
-    """Invoices, newest first; `number`: a part of it, in whatever case."""
-    where = {
-        "tenant": tenant_id,
-        "state": state,
-        "customer": customer_id,
-        "subscription": subscription_id,
-        "number": number.upper() if number else None,
-        "before": before,
-        "limit": limit,
-    }
-    return (await session.execute(_INVOICES, where)).all()
+    """Invoices with their `sort_key`, from after `cursor` on; `number`: a part of it, in whatever case."""
+    statement = select(*Invoice.__table__.c).where(Invoice.tenant_id == tenant_id)
+    for column, value in (
+        (Invoice.state, state),
+        (Invoice.customer_id, customer_id),
+        (Invoice.subscription_id, subscription_id),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if number:
+        statement = statement.where(func.strpos(func.upper(Invoice.number), number.upper()) > 0)
+    return (await session.execute(sort.apply(statement, then=Invoice.id, cursor=cursor, limit=limit))).all()
 
 
 async def list_lines(session: AsyncSession, invoice: Invoice, *, after: int, limit: int) -> Sequence[Row[Any]]:
@@ -65,16 +78,6 @@ async def currency_of(session: AsyncSession, tenant_id: UUID, customer_id: UUID)
     """The customer's currency, else the tenant's; None for no customer of the tenant's."""
     return await session.scalar(_CURRENCY, {"tenant": tenant_id, "customer": customer_id})
 
-
-_INVOICES = text("""
-SELECT i.* FROM invoices i
-WHERE i.tenant_id = :tenant AND (CAST(:state AS text) IS NULL OR i.state = :state)
-  AND (CAST(:customer AS uuid) IS NULL OR i.customer_id = :customer)
-  AND (CAST(:subscription AS uuid) IS NULL OR i.subscription_id = :subscription)
-  AND (CAST(:number AS text) IS NULL OR strpos(upper(i.number), :number) > 0)
-  AND (CAST(:before AS uuid) IS NULL OR i.id < :before)
-ORDER BY i.id DESC LIMIT :limit
-""")
 
 _LINES = text("""
 SELECT l.* FROM invoice_lines l

@@ -37,11 +37,11 @@ from core.billing.invoices.schemas import (
 from core.billing.invoices.showing import detailed, line_of, lines_of, shown
 from core.billing.tax.errors import TaxRateMissing
 from core.foundation.errors import KeyInFlight, KeyReused
-from core.foundation.ids import parse_id
 from core.foundation.money import minor_digits
 from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
 from core.foundation.refusals import refusals
 from core.foundation.schemas import Page, Text, dump
+from core.foundation.sorting import describe_sorts, page_of, read_sort
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
 from core.identity.tenants.customers import CustomerNotFound
@@ -61,11 +61,12 @@ async def list_invoices(
     customer_id: Annotated[UUID | None, Query(alias="customerId")] = None,
     subscription_id: Annotated[UUID | None, Query(alias="subscriptionId")] = None,
     number: Annotated[Text | None, Query(max_length=60, description="A part of the number.")] = None,
+    sort: Annotated[str, Query(max_length=20, description=describe_sorts(listing.SORTS))] = "-createdAt",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InvoiceAnswer]:
     """Invoices, newest first."""
-    before = parse_id(cursor, "cursor") if cursor is not None else None
+    by = read_sort(sort, listing.SORTS)
     async with scope.reading() as unit:
         rows = await listing.list_invoices(
             unit.session,
@@ -74,11 +75,12 @@ async def list_invoices(
             customer_id=customer_id,
             subscription_id=subscription_id,
             number=number,
-            before=before,
+            sort=by,
+            cursor=cursor,
             limit=limit + 1,
         )
-    page, last = cut(rows, limit)
-    return Page(data=[shown(row) for row in page], next_cursor=str(last.id) if last else None)
+    page, next_cursor = page_of(rows, limit)
+    return Page(data=[shown(row) for row in page], next_cursor=next_cursor)
 
 
 @router.post(

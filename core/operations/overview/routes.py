@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Row
 
 from core.foundation.clock import wall_now
-from core.foundation.errors import InvalidInput
 from core.foundation.money import minor_to_micro
-from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
+from core.foundation.paging import Cursor, Limit
 from core.foundation.runtime import runtime
 from core.foundation.schemas import Text
+from core.foundation.sorting import describe_sorts, page_of, read_sort
 from core.identity.errors import TenantNotFound
 from core.identity.scope import Installation
 from core.identity.tenants.repository import list_members_as_operator
@@ -94,24 +94,19 @@ async def get_overview(
 async def list_tenants(
     scope: Installation,
     search: Annotated[Text, Query(max_length=100, description="A part of the name or the tenantId.")] = "",
-    sort: Annotated[
-        str, Query(max_length=20, description=f"{', '.join(tenants.SORTS)}; `-` in front: descending.")
-    ] = "name",
+    sort: Annotated[str, Query(max_length=20, description=describe_sorts(tenants.SORTS))] = "name",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> TenantPage:
     """Every tenant, with its own wallet and what was used in its last 30 days."""
-    kind = tenants.SORTS.get(sort.removeprefix("-"))
-    if kind is None:
-        raise InvalidInput("sort", f"must be one of {', '.join(tenants.SORTS)}, with - in front to sort descending")
-    after = decode_cursor(cursor, kind, str)
+    by = read_sort(sort, tenants.SORTS)
     async with scope.reading() as session:
-        rows = await tenants.list_tenants(session, search=search, sort=sort, after=after, limit=limit + 1)
+        rows = await tenants.list_tenants(session, search=search, sort=by, cursor=cursor, limit=limit + 1)
         total = await tenants.count_tenants(session, search=search)
-    page, last = cut(rows, limit)
+    page, next_cursor = page_of(rows, limit, "slug")
     return TenantPage(
         data=[TenantRow.model_validate(_row(row)) for row in page],
-        next_cursor=encode_cursor(last.sort_key, last.slug) if last else None,
+        next_cursor=next_cursor,
         total=total,
     )
 

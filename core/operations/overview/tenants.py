@@ -4,41 +4,32 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Text, column, literal, select, text, tuple_
+from sqlalchemy import BigInteger, Row, Text, column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from core.foundation.ids import INSTALLATION_ID
+from core.foundation.sorting import Sort, Sorts
 
-SORTS: dict[str, type[str] | type[int]] = {
-    "name": str,
-    "createdAt": int,
-    "balance": int,
-    "available": int,
-    "receivable": int,
-    "invoicesOpen": int,
-    "usage30d": int,
-    "lastUsedAt": int,
-    "members": int,
+_KEYS: dict[str, TypeEngine[Any]] = {
+    "name": Text(collation="C"),
+    "createdAt": BigInteger(),
+    "balance": BigInteger(),
+    "available": BigInteger(),
+    "receivable": BigInteger(),
+    "invoicesOpen": BigInteger(),
+    "usage30d": BigInteger(),
+    "lastUsedAt": BigInteger(),
+    "members": BigInteger(),
 }
-"""What a list may be sorted by, `-` in front for the other way round, and the kind of its values."""
 
 
 async def list_tenants(
-    session: AsyncSession, *, search: str, sort: str, after: Sequence[Any] | None, limit: int
+    session: AsyncSession, *, search: str, sort: Sort, cursor: str | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """Rows with their `sort_key`; `after` is (sort key, slug) of the row before."""
-    name = sort.removeprefix("-")
-    descending = sort.startswith("-")
-    rows = _TENANTS.subquery("listed")
-    key = rows.c[f"by_{name}"]
-    statement = select(rows, key.label("sort_key"))
-    if after is not None:
-        kind = Text() if SORTS[name] is str else BigInteger()
-        place, last = tuple_(key, rows.c.slug), tuple_(literal(after[0], kind), literal(after[1], Text()))
-        statement = statement.where(place < last if descending else place > last)
-    order = (key.desc(), rows.c.slug.desc()) if descending else (key, rows.c.slug)
-    found = await session.execute(statement.order_by(*order).limit(limit), _parameters(search=search))
-    return found.all()
+    """Rows with their `sort_key`, from after `cursor` on."""
+    statement = sort.apply(select(_LISTED), then=_LISTED.c.slug, cursor=cursor, limit=limit)
+    return (await session.execute(statement, _parameters(search=search))).all()
 
 
 async def count_tenants(session: AsyncSession, *, search: str) -> int:
@@ -48,8 +39,7 @@ async def count_tenants(session: AsyncSession, *, search: str) -> int:
 
 async def find_tenant(session: AsyncSession, slug: str) -> Row[Any] | None:
     """One tenant's row, and what only its own page shows."""
-    rows = _TENANTS.subquery("listed")
-    statement = select(rows).where(rows.c.slug == slug)
+    statement = select(_LISTED).where(_LISTED.c.slug == slug)
     return (await session.execute(statement, _parameters(search=""))).one_or_none()
 
 
@@ -82,7 +72,6 @@ _SHOWN = (
     "members",
 )
 
-# Sort keys are texts in C order or integers, so that a cursor holds them exactly.
 _TENANTS = text("""
 SELECT t.id, t.slug COLLATE "C" AS slug, t.name, t.created_at, t.is_test, t.is_probe, t.currency, c.now_at,
        coalesce(w.balance_micro, 0) AS balance_micro,
@@ -122,7 +111,10 @@ CROSS JOIN LATERAL (
 ) AS o
 CROSS JOIN LATERAL (SELECT count(*) AS members FROM memberships b WHERE b.tenant_id = t.id) AS m
 WHERE t.id <> :installation AND (t.name ILIKE :search OR t.slug ILIKE :search)
-""").columns(*map(column, (*_SHOWN, *(f"by_{name}" for name in SORTS))))
+""").columns(*map(column, _SHOWN), *(column(f"by_{name}", kind) for name, kind in _KEYS.items()))
+_LISTED = _TENANTS.subquery("listed")
+SORTS: Sorts = {name: _LISTED.c[f"by_{name}"] for name in _KEYS}
+"""What a list may be sorted by."""
 
 _COUNT = text("""
 SELECT count(*) FROM tenants WHERE id <> :installation AND (name ILIKE :search OR slug ILIKE :search)
