@@ -14,6 +14,7 @@ from core.foundation.clock import wall_now
 from core.foundation.errors import Unauthenticated
 from core.foundation.runtime import Runtime, runtime
 from core.foundation.telemetry import POOL_CONNECTIONS
+from core.operations.alerts import nightly
 from core.operations.backups import measuring as backups
 from core.operations.jobs.measuring import measure
 
@@ -39,6 +40,7 @@ async def metrics(request: Request) -> Response:
     with contextlib.suppress(SQLAlchemyError):  # what this process counted is shown all the same
         async with parts.database.reading() as session:
             await measure(session)
+            await nightly.look(parts.cache, session, now=wall_now())
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

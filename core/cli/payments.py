@@ -1,18 +1,22 @@
 """`cloudbill payments`: hold the payment provider's account against our books."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import orjson
 import typer
+from redis.exceptions import RedisError
 
 from core.billing.payments.gateway import close_providers
+from core.billing.payments.reconciling import standing
 from core.billing.payments.reconciling.comparing import Compared
 from core.billing.payments.reconciling.reconcile import reconcile
 from core.billing.payments.reconciling.schemas import ReconciliationAnswer
 from core.billing.payments.reconciling.showing import show
+from core.foundation.cache import create_cache
 from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.schemas import dump
@@ -52,6 +56,10 @@ async def _reconcile(settings: Settings, *, days: int) -> tuple[Compared, Reconc
     since = wall - timedelta(days=days)
     try:
         done = await reconcile(database, settings, since=since, wall=wall)
+        with contextlib.suppress(RedisError, OSError):  # who is not told now is told by the next night's
+            cache = create_cache(settings)
+            await standing.remember(cache, done, at=wall)
+            await cache.aclose()
         return done, show(done, since=since)
     finally:
         await close_providers()

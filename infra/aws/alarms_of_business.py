@@ -22,6 +22,8 @@ def business(config: StackConfig) -> Iterator[Alarm]:
          "A job failed for good and waits for a replay.", "jobs-parked"),
         ("double-payments", "cloudbill_double_payments_total", Role.WORKER, "Sum", {}, 0,
          "A purchase was paid twice; the second payment was refunded.", "double-payments"),
+        ("recompute-overdue", "cloudbill_recompute_overdue", Role.API, "Maximum", {}, 0,
+         "Final invoices were not worked out anew for more than a day.", "invoices-drifted"),
     ):  # fmt: skip
         yield Alarm(
             title=title,
@@ -32,6 +34,21 @@ def business(config: StackConfig) -> Iterator[Alarm]:
             period_seconds=FIVE_MINUTES,
             periods=1,
             runbook=runbook,
+        )
+    for title, metric, says in (
+        ("invoices-drifted", "cloudbill_invoices_drifted", "A final invoice, worked out anew, is not what it says."),
+        ("payments-differ", "cloudbill_payments_differing",
+         "The payment provider's account and the books say different things about the same money."),
+    ):  # fmt: skip
+        yield Alarm(
+            title=title,
+            severity=CRITICAL,
+            says=says,
+            metrics={"m": application(config, metric, Role.API, "Maximum")},
+            limit=0,
+            period_seconds=FIVE_MINUTES,
+            periods=1,
+            runbook=title,
         )
     yield Alarm(
         title="reconciliation",

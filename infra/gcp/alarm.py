@@ -41,6 +41,7 @@ RUNBOOKS = {
     "memory": "service-busy",
     "nat-dropped": "nat",
     "pool-exhaustion": "pool-exhausted",
+    "recompute-overdue": "invoices-drifted",
     "reconciliation-errors": "reconciliation",
     "scaled-out": "service-busy",
     "schedule-failures": "schedule-failed",

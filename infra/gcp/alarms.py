@@ -106,6 +106,24 @@ def _application(config: StackConfig) -> list[Alarm]:
             seconds=0,
         ),
         Alarm(
+            name="invoices-drifted",
+            severity=Severity.CRITICAL,
+            title="A final invoice, worked out anew, is not what it says",
+            query=f"max(cloudbill_invoices_drifted{{{ours}}}) > 0",
+        ),
+        Alarm(
+            name="recompute-overdue",
+            severity=Severity.WARNING,
+            title="Final invoices were not worked out anew for more than a day",
+            query=f"max(cloudbill_recompute_overdue{{{ours}}}) > 0",
+        ),
+        Alarm(
+            name="payments-differ",
+            severity=Severity.CRITICAL,
+            title="The payment provider's account and the books say different things",
+            query=f"max(cloudbill_payments_differing{{{ours}}}) > 0",
+        ),
+        Alarm(
             name="console-calls",
             severity=Severity.WARNING,
             title="Over 5 % of the console's calls to the API fail or are not answered",

@@ -1,5 +1,6 @@
 """Jobs of invoices: the run, shared by several workers, and the nightly recomputation."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from procrastinate import Blueprint, JobContext
@@ -14,6 +15,7 @@ from core.foundation.telemetry import log
 jobs = Blueprint()
 
 _LOG = log("invoices")
+_AT, _MISSED = 2, timedelta(hours=25)
 
 
 @jobs.periodic(cron="* * * * * */10")
@@ -34,11 +36,15 @@ async def run(context: JobContext, tenant_id: str) -> None:
     await running.run_tenant(runtime_of(context).database, UUID(tenant_id))
 
 
-@jobs.periodic(cron="23 2 * * *")
+@jobs.periodic(cron="23 * * * *")
 @jobs.task(name="recompute", lock="invoices:recompute", queueing_lock="invoices:recompute", pass_context=True)
 async def recompute_nightly(context: JobContext, timestamp: int) -> None:
-    """Recomputes every final invoice and logs what differs."""
+    """At night, or as soon as a night was missed: recomputes every final invoice and logs what differs."""
     runtime = runtime_of(context)
+    last = await standing.find(runtime.cache)
+    now = wall_now()
+    if last is not None and now.hour != _AT and now - datetime.fromisoformat(last.at) < _MISSED:
+        return
     result = Recomputed()
     async for drift in recompute_all(runtime.database, result=result):
         _LOG.error("invoice_drift", tenant=drift.tenant, invoice=drift.invoice, line=drift.line, cause=drift.cause)

@@ -11,6 +11,7 @@ from core.billing.payments.charges import repository as charges
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
 from core.billing.payments.methods import asking as saving
 from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict, ProviderObjectMissing
+from core.billing.payments.reconciling import standing
 from core.billing.payments.reconciling.reconcile import reconcile
 from core.billing.payments.topping import asking as topping
 from core.foundation.clock import tenant_now, wall_now
@@ -147,6 +148,7 @@ async def reconcile_nightly(context: JobContext, timestamp: int) -> None:
     if runtime.settings.stripe_secret_key is None:
         return
     done = await reconcile(runtime.database, runtime.settings, since=wall - _RECONCILED, wall=wall)
+    await standing.remember(runtime.cache, done, at=wall)
     for finding in done.open_findings:
         _LOG.error(
             "payment_differs",

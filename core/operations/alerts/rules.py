@@ -27,6 +27,10 @@ class Signals:
     parked_webhooks: int | None = None
     usage_differing: int | None = None
     """Hours of metered usage whose aggregates were not as counted from their events, in the last day."""
+    invoices_drifted: int | None = None
+    recompute_overdue: bool | None = None
+    payments_differing: int | None = None
+    """Differences between the payment provider and the books, as last compared."""
     requests: int | None = None
     """Answered in the last five minutes by all API processes; `errors` of them with 5xx."""
     errors: int | None = None
@@ -154,6 +158,30 @@ RULES = (
         runbook="usage-uncounted",
         after=AT_ONCE,
         broken=lambda seen: _more_than(seen.usage_differing, 0),
+    ),
+    Rule(
+        name="invoices-drifted",
+        severity="critical",
+        says="A final invoice, worked out anew, is not what it says: something that it rests on was altered.",
+        runbook="invoices-drifted",
+        after=AT_ONCE,
+        broken=lambda seen: _more_than(seen.invoices_drifted, 0),
+    ),
+    Rule(
+        name="recompute-overdue",
+        severity="warning",
+        says="The final invoices were not worked out anew for more than a day: nobody knows that they still hold.",
+        runbook="invoices-drifted",
+        after=AT_ONCE,
+        broken=lambda seen: seen.recompute_overdue,
+    ),
+    Rule(
+        name="payments-differ",
+        severity="critical",
+        says="The payment provider's account and the books say different things about the same money.",
+        runbook="payments-differ",
+        after=AT_ONCE,
+        broken=lambda seen: _more_than(seen.payments_differing, 0),
     ),
     Rule(
         name="errors",

@@ -20,7 +20,7 @@ from core.billing.metering.events.checking import count_differing
 from core.foundation.clock import wall_now
 from core.foundation.runtime import Runtime
 from core.foundation.telemetry import HTTP_REQUESTS, SIGN_IN_FAILURES, log
-from core.operations.alerts import repository, service
+from core.operations.alerts import nightly, repository, service
 from core.operations.alerts.notices import Notice
 from core.operations.alerts.rules import DATABASE, RULES, Rule, Signals
 from core.operations.backups import measuring as backups
@@ -91,6 +91,7 @@ class Watch:
         oldest = await session.scalar(_OLDEST_UNSEALED)
         counts = counts or {}
         troubles = await asyncio.to_thread(backups.look, self._runtime.settings, now=now)
+        checked = await nightly.look(self._runtime.cache, session, now=now)
         recovery = await signals.look(session, self._runtime.settings, now=now)
         return Signals(
             cache=found.health["cache"] == "healthy",
@@ -103,6 +104,9 @@ class Watch:
             parked_jobs=found.parked_jobs,
             parked_webhooks=found.parked_webhooks,
             usage_differing=await count_differing(session, now=now),
+            invoices_drifted=checked.drifted,
+            recompute_overdue=checked.recompute_overdue,
+            payments_differing=checked.differing,
             requests=counts.get("requests"),
             errors=counts.get("errors"),
             sign_in_failures=counts.get("sign_in_failures"),

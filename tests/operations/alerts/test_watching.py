@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from core.billing.invoices.recomputing import standing as invoices
+from core.billing.invoices.recomputing.recompute import Recomputed
+from core.billing.payments.reconciling import standing as payments
+from core.billing.payments.reconciling.comparing import compare
 from core.foundation.cache import create_cache
+from core.foundation.clock import wall_now
 from core.foundation.database import Database
 from core.foundation.jobs import defer
 from core.foundation.runtime import Runtime
@@ -139,3 +144,41 @@ async def test_a_runbook_that_is_not_there_is_named(operator: Caller, tenant: Ca
         answer = await operator.get(f"/operations/runbooks/{name}")
         assert answer.status_code in (404, 422), answer.text
     assert (await tenant.get("/operations/runbooks/database-down")).status_code == 403
+
+
+async def test_what_the_nightly_checks_found_fires_until_they_find_nothing(
+    runtime: Runtime, operator: Caller, database: Database
+) -> None:
+    result = Recomputed()
+    result.recomputed, result.drifted = 12, 1
+    await invoices.remember(runtime.cache, invoices.Standing.of(result, at=NOW - timedelta(hours=28)))
+    await runtime.cache.set(
+        "payments:reconciliation", b'{"at": "2026-11-21T03:00:00+00:00", "compared": 4, "differing": 2}'
+    )
+    watch = Watch(runtime)
+    await watch.look(NOW)
+    found = await firing(operator)
+    assert {name: alert["runbook"] for name, alert in found.items()} == {
+        "invoices-drifted": "invoices-drifted",
+        "recompute-overdue": "invoices-drifted",
+        "payments-differ": "payments-differ",
+    }
+    await invoices.remember(runtime.cache, invoices.Standing.of(Recomputed(), at=NOW))
+    await payments.remember(runtime.cache, compare([], [], since=NOW, wall=NOW), at=NOW)
+    await watch.look(NOW + timedelta(seconds=30))
+    assert await firing(operator) == {}
+
+
+async def test_a_night_that_was_missed_is_made_up_for_and_one_that_was_not_is_left(runtime: Runtime) -> None:
+    async def after(hours: int) -> bool:
+        """Whether the hourly job worked them out anew, so long after the last time."""
+        last = wall_now() - timedelta(hours=hours)
+        await invoices.remember(runtime.cache, invoices.Standing.of(Recomputed(), at=last))
+        async with runtime.database.nobody() as session:
+            await defer(session, "invoices:recompute", timestamp=0)
+        await run_until_idle(runtime)
+        found = await invoices.find(runtime.cache)
+        return found is not None and found.at != last.isoformat()
+
+    assert await after(26)
+    assert await after(20) is (wall_now().hour == 2)
