@@ -43,6 +43,7 @@ METERS = (
         "filters": [{"property": "tier", "operator": "equals", "values": ["slow"]}],
     },
 )
+AIM_A_SECOND, AIM_OF_COPY, AIM_KEPT, AIM_P99_MS = 50_000, 0.5, 0.8, 20
 REGIONS = ("eu", "us", "ap")
 
 
@@ -68,7 +69,7 @@ def main() -> None:
         caller = register(place.port, "bench")
         tenant_id = _tenant(place)
         for meter in METERS:
-            _ask(place.port, caller, "POST", "/billing/meters", meter)
+            ask(place.port, caller, "POST", "/billing/meters", meter)
         _send(place, caller, options, "warm", seconds=2)
         copied = _copy(place, tenant_id, options)
         results = [Result("COPY into the twin, 1 connection", copied, 0, 0)]
@@ -92,9 +93,29 @@ def main() -> None:
             for line in results[-3 + number :]:
                 print(line, file=sys.stderr, flush=True)
         asyncio.run(_verify(place, tenant_id))
-        if options.rows:
-            print(f"with {options.rows:,} rows: {results[3].a_second / results[1].a_second:.2f} of the first")
-        print(json.dumps([asdict(one) for one in results]) if options.json else "\n".join(map(str, results)))
+        verdicts = _verdicts(results)
+        if options.json:
+            print(json.dumps({"results": [asdict(one) for one in results], "verdicts": verdicts}))
+        else:
+            print("\n".join(map(str, results)))
+            print("\n".join(f"{'reached' if reached else 'missed':<8} {aim}" for aim, reached in verdicts.items()))
+
+
+def _verdicts(results: list[Result]) -> dict[str, bool]:
+    """Each aim with what was measured, and whether it is reached."""
+    sent, asked = results[1::2], results[2::2]
+    ratio = sent[0].ratio or 0
+    found = {
+        f"{AIM_A_SECOND:,} events a second: {sent[0].a_second:,.0f}": sent[0].a_second >= AIM_A_SECOND,
+        f"{AIM_OF_COPY} of one connection's COPY: {ratio:.2f}": ratio >= AIM_OF_COPY,
+        f"current usage p99 under {AIM_P99_MS} ms: {max(one.p99_ms for one in asked):.1f}": all(
+            one.p99_ms < AIM_P99_MS for one in asked
+        ),
+    }
+    if len(sent) > 1:
+        kept = sent[1].a_second / sent[0].a_second
+        found[f"with the rows {AIM_KEPT} of the first: {kept:.2f}"] = kept >= AIM_KEPT
+    return found
 
 
 def _options() -> argparse.Namespace:
@@ -322,7 +343,7 @@ def _tenant(place: Installation) -> UUID:
     return row[0]
 
 
-def _ask(port: int, token: str, method: str, path: str, body: object) -> None:
+def ask(port: int, token: str, method: str, path: str, body: object) -> None:
     import urllib.request
 
     request = urllib.request.Request(

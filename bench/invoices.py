@@ -1,9 +1,11 @@
-"""How many invoices a second the run makes, drafts and finalization, with tax, numbers and inputs kept.
+"""How many subscriptions a second are renewed and invoiced: items, drafts, final invoices with tax, numbers, inputs.
 
-So many subscriptions have a period to be billed: a flat part ahead, and one in `--metered` of them a meter's usage of
-three events. Worker processes share the run, each taking customers that no other has. The limit is set in the same
-run: one connection's COPY of as many rows as the run writes, into twins without row security, keys or triggers. Then
-one invoice of `--lines` lines, and PDF and XML of a sample, which are made when they are asked for.
+So many subscriptions have a period that is over: it is renewed, its usage counted (one in `--metered` of them has some,
+three events), the next period billed ahead, the invoice drafted and made final at once, and others are told. It is done
+by `cloudbill invoices run --workers`, whose processes each take what no other has. The limit is set in the same run:
+one connection's COPY of as many rows of invoices as the run writes, into twins without row security, keys or triggers.
+Then one invoice of `--lines` lines, PDF and XML of a sample, which are made when they are asked for, a sample computed
+again, and what a tenant of this size asks for all day: reports, due lists.
 
     python -m bench.invoices [--subscriptions 100000] [--workers 2] [--metered 10] [--lines 30000] [--json]
 """
@@ -11,18 +13,21 @@ one invoice of `--lines` lines, and PDF and XML of a sample, which are made when
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from sqlalchemy import text
 
-from bench.ingest import _ask as ask
+from bench.ingest import ask
 from bench.installation import ROOT, Installation, installation
+from bench.invoices_filled import FILL, LONG
 from bench.tenants import register
 from core.billing.invoices import running
 from core.billing.invoices.documenting import invoice_document
@@ -30,10 +35,16 @@ from core.billing.invoices.documents.pdf import render_pdf
 from core.billing.invoices.documents.xml import render_xml
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
+from core.billing.subscriptions.periods import anniversary
 from core.foundation.database import Database
 from core.foundation.settings import load_settings
 
+AIM_SECONDS_OF_100_000 = 600
+AIM_LONG_SECONDS = 10
+AIM_GROWTH = 1.25
 SAMPLE = 100
+RECOMPUTED = 2_000
+TABLES = ("invoices", "invoice_lines", "invoice_inputs", "invoice_taxes", "invoice_numbers")
 SETTINGS = {
     "legalName": "Bench GmbH",
     "address": {"line1": "Hauptstr. 1", "city": "Berlin", "postalCode": "10115", "country": "DE"},
@@ -41,103 +52,135 @@ SETTINGS = {
     "email": "books@bench.test",
     "graceHours": 0,
 }
+REPORTS = ("mrr", "revenue", "ageing", "credits", "usage", "tax")
 
 
 def main() -> None:
     """Measures and prints."""
     options = _options()
-    if options.tenant:
-        asyncio.run(_work(UUID(options.tenant), datetime.fromisoformat(options.until)))
-        return
     with installation(serving=("api",)) as place:
-        print(json.dumps(_measure(place, options), indent=None if options.json else 2))
+        measured = _measure(place, options)
+    print(json.dumps(measured, indent=None if options.json else 2))
 
 
 def _measure(place: Installation, options: argparse.Namespace) -> dict[str, Any]:
     caller = register(place.port, "bench")
     tenant_id = _one(place, "SELECT id FROM tenants WHERE slug = 'bench'")
-    ask(place.port, caller, "PUT", "/billing/settings/invoices", SETTINGS)
-    meter = {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "calls"}
-    ask(place.port, caller, "POST", "/billing/meters", meter)
-    components = [
-        {"code": "base", "name": "Base", "price": {"model": "flat", "amount": "29"}},
-        {"code": "calls", "name": "Calls", "kind": "usage", "meter": "calls",
-         "price": {"model": "per_unit", "unitPrice": "0.10"}},
-    ]  # fmt: skip
-    prices = [{"currency": "EUR", "components": components}]
-    ask(place.port, caller, "POST", "/billing/plans", {"code": "plan", "name": "Plan", "prices": prices})
+    _sell(place, caller)
     count = options.subscriptions
     lines = count + count // options.metered
+    begun = time.perf_counter()
     _fill(place, tenant_id, count, options.metered)
-    print("filled", file=sys.stderr, flush=True)
+    filled = time.perf_counter() - begun
+    _tell(f"{count} subscriptions set up in {filled:.0f} s")
 
-    started = time.perf_counter()
-    marks = _run_workers(place, tenant_id, options.workers, count)
-    seconds = time.perf_counter() - started
+    started, cpu = time.perf_counter(), _processor_seconds()
+    marks = _run(place, options.workers, count)
+    seconds, spent = time.perf_counter() - started, _processor_seconds() - cpu
     made = _one(place, "SELECT count(*) FROM invoices WHERE number IS NOT NULL")
     assert made == count, f"{made} of {count} invoices were made"
     assert _one(place, "SELECT count(*) FROM invoice_lines") == lines, "every item is a line"
     assert _one(place, "SELECT max(sequence) FROM invoice_numbers") == count, "the series has no gap"
-    copied = _copy(place, count, lines)
-    print(f"{count} invoices in {seconds:.1f} s, their rows by COPY in {copied:.1f} s", file=sys.stderr, flush=True)
-
+    copied = _copy(place)
+    _tell(f"{count} renewed and invoiced in {seconds:.1f} s, their rows by COPY in {copied:.1f} s")
     long = asyncio.run(_long_invoice(place, tenant_id, options.lines))
-    documents = asyncio.run(_documents(tenant_id))
-    again = asyncio.run(_recompute())
+    _tell(f"one of {options.lines} lines in {long['seconds']} s")
+    renewals, invoices = _parts(marks, 0, count), _parts(marks, 1, count)
     return {
         "subscriptions": count,
         "workers": options.workers,
+        "setUpSeconds": round(filled, 1),
         "seconds": round(seconds, 1),
-        "invoicesASecond": round(count / seconds, 1),
+        "aSecond": round(count / seconds, 1),
+        "processorSecondsOfWorkers": round(spent, 1),
+        "secondsOf100000": round(seconds * 100_000 / count),
+        "aimSecondsOf100000": AIM_SECONDS_OF_100_000,
+        "renewalSecondsAThousandByFifth": renewals,
+        "invoiceSecondsAThousandByFifth": invoices,
+        "growth": round(max(renewals[-1] / renewals[0], invoices[-1] / invoices[0]), 2),
         "limitCopySeconds": round(copied, 1),
         "ratioToLimit": round(copied / seconds, 3),
-        "firstTenthASecond": marks[0],
-        "lastTenthASecond": marks[1],
         "longInvoice": long,
-        **documents,
-        "recomputation": again,
+        **asyncio.run(_documents(tenant_id)),
+        "recomputation": asyncio.run(_recompute()),
+        "reportSeconds": _reports(place, caller),
+        "verdicts": {
+            "100,000 in 10 minutes": seconds * 100_000 / count <= AIM_SECONDS_OF_100_000,
+            "linear (last fifth at most 1.25 of the first)": renewals[-1] <= AIM_GROWTH * renewals[0]
+            and invoices[-1] <= AIM_GROWTH * invoices[0],
+            f"{options.lines} lines in 10 s": long["seconds"] <= AIM_LONG_SECONDS,
+        },
     }
 
 
-def _run_workers(place: Installation, tenant_id: UUID, workers: int, count: int) -> tuple[float, float]:
-    """Runs them to the end; invoices a second in the first and the last tenth."""
-    until = datetime.now(UTC).isoformat()
-    command = [sys.executable, "-m", "bench.invoices", "--tenant", str(tenant_id), "--until", until]
-    started = [subprocess.Popen(command, cwd=ROOT, env=place.environment) for _ in range(workers)]
-    marks: list[tuple[float, int]] = []
+def _sell(place: Installation, caller: str) -> None:
+    ask(place.port, caller, "PUT", "/billing/settings/invoices", SETTINGS)
+    meter = {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "calls"}
+    ask(place.port, caller, "POST", "/billing/meters", meter)
+    base = {"code": "base", "name": "Base", "price": {"model": "flat", "amount": "29"}}
+    calls = {
+        "code": "calls",
+        "name": "Calls",
+        "kind": "usage",
+        "meter": "calls",
+        "price": {"model": "per_unit", "unitPrice": "0.10"},
+    }
+    for code, components in (("plain", [base]), ("metered", [base, calls])):
+        prices = [{"currency": "EUR", "components": components}]
+        ask(place.port, caller, "POST", "/billing/plans", {"code": code, "name": code.title(), "prices": prices})
+
+
+def _run(place: Installation, workers: int, count: int) -> list[tuple[float, int, int]]:
+    """Runs it to the end; after how many seconds how many were renewed and invoiced."""
+    command = [sys.executable, "-m", "core.cli.main", "invoices", "run", "--workers", str(workers)]
     begun = time.perf_counter()
-    while any(process.poll() is None for process in started):
-        marks.append((time.perf_counter() - begun, _one(place, "SELECT count(*) FROM invoices")))
-        time.sleep(1)
-    if any(process.returncode for process in started):
+    process = subprocess.Popen(command, cwd=ROOT, env=place.environment, stdout=subprocess.DEVNULL)
+    marks: list[tuple[float, int, int]] = [(0.0, 0, 0)]
+    every = min(5.0, max(0.2, count / 5_000))
+    with psycopg.connect(place.settings.operator_url, autocommit=True) as connection:
+        while process.poll() is None:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM subscription_changes), (SELECT count(*) FROM invoices)"
+            ).fetchone()
+            assert row
+            marks.append((time.perf_counter() - begun, row[0], row[1]))
+            time.sleep(every)
+    if process.returncode:
         raise SystemExit("a worker failed")
-    marks.append((time.perf_counter() - begun, count))
-    return _rate(marks, 0, count // 10), _rate(marks, count - count // 10, count)
+    return [*marks, (time.perf_counter() - begun, count, count)]
 
 
-def _rate(marks: list[tuple[float, int]], low: int, high: int) -> float:
-    first = max((mark for mark in marks if mark[1] <= low), default=marks[0])
-    last = next((mark for mark in marks if mark[1] >= high), marks[-1])
-    return round((last[1] - first[1]) / max(0.001, last[0] - first[0]), 1)
+def _parts(marks: list[tuple[float, int, int]], which: int, count: int) -> list[float]:
+    """Seconds a thousand in each fifth of the way."""
+    at = [_when(marks, which, count * part // 5) for part in range(6)]
+    return [round((end - begin) / (count / 5_000), 3) for begin, end in zip(at, at[1:], strict=False)]
 
 
-async def _work(tenant_id: UUID, _until: datetime) -> None:
-    database = Database(load_settings())
-    try:
-        await running.run_tenant(database, tenant_id)
-    finally:
-        await database.dispose()
+def _when(marks: list[tuple[float, int, int]], which: int, wanted: int) -> float:
+    """The second at which so many were done, between two marks by their share."""
+    place = next(place for place, mark in enumerate(marks) if mark[which + 1] >= wanted)
+    if not place:
+        # Nothing yet: from when the first of them was seen to be under way.
+        place = next(place for place, mark in enumerate(marks) if mark[which + 1] > 0) - 1
+        return marks[place][0]
+    before, after = marks[place - 1], marks[place]
+    return before[0] + (after[0] - before[0]) * (wanted - before[which + 1]) / (after[which + 1] - before[which + 1])
+
+
+def _processor_seconds() -> float:
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 async def _long_invoice(place: Installation, tenant_id: UUID, lines: int) -> dict[str, float]:
     with psycopg.connect(place.settings.owner_url) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, false)", [str(tenant_id)])
-        connection.execute(_LONG, {"tenant": tenant_id, "lines": lines})
-    started = time.perf_counter()
-    await _work(tenant_id, datetime.now(UTC))
-    seconds = time.perf_counter() - started
+        connection.execute(LONG, {"tenant": tenant_id, "lines": lines})
     database = Database(load_settings())
     try:
+        started = time.perf_counter()
+        await running.run_tenant(database, tenant_id)
+        seconds = time.perf_counter() - started
         async with database.tenant(tenant_id) as session:
             found = await session.scalar(
                 text("SELECT id FROM invoices WHERE lines = :lines AND number IS NOT NULL"), {"lines": lines}
@@ -182,10 +225,8 @@ async def _recompute() -> dict[str, float]:
     result = Recomputed()
     began = time.perf_counter()
     try:
-        async for drift in recompute_all(database, result=result):
+        async for drift in recompute_all(database, result=result, most=RECOMPUTED):
             print(drift, file=sys.stderr)
-            if result.drifted > 10:
-                break
     finally:
         await database.dispose()
     seconds = time.perf_counter() - began
@@ -196,25 +237,45 @@ async def _recompute() -> dict[str, float]:
     }
 
 
+def _reports(place: Installation, caller: str) -> dict[str, float]:
+    """Seconds of each report of the month, and of the first page of its rows."""
+    found: dict[str, float] = {}
+    for name in REPORTS:
+        for part in ("", "/rows"):
+            url = f"http://127.0.0.1:{place.port}/billing/reports/{name}{part}"
+            request = urllib.request.Request(url, headers={"Authorization": f"Bearer {caller}"})
+            began = time.perf_counter()
+            urllib.request.urlopen(request, timeout=120).read()
+            found[name + part] = round(time.perf_counter() - began, 2)
+    return found
+
+
 def _fill(place: Installation, tenant_id: UUID, count: int, metered: int) -> None:
+    """Subscriptions whose first month is over since a minute, as selling and using them leaves them."""
+    over = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    cycle = anniversary(over - timedelta(days=28), "month", count=1, zone="UTC")
+    while (period := cycle.period(0)).end > over:
+        cycle = anniversary(period.start - timedelta(days=1), "month", count=1, zone="UTC")
+    where = {
+        "tenant": tenant_id, "count": count, "metered": metered, "start": period.start, "end": period.end,
+    }  # fmt: skip
     with psycopg.connect(place.settings.owner_url) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, false)", [str(tenant_id)])
-        for statement in _FILL:
-            connection.execute(statement, {"tenant": tenant_id, "count": count, "metered": metered})  # pyright: ignore
+        for statement in FILL:
+            connection.execute(statement, where)  # pyright: ignore
         connection.commit()
         connection.autocommit = True
         connection.execute("ANALYZE")
 
 
-def _copy(place: Installation, invoices: int, lines: int) -> float:
+def _copy(place: Installation) -> float:
     """Seconds that one connection's COPY of the rows takes into twins that check nothing."""
+    seconds = 0.0
     with psycopg.connect(place.settings.owner_url) as connection:
-        connection.execute("ALTER TABLE invoices NO FORCE ROW LEVEL SECURITY")
-        for table in ("invoices", "invoice_lines", "invoice_inputs", "invoice_taxes", "invoice_numbers"):
+        for table in TABLES:
             connection.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")  # pyright: ignore
         connection.commit()
-        seconds = 0.0
-        for table in ("invoices", "invoice_lines", "invoice_inputs", "invoice_taxes", "invoice_numbers"):
+        for table in TABLES:
             connection.execute(f"CREATE TABLE twin_{table} AS TABLE {table} WITH NO DATA")  # pyright: ignore
             with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT BINARY)") as copy:  # pyright: ignore
                 content = [bytes(part) for part in copy]
@@ -224,7 +285,8 @@ def _copy(place: Installation, invoices: int, lines: int) -> float:
                     copy.write(part)
             connection.commit()
             seconds += time.perf_counter() - began
-        for table in ("invoices", "invoice_lines", "invoice_inputs", "invoice_taxes", "invoice_numbers"):
+            connection.execute(f"DROP TABLE twin_{table}")  # pyright: ignore
+        for table in TABLES:
             connection.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")  # pyright: ignore
         connection.commit()
     return seconds
@@ -232,72 +294,13 @@ def _copy(place: Installation, invoices: int, lines: int) -> float:
 
 def _one(place: Installation, statement: str) -> Any:
     with psycopg.connect(place.settings.operator_url) as connection:
-        row = connection.execute(statement).fetchone()  # pyright: ignore
+        row: Any = connection.execute(statement).fetchone()  # pyright: ignore
         assert row
         return row[0]
 
 
-_FILL = (
-    """
-    CREATE TEMP TABLE sold AS
-    SELECT n, uuidv7() AS customer, uuidv7() AS subscription FROM generate_series(1, %(count)s) AS n
-    """,
-    """
-    INSERT INTO customers (tenant_id, id, external_id, name, is_self, created_at, currency, address)
-    SELECT %(tenant)s, customer, 'c' || n, 'Customer ' || n, false, now(), 'EUR',
-           '{"line1": "Weg 1", "city": "Bonn", "postalCode": "53111", "country": "DE"}'
-    FROM sold
-    """,
-    """
-    INSERT INTO subscriptions (tenant_id, id, customer_id, plan_tenant_id, plan_id, price_id, state, currency,
-        current_period_start, current_period_end, created_at, version, collection, interval, interval_count, cycle,
-        proration, anchor, zone, period_number, ordinal, paid_through)
-    SELECT %(tenant)s, s.subscription, s.customer, p.tenant_id, p.plan_id, p.id, 'active', 'EUR',
-           now() - interval '1 h', now() + interval '30 days', now() - interval '31 days', p.version, 'send_invoice',
-           'month', 1, 'anniversary',
-           'second', now() - interval '31 days', 'UTC', 1, 1, now() + interval '30 days'
-    FROM sold s, prices p WHERE p.tenant_id = %(tenant)s
-    """,
-    """
-    INSERT INTO invoice_items (tenant_id, id, customer_id, currency, subscription_id, ordinal, kind, code, description,
-        period_start, period_end, quantity, meter_id, basis, amount_minor, bill_at, created_at)
-    SELECT %(tenant)s, uuidv7(), s.customer, 'EUR', s.subscription, 1, 'recurring', 'base', 'Base',
-           now() - interval '1 h', now() + interval '30 days', 1, NULL,
-           jsonb_build_object('schema', 1, 'sellerId', p.tenant_id, 'planId', p.plan_id, 'productId', NULL, 'version',
-                              p.version, 'priceId', p.id, 'componentId', c.id, 'share', '[1, 1]'::jsonb),
-           2900, now() - interval '1 h', now()
-    FROM sold s, prices p JOIN price_components c ON c.tenant_id = p.tenant_id AND c.price_id = p.id AND c.code = 'base'
-    WHERE p.tenant_id = %(tenant)s
-    """,
-    """
-    INSERT INTO invoice_items (tenant_id, id, customer_id, currency, subscription_id, ordinal, kind, code, description,
-        period_start, period_end, quantity, meter_id, basis, amount_minor, bill_at, created_at)
-    SELECT %(tenant)s, uuidv7(), s.customer, 'EUR', s.subscription, 0, 'usage', 'calls', 'Calls',
-           now() - interval '31 days', now() - interval '1 h', NULL, c.meter_id,
-           jsonb_build_object('schema', 1, 'sellerId', p.tenant_id, 'planId', p.plan_id, 'productId', NULL, 'version',
-                              p.version, 'priceId', p.id, 'componentId', c.id),
-           NULL, now() - interval '1 h', now()
-    FROM sold s, prices p
-    JOIN price_components c ON c.tenant_id = p.tenant_id AND c.price_id = p.id AND c.code = 'calls'
-    WHERE p.tenant_id = %(tenant)s AND s.n %% %(metered)s = 0
-    """,
-    """
-    INSERT INTO usage_events (tenant_id, id, occurred_at, customer_id, idempotency_key, outcome, event_name, properties)
-    SELECT %(tenant)s, uuidv7(), now() - interval '2 days', s.customer, 'e' || s.n || '-' || k, 'metered',
-           'calls', '{}'
-    FROM sold s, generate_series(1, 3) AS k WHERE s.n %% %(metered)s = 0
-    """,
-    "DROP TABLE sold",
-)
-
-_LONG = """
-INSERT INTO invoice_items (tenant_id, id, customer_id, currency, subscription_id, ordinal, kind, code, description,
-    period_start, period_end, quantity, meter_id, basis, amount_minor, bill_at, created_at)
-SELECT %(tenant)s, uuidv7(), c.id, 'EUR', NULL, NULL, 'one_off', 'part', 'Part ' || n, NULL, NULL, 1, NULL,
-       '{}', n %% 10 + 1, now() - interval '1 h', now()
-FROM (SELECT id FROM customers WHERE tenant_id = %(tenant)s AND NOT is_self LIMIT 1) c,
-     generate_series(1, %(lines)s) AS n
-"""
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -307,8 +310,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--metered", type=int, default=10, help="one in so many has usage")
     parser.add_argument("--lines", type=int, default=30_000)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--tenant", help=argparse.SUPPRESS)
-    parser.add_argument("--until", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -48,6 +48,8 @@ class Collection(TenantRow, Table):
         CheckConstraint("(fault IS NULL) = (postponed_to IS NULL)", name="fault"),
         UniqueConstraint("tenant_id", "invoice_id"),
         Index("collections_open_idx", "tenant_id", "next_at", postgresql_where="state <> 'ended'"),
+        Index("collections_paused_idx", "tenant_id", "invoice_id",
+              postgresql_where="state = 'ended' AND outcome = 'pause'"),
         CheckConstraint(one_of("state", COLLECTION_STATES), name="state"),
         CheckConstraint(one_of("outcome", OUTCOMES), name="outcome"),
         CheckConstraint("(state = 'waiting') = (next_at IS NOT NULL)", name="next"),

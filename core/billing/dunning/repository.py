@@ -23,16 +23,23 @@ _FRESH_CARD = """
                 OR p.advice_code = 'do_not_try_again')))
 """
 
+# An open invoice that nobody collects yet, by the index of when that is to begin.
+_BEGINNING = """
+    (SELECT i.tenant_id, i.id AS invoice_id, i.subscription_id, i.{at} AS due_at FROM invoices i
+     WHERE i.state = 'open' AND {which} {of_invoice} AND NOT EXISTS (
+         SELECT FROM collections c WHERE c.tenant_id = i.tenant_id AND c.invoice_id = i.id) {bound})
+"""
+_BEGINNINGS = (
+    ("finalized_at", "i.collection = 'automatic'"),
+    ("due_at", "i.collection <> 'automatic'"),
+    ("finalized_at", "i.collection <> 'automatic' AND i.due_at IS NULL"),
+)
+
 # What asks for a decision, and since when: an open invoice that nobody collects yet, one of a subscription that never
 # began, a try that has ended, an instant of the schedule, another card, an invoice that needs no collecting any more,
 # or a late payment after a pause.
 _DUE = """
-    SELECT i.tenant_id, i.id AS invoice_id, i.subscription_id,
-           CASE WHEN i.collection = 'automatic' THEN i.finalized_at
-                ELSE coalesce(i.due_at, i.finalized_at) END AS due_at
-    FROM invoices i
-    WHERE i.state = 'open' {of_invoice} AND NOT EXISTS (
-        SELECT FROM collections c WHERE c.tenant_id = i.tenant_id AND c.invoice_id = i.id)
+    {beginnings}
   UNION ALL
     SELECT i.tenant_id, i.id, i.subscription_id, greatest(s.canceled_at, i.finalized_at)
     FROM invoices i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -68,22 +75,35 @@ _POSTPONED = """
 """
 
 
-def _due(of_invoice: str = "", of_collection: str = "") -> str:
+def _due(of_invoice: str, of_collection: str, bound: str) -> str:
+    beginnings = " UNION ALL ".join(
+        _BEGINNING.format(at=at, which=which, of_invoice=of_invoice, bound=bound.format(at=at))
+        for at, which in _BEGINNINGS
+    )
     fresh = _FRESH_CARD.format(invoice="c.invoice_id")
-    return _POSTPONED.format(due=_DUE.format(of_invoice=of_invoice, of_collection=of_collection, fresh_card=fresh))
+    return _POSTPONED.format(
+        due=_DUE.format(beginnings=beginnings, of_invoice=of_invoice, of_collection=of_collection, fresh_card=fresh)
+    )
 
 
-_OWN = _due("AND i.tenant_id = :tenant", "AND c.tenant_id = :tenant")
-_ONE = _due("AND i.tenant_id = :tenant AND i.id = :invoice", "AND c.tenant_id = :tenant AND c.invoice_id = :invoice")
-_NEXT = text(f"SELECT min(due_at) FROM ({_OWN}) due")  # noqa: S608  (our own text)
+def _own(bound: str) -> str:
+    return _due("AND i.tenant_id = :tenant", "AND c.tenant_id = :tenant", bound)
+
+
+_ONE = _due(
+    "AND i.tenant_id = :tenant AND i.id = :invoice", "AND c.tenant_id = :tenant AND c.invoice_id = :invoice", ""
+)
+# Those that nobody collects yet may be all that a tenant ever sent: no more of them are read than is asked for.
+_NEXT = text(f"SELECT min(due_at) FROM ({_own('ORDER BY i.{at} LIMIT 1')}) due")  # noqa: S608  (our own text)
 _IS_DUE = text(f"SELECT min(due_at) FROM ({_ONE}) due")  # noqa: S608  (our own text)
 _LIST = text(
-    f"SELECT invoice_id, subscription_id FROM ({_OWN}) due WHERE due_at <= :now "  # noqa: S608  (our own text)
-    "ORDER BY due_at, invoice_id LIMIT :limit"
+    f"SELECT invoice_id, subscription_id FROM ({_own('AND i.{at} <= :now ORDER BY i.{at} LIMIT :limit')}) due "  # noqa: S608  (our own text)
+    "WHERE due_at <= :now ORDER BY due_at, invoice_id LIMIT :limit"
 )
 _TENANTS = text(
-    f"SELECT DISTINCT due.tenant_id FROM ({_due()}) due "  # noqa: S608  (our own text)
-    "LEFT JOIN tenant_clocks k ON k.tenant_id = due.tenant_id WHERE due.due_at <= coalesce(k.now_at, :now)"
+    "SELECT t.id FROM tenants t LEFT JOIN tenant_clocks k ON k.tenant_id = t.id WHERE EXISTS (SELECT FROM ("  # noqa: S608  (our own text)
+    + _due("AND i.tenant_id = t.id", "AND c.tenant_id = t.id", "AND i.{at} <= coalesce(k.now_at, :now) LIMIT 1")
+    + ") due WHERE due.due_at <= coalesce(k.now_at, :now))"
 )
 _HAS_FRESH_CARD = text(
     "SELECT EXISTS (SELECT FROM payment_methods m WHERE m.tenant_id = :tenant AND m.id = :method AND "  # noqa: S608  (our own text)

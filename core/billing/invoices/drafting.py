@@ -19,7 +19,7 @@ from core.billing.invoices.models import Invoice
 from core.billing.invoices.parking import allowed_customers, park
 from core.billing.invoices.rules import Rules, check_bounds, rules_of
 from core.billing.invoices.telling import tell_all
-from core.billing.invoices.working import Group, known_at, open_sale, work_out
+from core.billing.invoices.working import Group, is_metered, known_at, open_sale, work_out
 from core.billing.subscriptions.models import InvoiceItem
 from core.foundation.errors import CloudBillError
 from core.foundation.ids import new_id
@@ -48,9 +48,17 @@ async def draft_due(session: AsyncSession, *, tenant_id: UUID, now: datetime, mo
     ) or await repository.wait_for_customer(session, tenant_id, now=now)
     if not customers:
         return 0
+    corrected = await correct_before_billing(session, customers, tenant_id=tenant_id, now=now)
+    items = await repository.list_waiting(session, tenant_id, customers=corrected, now=now)
+    # Who has usage to bill keeps the tenant's batches of events waiting until the commit, and other workers with usage
+    # too: they come by themselves, after those who have none.
+    metered = {item.customer_id for item in items if is_metered(item)}
+    plain = [one for one in corrected if one not in metered]
     seen = len(customers)
-    customers = await correct_before_billing(session, customers, tenant_id=tenant_id, now=now)
-    items = await repository.list_waiting(session, tenant_id, customers=customers, now=now)
+    if plain and metered:
+        seen -= len(metered)
+        items = [item for item in items if item.customer_id not in metered]
+        corrected = plain
     rules = await rules_of(session, tenant_id)
     groups = group_items(items, rules)
     try:
@@ -59,7 +67,7 @@ async def draft_due(session: AsyncSession, *, tenant_id: UUID, now: datetime, mo
             await finalizing.check_now(session)
     except Exception:
         # One of them cannot be written: each customer by itself, so that only that one is parked.
-        for customer_id in customers:
+        for customer_id in corrected:
             own = [group for group in groups if group.customer_id == customer_id]
             try:
                 async with session.begin_nested():
@@ -147,7 +155,7 @@ async def write_drafts(
     taken = {item.id: draft.invoice_id for draft in drafts for item in draft.group.items}
     done = await repository.take_items(session, tenant_id, taken)
     assert done == len(taken), "the customer is locked: nobody else took them"
-    await tell_all(session, [("invoice.created", invoice) for invoice, _ in made], now=now)
+    await tell_all(session, [("invoice.created", invoice) for invoice, _ in made], tenant_id=tenant_id, now=now)
     return made
 
 

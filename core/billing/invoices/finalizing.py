@@ -24,7 +24,7 @@ from core.billing.invoices.numbering import format_number, refuse_while_held, ta
 from core.billing.invoices.parking import park
 from core.billing.invoices.rules import Rules, rules_of
 from core.billing.invoices.telling import tell_all
-from core.billing.invoices.working import Group, Sale, known_at, open_sale, work_out
+from core.billing.invoices.working import Group, Sale, is_metered, known_at, open_sale, work_out
 from core.foundation.crypto import input_hash
 from core.foundation.errors import CloudBillError
 from core.foundation.ids import new_id
@@ -44,6 +44,9 @@ async def finalize_due(session: AsyncSession, *, tenant_id: UUID, now: datetime,
         if not locked:
             return 1
     await refuse_while_held(session)  # nobody is parked for that
+    # As the run's first half: those without usage first, since usage is waited for.
+    items = await repository.list_items_of(session, tenant_id, locked)
+    locked = [one for one in locked if not any(map(is_metered, items[one]))] or locked
     try:
         async with session.begin_nested():
             await finalize_drafts(session, locked, tenant_id=tenant_id, now=now)
@@ -147,9 +150,9 @@ async def finalize(
         session, [{column: getattr(invoice, column) for column in _FINAL} for invoice, _ in made]
     )
     assert done == len(made), "the drafts are locked: nobody else made them final"
-    await tell_all(session, [("invoice.finalized", invoice) for invoice, _ in made], now=now)
+    await tell_all(session, [("invoice.finalized", invoice) for invoice, _ in made], tenant_id=tenant_id, now=now)
     paid = [invoice for invoice, _ in made if invoice.state == "paid"]
-    await tell_all(session, [("invoice.paid", invoice) for invoice in paid], now=now)
+    await tell_all(session, [("invoice.paid", invoice) for invoice in paid], tenant_id=tenant_id, now=now)
     for invoice in paid:
         await activate_paid(session, invoice, now=now)
 

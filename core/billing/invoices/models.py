@@ -100,6 +100,12 @@ class Invoice(TenantRow, Table):
         CheckConstraint("lines >= 0 AND credited_minor >= 0 AND paid_minor >= 0", name="amounts"),
         Index("invoices_due_idx", "tenant_id", "finalize_at", "id", postgresql_where="state = 'draft'"),
         Index("invoices_open_idx", "tenant_id", "due_at", postgresql_where="state = 'open'"),
+        Index(
+            "invoices_automatic_idx",
+            "tenant_id",
+            "finalized_at",
+            postgresql_where="state = 'open' AND collection = 'automatic'",
+        ),
         Index("invoices_customer_idx", "tenant_id", "customer_id", "id"),
         Index("invoices_subscription_idx", "tenant_id", "subscription_id", "id"),
         Index("invoices_number_key", "tenant_id", "number", unique=True, postgresql_where="number IS NOT NULL"),

@@ -1,4 +1,7 @@
-"""Many workers on one tenant's run: each takes customers that no other has, until nothing is left."""
+"""Many workers on one tenant's run: each takes what no other has, until nothing is left.
+
+Periods that are over are renewed first, then what is due becomes drafts, then drafts become final.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,21 +9,24 @@ from uuid import UUID
 from core.billing.invoices import repository
 from core.billing.invoices.drafting import draft_due
 from core.billing.invoices.finalizing import finalize_due
+from core.billing.subscriptions.due import SubscriptionsDue
 from core.foundation.clock import tenant_now
 from core.foundation.database import Database
+
+_RENEWALS = SubscriptionsDue()
 
 WORKERS = 4
 """How many jobs share one tenant's run."""
 
 
-async def run_tenant(database: Database, tenant_id: UUID, *, batch: int = 100) -> int:
+async def run_tenant(database: Database, tenant_id: UUID) -> int:
     """Bills what is due for the tenant in transactions of its own, until there is nothing that is not another's."""
     done = 0
-    for step in (draft_due, finalize_due):
+    for step in (_RENEWALS.run, draft_due, finalize_due):
         while True:
             async with database.tenant(tenant_id) as session:
                 now = await tenant_now(session, tenant_id)
-                seen = await step(session, tenant_id=tenant_id, now=now, most=batch)
+                seen = await step(session, tenant_id=tenant_id, now=now)
             done += seen
             if not seen:
                 break
@@ -28,8 +34,9 @@ async def run_tenant(database: Database, tenant_id: UUID, *, batch: int = 100) -
 
 
 async def tenants_due(database: Database, *, now: datetime) -> list[UUID]:
-    """Tenants for whom something is to be billed or made final."""
+    """Tenants for whom something is to be renewed, billed or made final."""
     async with database.reading() as session:
-        found = await repository.tenants_to_bill(session, now=now)
+        found = list(await _RENEWALS.tenants_due(session, now=now))
+        found += await repository.tenants_to_bill(session, now=now)
         found += await repository.tenants_to_finalize(session, now=now)
     return sorted(set(found))

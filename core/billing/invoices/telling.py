@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices.models import CreditNote, Invoice
-from core.foundation.ids import new_id
-from core.foundation.outbox import KINDS, OutboxEvent, tell
+from core.foundation.outbox import Fact, tell, tell_many
 
-Fact = tuple[str, Invoice | Any]
+Told = tuple[str, Invoice | Any]
 """The kind, and the invoice it is about."""
 
 
@@ -29,25 +28,23 @@ async def tell_invoice(session: AsyncSession, kind: str, invoice: Invoice, *, no
     )
 
 
-async def tell_all(session: AsyncSession, facts: Iterable[Fact], *, now: datetime) -> None:
+async def tell_all(session: AsyncSession, facts: Iterable[Told], *, tenant_id: UUID, now: datetime) -> None:
     """The facts of many invoices in one statement; one that was told before is not told again."""
-    rows: list[dict[str, Any]] = []
-    for kind, invoice in facts:
-        assert kind in KINDS
-        rows.append(
-            {
-                "tenant_id": invoice.tenant_id,
-                "id": new_id(),
-                "kind": kind,
-                "subject_id": invoice.id,
-                "fact": _instant(now) or "" if kind == "invoice.paid" else "",
-                "customer_id": invoice.customer_id,
-                "document": document_of(invoice),
-                "occurred_at": now,
-            }
-        )
-    if rows:
-        await session.execute(insert(OutboxEvent).values(rows).on_conflict_do_nothing())
+    await tell_many(
+        session,
+        [
+            Fact(
+                kind=kind,
+                subject_id=invoice.id,
+                fact=_instant(now) or "" if kind == "invoice.paid" else "",
+                customer_id=invoice.customer_id,
+                document=document_of(invoice),
+                occurred_at=now,
+            )
+            for kind, invoice in facts
+        ],
+        tenant_id=tenant_id,
+    )
 
 
 async def tell_credit_note(session: AsyncSession, note: CreditNote, invoice: Invoice, *, now: datetime) -> None:

@@ -87,12 +87,17 @@ async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[Invo
     return sale
 
 
+def is_metered(item: InvoiceItem) -> bool:
+    """Whether it is worked out from events."""
+    return item.kind in ("usage", "correction")
+
+
 async def known_at(session: AsyncSession, items: Iterable[InvoiceItem]) -> datetime:
     """The server's instant up to which usage is known: nothing more is recorded before it.
 
     Where usage is billed, batches of events under way are waited for, and new ones wait until the commit.
     """
-    if any(item.kind in ("usage", "correction") for item in items):
+    if any(map(is_metered, items)):
         await lock_definitions(session)
     return (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
 
@@ -101,40 +106,40 @@ async def work_out(
     session: AsyncSession, groups: Sequence[Group], sale: Sale, *, as_of: datetime | None
 ) -> list[Bill | CloudBillError]:
     """Each group's bill, or what stands against it: one that fails leaves the others theirs."""
-    parts = [(place, part) for place, group in enumerate(groups) for part in _by_subscription(group.items)]
-    computed: list[list[Computed]] = [[] for _ in groups]
-    failed: dict[int, CloudBillError] = {}
-    found = await compute_all(session, [part for _, part in parts], as_of=as_of)
-    for (place, _), one in zip(parts, found, strict=True):
-        if isinstance(one, CloudBillError):
-            failed.setdefault(place, one)
-        else:
-            computed[place].append(one)
     bills: list[Bill | CloudBillError] = []
-    for place, group in enumerate(groups):
+    for group, computed in zip(groups, await compute_groups(session, groups, as_of=as_of), strict=True):
         try:
-            bills.append(failed[place] if place in failed else _bill(group, computed[place], sale))
+            bills.append(computed if isinstance(computed, CloudBillError) else bill_of(group, computed, sale))
         except CloudBillError as error:
             bills.append(error)
     return bills
 
 
-async def work_out_one(
-    session: AsyncSession,
-    group: Group,
-    sale: Sale,
-    *,
-    as_of: datetime | None,
-    seller: Seller | None = None,
-    buyer: Buyer | None = None,
-    zone: str | None = None,
-) -> Bill:
-    """One bill. `seller`, `buyer` and `zone` as they were, for recomputing; without them as they are now."""
+async def compute_groups(
+    session: AsyncSession, groups: Sequence[Group], *, as_of: datetime | None
+) -> list[list[Computed] | CloudBillError]:
+    """Of each group its subscriptions' parts, or the first error of them; what they have in common is read once."""
+    parts = [(place, part) for place, group in enumerate(groups) for part in _by_subscription(group.items)]
+    found: list[list[Computed] | CloudBillError] = [[] for _ in groups]
+    done = await compute_all(session, [part for _, part in parts], as_of=as_of)
+    for (place, _), one in zip(parts, done, strict=True):
+        known = found[place]
+        if isinstance(known, CloudBillError):
+            continue
+        if isinstance(one, CloudBillError):
+            found[place] = one
+        else:
+            known.append(one)
+    return found
+
+
+async def work_out_one(session: AsyncSession, group: Group, sale: Sale, *, as_of: datetime | None) -> Bill:
+    """One bill, with what is assumed of it. Raises the first error."""
     computed = [
         await compute(session, items, as_of=as_of, assumed=group.assumed, coupons=group.coupons)
         for items in _by_subscription(group.items)
     ]
-    return _bill(group, computed, sale, seller=seller, buyer=buyer, zone=zone)
+    return bill_of(group, computed, sale)
 
 
 def _by_subscription(items: Iterable[InvoiceItem]) -> list[list[InvoiceItem]]:
@@ -144,7 +149,7 @@ def _by_subscription(items: Iterable[InvoiceItem]) -> list[list[InvoiceItem]]:
     return list(found.values())
 
 
-def _bill(
+def bill_of(
     group: Group,
     computed: Sequence[Computed],
     sale: Sale,
@@ -153,6 +158,7 @@ def _bill(
     buyer: Buyer | None = None,
     zone: str | None = None,
 ) -> Bill:
+    """The bill of what was computed. `seller`, `buyer` and `zone` as they were; without them as they are now."""
     customer = sale.customers[group.customer_id]
     seller, buyer = seller or sale.seller, buyer or buyer_of(customer)
     zone = zone or customer.time_zone

@@ -1,6 +1,6 @@
 """A report is its entries: each figure is the sum of those that lead to it, and nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,25 +43,32 @@ class Figure:
     customers: int = 0
 
 
-def figures_of(entries: Iterable[Entry], *, order: Sequence[str]) -> list[Figure]:
-    """Sums by month, currency, figure (in the report's order) and key."""
-    found: dict[tuple[Month, str, str, str], Figure] = {}
-    customers: dict[tuple[Month, str, str, str], set[UUID]] = {}
-    for entry in entries:
+class Sums:
+    """Figures as their entries come in: by month, currency, figure and key."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Month, str, str, str], Figure] = {}
+        self._customers: dict[tuple[Month, str, str, str], set[UUID]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """One more entry."""
         place = (entry.month, entry.currency, entry.figure, entry.key)
-        figure = found.get(place)
+        figure = self._found.get(place)
         if figure is None:
-            figure = found[place] = Figure(
+            figure = self._found[place] = Figure(
                 month=entry.month, figure=entry.figure, currency=entry.currency, key=entry.key
             )
-            customers[place] = set()
+            self._customers[place] = set()
         figure.amount_micro += entry.amount_micro
         figure.entries += 1
         if entry.quantity is not None:
             figure.quantity = (figure.quantity or Decimal(0)) + entry.quantity
         if entry.customer_id is not None:
-            customers[place].add(entry.customer_id)
-    for place, figure in found.items():
-        figure.customers = len(customers[place])
-    ranks = {name: rank for rank, name in enumerate(order)}
-    return sorted(found.values(), key=lambda one: (one.month, one.currency, ranks[one.figure], one.key))
+            self._customers[place].add(entry.customer_id)
+
+    def figures(self, order: Sequence[str]) -> list[Figure]:
+        """By month, currency, figure (in the report's order) and key."""
+        for place, figure in self._found.items():
+            figure.customers = len(self._customers[place])
+        ranks = {name: rank for rank, name in enumerate(order)}
+        return sorted(self._found.values(), key=lambda one: (one.month, one.currency, ranks[one.figure], one.key))

@@ -1,6 +1,7 @@
 """What follows from invoices: revenue and what of it is deferred, what is open, usage that was billed, tax."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,29 +26,29 @@ INVOICED_ALREADY = ("invoice", "invoice_credit")
 SUMMED = ("count", "sum")
 
 
-async def revenue(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+async def revenue(
+    session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime
+) -> AsyncGenerator[Entry]:
     """Invoiced in the month, recognized in it, deferred before and after it; and what calls used of credits."""
     begin, end = months[0].begin, months[-1].end
-    found: list[Entry] = []
-    for row in await repository.list_documents(session, tenant_id, begin=begin, end=end):
-        for month in months:
-            if row.at < month.end:
-                found += _revenue(row, month, now)
+    async with aclosing(repository.stream_documents(session, tenant_id, begin=begin, end=end)) as rows:
+        async for row in rows:
+            for month in months:
+                if row.at < month.end:
+                    for entry in _revenue(row, month, now):
+                        yield entry
     for row in await repository.list_earned(session, tenant_id, begin=begin, end=end):
         if row.kind not in INVOICED_ALREADY:
             month = Month(row.month.year, row.month.month)
-            found.append(
-                Entry(
-                    month=month,
-                    figure="credits_used",
-                    currency=row.currency,
-                    key=row.kind,
-                    amount_micro=row.amount_micro,
-                    what=f"{row.entries} postings of the ledger",
-                    customer_id=row.customer_id,
-                )
+            yield Entry(
+                month=month,
+                figure="credits_used",
+                currency=row.currency,
+                key=row.kind,
+                amount_micro=row.amount_micro,
+                what=f"{row.entries} postings of the ledger",
+                customer_id=row.customer_id,
             )
-    return found
 
 
 def _revenue(row: Row[Any], month: Month, now: datetime) -> list[Entry]:
@@ -64,30 +65,29 @@ def _revenue(row: Row[Any], month: Month, now: datetime) -> list[Entry]:
     return [_line(row, month, figure, minor) for figure, minor in amounts.items() if minor]
 
 
-async def usage(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+async def usage(
+    session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime
+) -> AsyncGenerator[Entry]:
     """By meter: what was billed in the month, and what was counted in it."""
     begin, end = months[0].begin, months[-1].end
-    found = [
-        _line(row, month_of(row.at), "billed", row.net_minor, key=row.meter, quantity=row.quantity)
-        for row in await repository.list_documents(session, tenant_id, begin=begin, end=end, usage=True)
-    ]
+    async with aclosing(repository.stream_documents(session, tenant_id, begin=begin, end=end, usage=True)) as rows:
+        async for row in rows:
+            yield _line(row, month_of(row.at), "billed", row.net_minor, key=row.meter, quantity=row.quantity)
     for row in await repository.list_counted(session, tenant_id, begin=begin, end=end):
         month = Month(row.month.year, row.month.month)
         common: dict[str, Any] = {"month": month, "currency": "", "key": row.code, "customer_id": row.customer_id}
         if row.aggregation in SUMMED:
             quantity = row.events if row.aggregation == "count" else row.total
-            found.append(Entry(**common, figure="counted", quantity=quantity, what=row.aggregation))
-        found.append(Entry(**common, figure="events", quantity=row.events, what=row.aggregation))
-    return found
+            yield Entry(**common, figure="counted", quantity=quantity, what=row.aggregation)
+        yield Entry(**common, figure="events", quantity=row.events, what=row.aggregation)
 
 
-async def tax(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+async def tax(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> AsyncGenerator[Entry]:
     """By category and rate, of documents of the month."""
-    found: list[Entry] = []
-    for row in await repository.list_taxes(session, tenant_id, begin=months[0].begin, end=months[-1].end):
-        for figure, minor in (("taxable", row.taxable_minor), ("tax", row.tax_minor)):
-            found.append(
-                Entry(
+    async with aclosing(repository.stream_taxes(session, tenant_id, begin=months[0].begin, end=months[-1].end)) as rows:
+        async for row in rows:
+            for figure, minor in (("taxable", row.taxable_minor), ("tax", row.tax_minor)):
+                yield Entry(
                     month=month_of(row.at),
                     figure=figure,
                     currency=row.currency,
@@ -100,17 +100,16 @@ async def tax(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], n
                     number=row.number,
                     credit_note_id=row.credit_note_id,
                 )
-            )
-    return found
 
 
-async def ageing(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+async def ageing(
+    session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime
+) -> AsyncGenerator[Entry]:
     """What was open at the end of the month (of the current one: now), by how long it was due."""
-    found: list[Entry] = []
     for month in months:
-        for row in await repository.list_open(session, tenant_id, end=month.end):
-            found.append(
-                Entry(
+        async with aclosing(repository.stream_open(session, tenant_id, end=month.end)) as rows:
+            async for row in rows:
+                yield Entry(
                     month=month,
                     figure="given_up" if row.is_given_up else "open",
                     currency=row.currency,
@@ -123,8 +122,6 @@ async def ageing(session: AsyncSession, tenant_id: UUID, months: Sequence[Month]
                     invoice_id=row.id,
                     number=row.number,
                 )
-            )
-    return found
 
 
 def _bucket(due_at: datetime | None, at: datetime) -> str:

@@ -1,7 +1,7 @@
 """Monthly recurring revenue: what customers pay a month, and how it moved."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -20,23 +20,25 @@ MOVEMENTS = ("new", "expansion", "reactivation", "contraction", "churn")
 FIGURES = ("opening", *MOVEMENTS, "closing")
 
 
-async def entries(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+async def entries(
+    session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime
+) -> AsyncGenerator[Entry]:
     """Per month: what each customer paid before and after it, and each change within."""
     moved = movements(await _courses(session, tenant_id))
-    found: list[Entry] = []
     standing: dict[tuple[UUID, str], Movement] = {}
     place = 0
     for month in months:
         while place < len(moved) and moved[place].at < month.begin:
             _stand(standing, moved[place])
             place += 1
-        found += [_standing(month, "opening", one) for one in standing.values()]
+        for one in standing.values():
+            yield _standing(month, "opening", one)
         while place < len(moved) and moved[place].at < month.end and moved[place].at <= now:
-            found.append(_movement(month, moved[place]))
+            yield _movement(month, moved[place])
             _stand(standing, moved[place])
             place += 1
-        found += [_standing(month, "closing", one) for one in standing.values()]
-    return found
+        for one in standing.values():
+            yield _standing(month, "closing", one)
 
 
 def _stand(standing: dict[tuple[UUID, str], Movement], moved: Movement) -> None:
@@ -48,15 +50,16 @@ def _stand(standing: dict[tuple[UUID, str], Movement], moved: Movement) -> None:
 async def _courses(session: AsyncSession, tenant_id: UUID) -> list[Course]:
     shares: defaultdict[UUID, list[Share]] = defaultdict(list)
     rated: dict[tuple[UUID, Decimal], int] = {}
-    for row in await repository.list_shares(session, tenant_id):
-        price = (row.component_id, row.quantity)
+    parts = {row.id: row for row in await repository.list_parts(session, tenant_id)}
+    async for row in repository.stream_shares(session, tenant_id):
+        price, part = (row.component_id, row.quantity), parts[row.component_id]
         if price not in rated:
-            rated[price] = rate(parse(row.definition), Measured(row.quantity), currency=row.currency).amount_minor
+            rated[price] = rate(parse(part.definition), Measured(row.quantity), currency=part.currency).amount_minor
         shares[row.subscription_id].append(
-            Share(row.effective_from, row.effective_to, rated[price], row.interval, row.interval_count)
+            Share(row.effective_from, row.effective_to, rated[price], part.interval, part.interval_count)
         )
     turns: defaultdict[tuple[UUID, UUID, str], list[Turn]] = defaultdict(list)
-    for row in await repository.list_turns(session, tenant_id):
+    async for row in repository.stream_turns(session, tenant_id):
         turns[row.subscription_id, row.customer_id, row.currency].append(Turn(row.occurred_at, row.kind, row.status))
     return [Course(of, customer, currency, rows, shares[of]) for (of, customer, currency), rows in turns.items()]
 

@@ -1,7 +1,7 @@
 """Credits outstanding: what wallets hold, how that moved, and what is owed beyond them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,9 @@ from core.billing.reports.months import Month, month_of
 FIGURES = ("balance_before", "moved", "balance", "paid", "granted", "owed")
 
 
-async def entries(session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime) -> list[Entry]:
+async def entries(
+    session: AsyncSession, tenant_id: UUID, months: Sequence[Month], now: datetime
+) -> AsyncGenerator[Entry]:
     """Per month: balances before and after it, what moved them by kind; of the current one also what kinds of credits
     are left. The balance of then is that of now less what came since."""
     balances: dict[UUID, tuple[UUID, str, str, int]] = {}
@@ -24,7 +26,6 @@ async def entries(session: AsyncSession, tenant_id: UUID, months: Sequence[Month
         if row.month is not None:
             month = Month(row.month.year, row.month.month)
             moved[row.id].append((month, row.moved_by, row.amount_micro, row.entries))
-    found: list[Entry] = []
     for month in months:
         for account_id, (customer_id, currency, kind, balance) in balances.items():
             after = balance - sum(amount for when, _, amount, _ in moved[account_id] if when > month)
@@ -40,15 +41,21 @@ async def entries(session: AsyncSession, tenant_id: UUID, months: Sequence[Month
                 )  # fmt: skip
 
             if kind == "receivable":
-                found += [entry("owed", -after)] if after else []
+                if after:
+                    yield entry("owed", -after)
                 continue
             before = after - sum(amount for _, amount, _ in here)
-            found += [entry("balance_before", before)] if before else []
-            found += [entry("moved", amount, key=by, what=f"{count} postings") for by, amount, count in here]
-            found += [entry("balance", after)] if after else []
-    if month_of(now) in months:
-        found += [
-            Entry(
+            if before:
+                yield entry("balance_before", before)
+            for by, amount, count in here:
+                yield entry("moved", amount, key=by, what=f"{count} postings")
+            if after:
+                yield entry("balance", after)
+    if month_of(now) not in months:
+        return
+    for row in await repository.list_lots(session, tenant_id):
+        if row.remaining_micro:
+            yield Entry(
                 month=month_of(now),
                 figure=row.kind,
                 currency=row.currency,
@@ -56,7 +63,3 @@ async def entries(session: AsyncSession, tenant_id: UUID, months: Sequence[Month
                 what="left of them",
                 customer_id=row.customer_id,
             )
-            for row in await repository.list_lots(session, tenant_id)
-            if row.remaining_micro
-        ]
-    return found

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 
 from core.foundation.money import round_to_whole
 
@@ -15,7 +16,13 @@ def recognized(net_minor: int, start: datetime | None, end: datetime | None, *, 
         return net_minor
     if at <= start:
         return 0
-    return round_to_whole(net_minor * Fraction((at - start) // _TICK, (end - start) // _TICK))
+    return _share(net_minor, (at - start) // _TICK, (end - start) // _TICK)
+
+
+@lru_cache(maxsize=16_384)
+def _share(net_minor: int, part: int, whole: int) -> int:
+    # Many lines are of one price and time.
+    return round_to_whole(net_minor * Fraction(part, whole))
 
 
 _TICK = timedelta(microseconds=1)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from uuid import UUID
 
 from core.foundation.money import round_to_whole
@@ -54,7 +55,7 @@ class Share:
     @property
     def monthly(self) -> Fraction:
         """In minor units, exact."""
-        return Fraction(self.amount_minor) / (MONTHS[self.interval] * self.interval_count)
+        return _monthly(self.amount_minor, self.interval, self.interval_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,18 @@ class Course:
                 last = value
 
     def _at(self, at: datetime) -> int:
-        held = (share for share in self.shares if share.since <= at and (share.until is None or at < share.until))
-        return round_to_whole(sum((share.monthly for share in held), Fraction(0)))
+        held = [share for share in self.shares if share.since <= at and (share.until is None or at < share.until)]
+        return _rounded(tuple([share.monthly for share in held]))
+
+
+@lru_cache(maxsize=4096)
+def _monthly(amount_minor: int, interval: str, interval_count: int) -> Fraction:
+    return Fraction(amount_minor) / (MONTHS[interval] * interval_count)
+
+
+@lru_cache(maxsize=4096)
+def _rounded(shares: tuple[Fraction, ...]) -> int:
+    return round_to_whole(sum(shares, Fraction(0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ def movements(courses: Iterable[Course]) -> list[Movement]:
             last = value
     found: list[Movement] = []
     for (customer_id, currency), rows in changes.items():
-        rows.sort(key=lambda row: (row[0], str(row[2])))
+        rows.sort(key=lambda row: (row[0], row[2].int))
         paid, has_paid, place = 0, False, 0
         while place < len(rows):
             at, _, subscription_id = rows[place]
@@ -124,7 +135,7 @@ def movements(courses: Iterable[Course]) -> list[Movement]:
                 kind = _kind(before, paid, has_paid=has_paid)
                 found.append(Movement(at, customer_id, currency, subscription_id, before, paid, kind))
                 has_paid = True
-    return sorted(found, key=lambda one: (one.at, str(one.customer_id), one.currency))
+    return sorted(found, key=lambda one: (one.at, one.customer_id.int, one.currency))
 
 
 def _kind(before: int, after: int, *, has_paid: bool) -> str:

@@ -1,43 +1,50 @@
 """What reports read. The operator's sessions see every tenant, so each statement names its own."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 Rows = Sequence[Row[Any]]
+Stream = AsyncGenerator[Row[Any]]
+"""Rows as they come: a large tenant's are never all in memory, and who wants the first page reads no more."""
 
 
-async def list_turns(session: AsyncSession, tenant_id: UUID) -> Rows:
+def stream_turns(session: AsyncSession, tenant_id: UUID) -> Stream:
     """The trails of all subscriptions, as far as they change a state."""
-    return (await session.execute(_TURNS, {"tenant": tenant_id})).all()
+    return _stream(session, _TURNS, {"tenant": tenant_id})
 
 
-async def list_shares(session: AsyncSession, tenant_id: UUID) -> Rows:
-    """The recurring parts of all subscriptions with their prices, whenever they held."""
-    return (await session.execute(_SHARES, {"tenant": tenant_id})).all()
+def stream_shares(session: AsyncSession, tenant_id: UUID) -> Stream:
+    """The recurring parts of all subscriptions, whenever they held."""
+    return _stream(session, _SHARES, {"tenant": tenant_id})
 
 
-async def list_documents(
+async def list_parts(session: AsyncSession, tenant_id: UUID) -> Rows:
+    """What recurring parts cost that the tenant's subscriptions may hold, and how often."""
+    return (await session.execute(_PARTS, {"tenant": tenant_id})).all()
+
+
+def stream_documents(
     session: AsyncSession, tenant_id: UUID, *, begin: datetime, end: datetime, usage: bool = False
-) -> Rows:
+) -> Stream:
     """Lines that were invoiced, voided (negative) or credited (negative) before `end`, as far as they matter from
     `begin` on: dated since, or for a time that goes on. `usage`: of meters alone."""
     where = {"tenant": tenant_id, "begin": begin, "end": end}
-    return (await session.execute(_METERED if usage else _DOCUMENTS, where)).all()
+    return _stream(session, _METERED if usage else _DOCUMENTS, where)
 
 
-async def list_taxes(session: AsyncSession, tenant_id: UUID, *, begin: datetime, end: datetime) -> Rows:
+def stream_taxes(session: AsyncSession, tenant_id: UUID, *, begin: datetime, end: datetime) -> Stream:
     """Taxes of documents dated from `begin` until before `end`, by category and rate."""
-    return (await session.execute(_TAXES, {"tenant": tenant_id, "begin": begin, "end": end})).all()
+    return _stream(session, _TAXES, {"tenant": tenant_id, "begin": begin, "end": end})
 
 
-async def list_open(session: AsyncSession, tenant_id: UUID, *, end: datetime) -> Rows:
+def stream_open(session: AsyncSession, tenant_id: UUID, *, end: datetime) -> Stream:
     """Invoices of which something was open just before an instant."""
-    return (await session.execute(_OPEN, {"tenant": tenant_id, "end": end})).all()
+    return _stream(session, _OPEN, {"tenant": tenant_id, "end": end})
 
 
 async def list_accounts(session: AsyncSession, tenant_id: UUID, *, begin: datetime) -> Rows:
@@ -60,6 +67,17 @@ async def list_counted(session: AsyncSession, tenant_id: UUID, *, begin: datetim
     return (await session.execute(_COUNTED, {"tenant": tenant_id, "begin": begin, "end": end})).all()
 
 
+async def _stream(session: AsyncSession, statement: TextClause, where: Mapping[str, Any]) -> Stream:
+    result = await session.stream(statement, where, execution_options={"yield_per": _AT_ONCE})
+    try:
+        async for row in result:
+            yield row
+    finally:
+        await result.close()
+
+
+_AT_ONCE = 2_000
+
 _TURNS = text("""
 SELECT c.subscription_id, s.customer_id, s.currency, c.kind, c.occurred_at, c.details->>'status' AS status
 FROM subscription_changes c
@@ -70,14 +88,18 @@ ORDER BY c.subscription_id, c.occurred_at, c.id
 """)
 
 _SHARES = text("""
-SELECT i.subscription_id, i.component_id, i.quantity, i.effective_from, i.effective_to, c.definition, r.currency,
-       v.interval, v.interval_count
+SELECT i.subscription_id, i.component_id, i.quantity, i.effective_from, i.effective_to
 FROM subscription_items i
-JOIN price_components c ON c.tenant_id = i.plan_tenant_id AND c.id = i.component_id
-JOIN prices r ON r.tenant_id = c.tenant_id AND r.id = c.price_id
-JOIN plan_versions v ON v.tenant_id = r.tenant_id AND v.plan_id = r.plan_id AND v.version = r.version
 WHERE i.tenant_id = :tenant AND i.kind = 'recurring' AND i.effective_to IS DISTINCT FROM i.effective_from
 ORDER BY i.subscription_id, i.id
+""")
+
+_PARTS = text("""
+SELECT c.id, c.definition, r.currency, v.interval, v.interval_count
+FROM price_components c
+JOIN prices r ON r.tenant_id = c.tenant_id AND r.id = c.price_id
+JOIN plan_versions v ON v.tenant_id = r.tenant_id AND v.plan_id = r.plan_id AND v.version = r.version
+WHERE c.tenant_id IN (:tenant, '00000000-0000-0000-0000-000000000000') AND c.kind = 'recurring'
 """)
 
 _OF_LINES = """

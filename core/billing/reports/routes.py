@@ -54,16 +54,25 @@ def _rows_of(report: Report) -> Callable[..., Awaitable[Page[EntryAnswer]]]:
         at = decode_cursor(cursor, int)
         begin = max(0, at[0]) if at else 0
         async with scope.reading() as unit:
-            found = await _entries(unit, report, month=month, currency=currency, figure=figure, key=key)
-        end = begin + limit
-        following = encode_cursor(end) if len(found) > end else None
-        return Page(data=[_entry(one) for one in found[begin:end]], next_cursor=following)
+            found = await _entries(
+                unit, report, month=month, currency=currency, figure=figure, key=key, begin=begin, most=limit + 1
+            )
+        following = encode_cursor(begin + limit) if len(found) > limit else None
+        return Page(data=[_entry(one) for one in found[:limit]], next_cursor=following)
 
     return read
 
 
 async def _entries(
-    unit: Unit, report: Report, *, month: str | None, currency: str | None, figure: str | None, key: str | None
+    unit: Unit,
+    report: Report,
+    *,
+    month: str | None,
+    currency: str | None,
+    figure: str | None,
+    key: str | None,
+    begin: int = 0,
+    most: int | None = None,
 ) -> Sequence[Entry]:
     return await service.entries(
         unit.session,
@@ -74,6 +83,8 @@ async def _entries(
         currency=currency,
         figure=figure,
         key=key,
+        begin=begin,
+        most=most,
     )
 
 

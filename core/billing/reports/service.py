@@ -1,6 +1,7 @@
 """The reports: what each is called, its figures in their order, and where its entries come from."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,10 +9,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.reports import invoiced, mrr, prepaid
-from core.billing.reports.entries import Entry, Figure, figures_of
+from core.billing.reports.entries import Entry, Figure, Sums
 from core.billing.reports.months import Month
 
-Entries = Callable[[AsyncSession, UUID, Sequence[Month], datetime], Awaitable[list[Entry]]]
+Entries = Callable[[AsyncSession, UUID, Sequence[Month], datetime], AsyncGenerator[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,11 @@ async def figures(
     session: AsyncSession, tenant_id: UUID, report: Report, *, months: Sequence[Month], now: datetime
 ) -> list[Figure]:
     """The report's figures, month after month."""
-    return figures_of(await report.entries(session, tenant_id, months, now), order=report.figures)
+    sums = Sums()
+    async with aclosing(report.entries(session, tenant_id, months, now)) as found:
+        async for entry in found:
+            sums.add(entry)
+    return sums.figures(report.figures)
 
 
 async def entries(
@@ -53,10 +58,18 @@ async def entries(
     currency: str | None = None,
     figure: str | None = None,
     key: str | None = None,
+    begin: int = 0,
+    most: int | None = None,
 ) -> list[Entry]:
-    """The rows that a month's figures are made of; narrowed, those of one."""
-    return [
-        entry
-        for entry in await report.entries(session, tenant_id, [month], now)
-        if currency in (None, entry.currency) and figure in (None, entry.figure) and key in (None, entry.key)
-    ]
+    """The rows that a month's figures are made of; narrowed, those of one. From place `begin` on, at most so many."""
+    chosen: list[Entry] = []
+    place = 0
+    async with aclosing(report.entries(session, tenant_id, [month], now)) as found:
+        async for entry in found:
+            if currency in (None, entry.currency) and figure in (None, entry.figure) and key in (None, entry.key):
+                if most is not None and place >= begin + most:
+                    break
+                if place >= begin:
+                    chosen.append(entry)
+                place += 1
+    return chosen

@@ -21,13 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.metering.meters.definitions import Definitions
 from core.billing.metering.meters.repository import load_definitions
 from core.billing.metering.usage.quantities import usage_of
-from core.billing.metering.usage.raw import RawUsage, raw_usage
+from core.billing.metering.usage.raw import RawUsage, Span, raw_usage, raw_usage_of
 from core.billing.pricing.schemes.arithmetic import Rated, part_of, settle
 from core.billing.pricing.schemes.arithmetic import Row as Step
 from core.billing.pricing.schemes.commitments import Commitment, Minimum, parse_floor
 from core.billing.pricing.schemes.definitions import Percentage, Scheme, parse
 from core.billing.pricing.schemes.rating import Measured, rate
-from core.billing.subscriptions import keeping
+from core.billing.subscriptions import loading
 from core.billing.subscriptions.agreement import Terms
 from core.billing.subscriptions.discounting import Discounted, Found, discount
 from core.billing.subscriptions.models import InvoiceItem
@@ -97,6 +97,7 @@ async def compute_all(
     """Many bills of one tenant, what they have in common read once; one that cannot be computed is its error."""
     reader = Reader(session, as_of)
     coupons = await _coupons(session, groups)
+    await reader.count([item for items in groups for item in items])
     found: list[Computed | CloudBillError] = []
     for items in groups:
         try:
@@ -152,6 +153,7 @@ class Reader:
     lines: dict[UUID, Line] = field(default_factory=dict[UUID, Line])
     _prices: dict[str, Terms] = field(default_factory=dict[str, Terms])
     _meters: dict[UUID, Definitions] = field(default_factory=dict[UUID, Definitions])
+    _counted_before: dict[UUID, RawUsage] = field(default_factory=dict[UUID, RawUsage])
 
     async def rate(self, item: InvoiceItem) -> Rated | None:
         """The amount of an item by itself; None for floors, which need the others."""
@@ -213,11 +215,12 @@ class Reader:
                 self.session, item.tenant_id, item.customer_id, item.meter_id, item.period_start, item.period_end
             )
             return RawUsage(quantity, 0, "")
-        if item.meter_id not in self._meters:
-            self._meters[item.meter_id] = await load_definitions(self.session, item.tenant_id, meter_id=item.meter_id)
+        if not with_amounts and item.id in self._counted_before:
+            return self._counted_before[item.id]
+        definitions = await self._definitions(item.tenant_id, item.meter_id)
         return await raw_usage(
             self.session,
-            self._meters[item.meter_id],
+            definitions,
             tenant_id=item.tenant_id,
             customer_id=item.customer_id,
             start=item.period_start,
@@ -225,6 +228,28 @@ class Reader:
             as_of=as_of or _EVER,
             with_amounts=with_amounts,
         )
+
+    async def count(self, items: Sequence[InvoiceItem]) -> None:
+        """What meters counted in the items' times, by one statement a meter, where no price asks for each event."""
+        by_meter: dict[UUID, list[tuple[UUID, Span]]] = {}
+        for item in items if self.as_of is not None else ():
+            if item.kind != "usage" or item.meter_id is None or item.period_start is None or item.period_end is None:
+                continue
+            if not isinstance((await self._scheme(item.basis))[0], Percentage):
+                span = Span(item.customer_id, item.period_start, item.period_end)
+                by_meter.setdefault(item.meter_id, []).append((item.id, span))
+        for meter_id, own in by_meter.items():
+            tenant_id = items[0].tenant_id
+            definitions = await self._definitions(tenant_id, meter_id)
+            if definitions.all and self.as_of is not None:
+                spans = [span for _, span in own]
+                found = await raw_usage_of(self.session, definitions, spans, tenant_id=tenant_id, as_of=self.as_of)
+                self._counted_before.update(zip([item_id for item_id, _ in own], found, strict=True))
+
+    async def _definitions(self, tenant_id: UUID, meter_id: UUID) -> Definitions:
+        if meter_id not in self._meters:
+            self._meters[meter_id] = await load_definitions(self.session, tenant_id, meter_id=meter_id)
+        return self._meters[meter_id]
 
     async def opened(self, items: Sequence[InvoiceItem], coupons: Sequence[Found]) -> dict[int, bool]:
         """Of each period on the bill whether another bill, that opened it, had something to take an amount off."""
@@ -251,13 +276,14 @@ class Reader:
         """The price of a basis."""
         name = price_id or basis["priceId"]
         if name not in self._prices:
-            self._prices[name] = await keeping.load_terms(self.session, UUID(basis["sellerId"]), UUID(name))
+            self._prices[name] = await loading.load_terms(self.session, UUID(basis["sellerId"]), UUID(name))
         return self._prices[name]
 
     async def _scheme(self, basis: Mapping[str, Any]) -> tuple[Scheme, dict[str, Any]]:
         terms = await self.terms(basis)
         wanted = UUID(basis["componentId"])
-        definition = next(one.definition for one in terms.components if one.id == wanted)
+        definition = next((one.definition for one in terms.components if one.id == wanted), None)
+        assert definition is not None, "the basis names a component of its price"
         return parse(definition), definition
 
     async def difference(self, item: InvoiceItem, *, before: datetime, after: datetime) -> tuple[Rated, dict[str, Any]]:

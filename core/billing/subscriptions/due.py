@@ -14,12 +14,15 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.billing.subscriptions import keeping, repository, transitions
+from core.billing.subscriptions import keeping, loading, repository, transitions
 from core.billing.subscriptions.agreement import Agreement, Terms, Wanted
+from core.billing.subscriptions.loading import Prices
 from core.billing.subscriptions.transitions import Outcome
 from core.foundation.errors import CloudBillError
 
 AT_ONCE = 100
+_ITS_OWN = (CloudBillError, ArithmeticError, AssertionError, ValueError, LookupError)
+"""A fault of the database's is nobody's in particular: it ends the transaction, to be tried again."""
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -47,25 +50,43 @@ class SubscriptionsDue:
             rows = await repository.wait_for_due(session, tenant_id, now=now)
             if not rows:
                 return 1
-        for row in rows:
-            try:
-                async with session.begin_nested():
-                    agreement = await keeping.load(session, tenant_id, row.id)
-                    await advance(session, agreement)
-            except (CloudBillError, ArithmeticError, AssertionError, ValueError, LookupError) as failed:
-                # A fault of the database's is nobody's in particular: it ends the transaction, to be tried again.
-                _log.exception("subscriptions.parked", subscription_id=str(row.id))
-                await session.execute(
-                    _PARK, {"tenant": tenant_id, "id": row.id, "at": now, "error": f"{type(failed).__name__}: {failed}"}
-                )
+        ids = [row.id for row in rows]
+        try:
+            async with session.begin_nested():
+                await advance_all(session, ids, tenant_id=tenant_id)
+        except _ITS_OWN:
+            # One of them has a fault of its own: each by itself, so that only that one is parked.
+            for subscription_id in ids:
+                await _advance_or_park(session, subscription_id, tenant_id=tenant_id, now=now)
         return len(rows)
+
+
+async def advance_all(session: AsyncSession, subscriptions: Sequence[UUID], *, tenant_id: UUID) -> None:
+    """Does the next step of each of these locked subscriptions, at the instant it was due."""
+    prices = Prices(session)
+    steps: list[keeping.Step] = []
+    for agreement in await loading.load_all(session, tenant_id, subscriptions, prices=prices):
+        at = agreement.due_at()
+        assert at is not None, "something was due"
+        steps.append(keeping.Step(before=agreement, outcome=await step(prices, agreement, at=at), at=at))
+    await keeping.keep_all(session, steps, tenant_id=tenant_id)
+
+
+async def _advance_or_park(session: AsyncSession, subscription_id: UUID, *, tenant_id: UUID, now: datetime) -> None:
+    try:
+        async with session.begin_nested():
+            await advance_all(session, [subscription_id], tenant_id=tenant_id)
+    except _ITS_OWN as failed:
+        _log.exception("subscriptions.parked", subscription_id=str(subscription_id))
+        error = f"{type(failed).__name__}: {failed}"
+        await session.execute(_PARK, {"tenant": tenant_id, "id": subscription_id, "at": now, "error": error})
 
 
 async def advance(session: AsyncSession, agreement: Agreement) -> Agreement:
     """Does the next step that is due, at the instant it was due."""
     at = agreement.due_at()
     assert at is not None, "something was due"
-    outcome = await step(session, agreement, at=at)
+    outcome = await step(Prices(session), agreement, at=at)
     await keeping.keep(session, outcome, at=at, actor=None)
     return outcome.agreement
 
@@ -76,10 +97,10 @@ async def catch_up(session: AsyncSession, agreement: Agreement, *, now: datetime
     while (due_at := agreement.due_at()) is not None and due_at <= now:
         agreement = await advance(session, agreement)
         advanced = True
-    return await keeping.load(session, agreement.tenant_id, agreement.id) if advanced else agreement
+    return await loading.load(session, agreement.tenant_id, agreement.id) if advanced else agreement
 
 
-async def step(session: AsyncSession, agreement: Agreement, *, at: datetime) -> Outcome:
+async def step(prices: Prices, agreement: Agreement, *, at: datetime) -> Outcome:
     """What is due of an agreement at an instant; nothing is written."""
     if agreement.cancel_at is not None and agreement.cancel_at <= at:
         # The last period is over: everything paid ahead was used.
@@ -94,23 +115,19 @@ async def step(session: AsyncSession, agreement: Agreement, *, at: datetime) -> 
             kind="trial_ending",
             fact="subscription.trial_ending",
         )
-    terms, wanted = await renewal_terms(session, agreement, at=at)
+    terms, wanted = await renewal_terms(prices, agreement, at=at)
     return transitions.renew(agreement, at=at, terms=terms, wanted=wanted)
 
 
-async def renewal_terms(session: AsyncSession, agreement: Agreement, *, at: datetime) -> tuple[Terms | None, Wanted]:
+async def renewal_terms(prices: Prices, agreement: Agreement, *, at: datetime) -> tuple[Terms | None, Wanted]:
     """What the next period is taken at: what was scheduled, else the version that subscriptions there are take."""
     pending = agreement.pending
     if pending is not None:
-        terms = await keeping.load_terms(session, UUID(pending["sellerId"]), UUID(pending["priceId"]))
+        terms = await prices.terms(UUID(pending["sellerId"]), UUID(pending["priceId"]))
         return terms, read_wanted(pending)
-    held = agreement.terms
-    price_id = await repository.find_renewal_price(
-        session, held.seller_id, held.plan_id, above=held.version, currency=agreement.currency, at=at
-    )
-    if price_id is None:
+    terms = await prices.renewal(agreement.terms, at=at)
+    if terms is None:
         return None, Wanted()
-    terms = await keeping.load_terms(session, held.seller_id, price_id)
     # An add-on that the new version no longer has ends with the old one.
     offered = {one.code for one in terms.components if one.is_add_on}
     kept = tuple(

@@ -1,107 +1,39 @@
-"""Agreements read from their rows, and outcomes written to them: whole, in the transaction of the caller."""
+"""Outcomes written to their rows, whole, in the transaction of the caller: one, or many by a few statements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+import orjson
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.billing.subscriptions import repository
-from core.billing.subscriptions.agreement import Agreement, Component, Held, Part, Terms
-from core.billing.subscriptions.errors import SubscriptionNotFound
-from core.billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionItem, SubscriptionTerms
-from core.billing.subscriptions.periods import Cycle
-from core.billing.subscriptions.proration import Basis
+from core.billing.subscriptions.agreement import Agreement
+from core.billing.subscriptions.models import (
+    InvoiceItem,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionItem,
+    SubscriptionTerms,
+)
 from core.billing.subscriptions.transitions import Outcome
 from core.foundation.ids import new_id
-from core.foundation.outbox import tell
+from core.foundation.outbox import Fact, tell_many
 from core.identity.access import Principal
 
 WORKER = "worker"
 """Who does what falls due."""
 
 
-async def load_terms(session: AsyncSession, seller_id: UUID, price_id: UUID) -> Terms:
-    """A price with its parts."""
-    row = await repository.find_price_terms(session, seller_id, price_id)
-    assert row is not None, "a foreign key holds it"
-    components = [
-        Component(seller_id=seller_id, **one) for one in await repository.list_components(session, seller_id, price_id)
-    ]
-    found: dict[str, Any] = {**row, "proration": Basis(row["proration"]), "components": tuple(components)}
-    return Terms(**found)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An outcome of a subscription that is there, when it happened, and what it was before."""
 
-
-async def load(session: AsyncSession, tenant_id: UUID, subscription_id: UUID, *, lock: bool = True) -> Agreement:
-    """A subscription as it is, held until the end of the transaction unless only read. Raises SubscriptionNotFound."""
-    if lock and not await repository.lock_subscription(session, tenant_id, subscription_id):
-        raise SubscriptionNotFound
-    row = await repository.find_subscription(session, tenant_id, subscription_id)
-    if row is None:
-        raise SubscriptionNotFound
-    prices: dict[UUID, Terms] = {}
-    held: list[Held] = []
-    for one in await repository.list_terms(session, tenant_id, subscription_id):
-        if one.price_id not in prices:
-            prices[one.price_id] = await load_terms(session, one.plan_tenant_id, one.price_id)
-        held.append(Held(terms=prices[one.price_id], since=one.effective_from, until=one.effective_to, id=one.id))
-    parts = [_part(one) for one in await repository.list_parts(session, tenant_id, [subscription_id])]
-    is_open = [one for one in held if one.until is None]
-    # One that has ended has none open: its last are what it was.
-    current = is_open[-1] if is_open else await _last_held(session, row, held)
-    return Agreement(
-        tenant_id=tenant_id,
-        id=row.id,
-        customer_id=row.customer_id,
-        currency=row.currency,
-        state=row.state,
-        collection=row.collection,
-        cycle=Cycle(row.anchor, row.interval, row.interval_count, row.zone, row.anchor_day),
-        period_number=row.period_number,
-        ordinal=row.ordinal,
-        period_start=row.current_period_start,
-        period_end=row.current_period_end,
-        paid_through=row.paid_through,
-        created_at=row.created_at,
-        held=current,
-        parts=tuple(part for part in parts if part.until is None),
-        past_parts=tuple(part for part in parts if part.until is not None),
-        past_held=tuple(one for one in held if one.until is not None and one is not current),
-        trial_end=row.trial_end,
-        trial_notice_at=row.trial_notice_at,
-        paused_at=row.paused_at,
-        resume_at=row.resume_at,
-        cancel_at=row.cancel_at,
-        canceled_at=row.canceled_at,
-        cancel_reason=row.cancel_reason,
-        pending=row.pending,
-        commitment=row.commitment,
-        commitment_from=row.commitment_from,
-        commitment_left=row.commitment_left,
-    )
-
-
-async def _last_held(session: AsyncSession, row: Row[Any], held: list[Held]) -> Held:
-    if held:
-        return held[-1]
-    terms = await load_terms(session, row.plan_tenant_id, row.price_id)
-    return Held(terms=terms, since=row.created_at, until=row.canceled_at)
-
-
-def _part(row: Row[Any]) -> Part:
-    component = Component(
-        seller_id=row.plan_tenant_id,
-        id=row.component_id,
-        code=row.code,
-        name=row.name,
-        kind=row.kind,
-        is_add_on=row.is_add_on,
-        meter_id=row.meter_id,
-        definition=row.definition,
-    )
-    return Part(component=component, quantity=row.quantity, since=row.effective_from, until=row.effective_to, id=row.id)
+    before: Agreement
+    outcome: Outcome
+    at: datetime
 
 
 async def keep(session: AsyncSession, outcome: Outcome, *, at: datetime, actor: Principal | None) -> UUID:
@@ -126,8 +58,64 @@ async def keep(session: AsyncSession, outcome: Outcome, *, at: datetime, actor: 
     change_id = trail(session, agreement, kind=outcome.kind, details=outcome.details, at=at, actor=actor)
     await session.flush()
     if outcome.fact is not None:
-        await tell_of(session, agreement, outcome.fact, at=at, change_id=change_id)
+        fact = fact_of(agreement, outcome.fact, at=at, change_id=change_id)
+        await tell_many(session, [fact], tenant_id=agreement.tenant_id)
     return change_id
+
+
+async def keep_all(session: AsyncSession, steps: Sequence[Step], *, tenant_id: UUID) -> None:
+    """Writes what the worker did to many subscriptions, as `keep` does one by one."""
+    rows = [{"id": one.outcome.agreement.id, **_columns(one.outcome.agreement)} for one in steps]
+    await session.execute(_UPDATE, {"tenant": tenant_id, "rows": _json(rows)})
+    for one in steps:
+        if _changes_history(one.before, one.outcome.agreement):
+            await _keep_history(session, one.outcome.agreement)
+        if one.outcome.forward_to is not None:
+            where = {"tenant": tenant_id, "id": one.outcome.agreement.id, "at": one.outcome.forward_to}
+            await session.execute(_FORWARD, where)
+    await session.flush()
+    items = [item for one in steps for item in one.outcome.items]
+    if items:
+        await session.execute(_ITEMS, {"rows": _json([_item(item) for item in items])})
+    trails = [(new_id(), one) for one in steps]
+    changes = [
+        {
+            "id": change_id,
+            "subscription_id": one.outcome.agreement.id,
+            "kind": one.outcome.kind,
+            "actor_kind": WORKER,
+            "occurred_at": one.at,
+            "details": one.outcome.details,
+        }
+        for change_id, one in trails
+    ]
+    await session.execute(_TRAIL, {"tenant": tenant_id, "rows": _json(changes)})
+    await tell_many(
+        session,
+        [
+            fact_of(one.outcome.agreement, one.outcome.fact, at=one.at, change_id=change_id)
+            for change_id, one in trails
+            if one.outcome.fact is not None
+        ],
+        tenant_id=tenant_id,
+    )
+
+
+def _changes_history(before: Agreement, after: Agreement) -> bool:
+    """Whether a part or terms begin or end."""
+    kept = {part.id for part in before.parts} == {part.id for part in after.parts} and None not in {
+        part.id for part in (*after.parts, *after.past_parts)
+    }
+    held = before.held.id is not None and (before.held.id, before.held.until) == (after.held.id, after.held.until)
+    return not (kept and held) or any(one.id is None for one in after.past_held)
+
+
+def _item(item: InvoiceItem) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in _ITEM}
+
+
+def _json(rows: Iterable[Mapping[str, Any]]) -> str:
+    return orjson.dumps(list(rows), default=str).decode()
 
 
 def trail(
@@ -156,17 +144,15 @@ def trail(
     return change_id
 
 
-async def tell_of(session: AsyncSession, agreement: Agreement, fact: str, *, at: datetime, change_id: UUID) -> None:
-    """Puts a fact of a subscription into the outbox; each row of the trail is one."""
+def fact_of(agreement: Agreement, kind: str, *, at: datetime, change_id: UUID) -> Fact:
+    """A fact of a subscription for others; each row of the trail is one."""
     once = {"subscription.renewed": str(agreement.ordinal), "subscription.created": "", "subscription.canceled": ""}
-    await tell(
-        session,
-        tenant_id=agreement.tenant_id,
-        kind=fact,
+    return Fact(
+        kind=kind,
         subject_id=agreement.id,
         occurred_at=at,
         customer_id=agreement.customer_id,
-        fact=once.get(fact, str(change_id)),
+        fact=once.get(kind, str(change_id)),
         document={
             "subscriptionId": str(agreement.id),
             "customerId": str(agreement.customer_id),
@@ -291,4 +277,39 @@ WHERE tenant_id = :tenant AND subscription_id = :subscription AND effective_to I
 _FORWARD = text("""
 UPDATE invoice_items SET bill_at = :at
 WHERE tenant_id = :tenant AND subscription_id = :id AND invoice_id IS NULL AND bill_at > :at
+""")
+
+_TYPES = {
+    "plan_tenant_id": "uuid", "plan_id": "uuid", "version": "bigint", "price_id": "uuid", "state": "text",
+    "collection": "text", "interval": "text", "interval_count": "bigint", "cycle": "text", "proration": "text",
+    "anchor": "timestamptz", "anchor_day": "bigint", "zone": "text", "period_number": "bigint", "ordinal": "bigint",
+    "current_period_start": "timestamptz", "current_period_end": "timestamptz", "paid_through": "timestamptz",
+    "trial_end": "timestamptz", "trial_notice_at": "timestamptz", "paused_at": "timestamptz",
+    "resume_at": "timestamptz", "cancel_at": "timestamptz", "canceled_at": "timestamptz", "cancel_reason": "text",
+    "pending": "jsonb", "commitment": "jsonb", "commitment_from": "timestamptz", "commitment_left": "bigint",
+    "due_at": "timestamptz", "parked_at": "timestamptz", "parked_error": "text",
+}  # fmt: skip
+_UPDATE = text(f"""
+UPDATE subscriptions s SET {", ".join(f"{name} = r.{name}" for name in _TYPES)}
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, {", ".join(map(" ".join, _TYPES.items()))})
+WHERE s.tenant_id = :tenant AND s.id = r.id
+""")  # noqa: S608  # our own names
+_ITEM = (
+    "tenant_id", "id", "customer_id", "currency", "subscription_id", "ordinal", "kind", "code", "description",
+    "period_start", "period_end", "quantity", "meter_id", "basis", "amount_minor", "bill_at", "reverses_line_id",
+    "created_at",
+)  # fmt: skip
+_ITEMS = text("""
+INSERT INTO invoice_items (tenant_id, id, customer_id, currency, subscription_id, ordinal, kind, code, description,
+                           period_start, period_end, quantity, meter_id, basis, amount_minor, bill_at,
+                           reverses_line_id, created_at)
+SELECT r.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (
+    tenant_id uuid, id uuid, customer_id uuid, currency text, subscription_id uuid, ordinal bigint, kind text,
+    code text, description text, period_start timestamptz, period_end timestamptz, quantity numeric, meter_id uuid,
+    basis jsonb, amount_minor bigint, bill_at timestamptz, reverses_line_id uuid, created_at timestamptz)
+""")
+_TRAIL = text("""
+INSERT INTO subscription_changes (tenant_id, id, subscription_id, kind, actor_kind, occurred_at, details)
+SELECT :tenant, r.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (
+    id uuid, subscription_id uuid, kind text, actor_kind text, occurred_at timestamptz, details jsonb)
 """)

@@ -64,6 +64,7 @@ class Subscription(TenantRow, Table):
         CheckConstraint("(parked_at IS NULL) = (parked_error IS NULL)", name="parked"),
         Index("subscriptions_customer_idx", "tenant_id", "customer_id"),
         Index("subscriptions_due_idx", "tenant_id", "due_at", postgresql_where="due_at IS NOT NULL"),
+        Index("subscriptions_never_paid_idx", "tenant_id", "id", postgresql_where="cancel_reason = 'never_paid'"),
         CheckConstraint(_SELLER, name="plan_tenant"),
     )
 

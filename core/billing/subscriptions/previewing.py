@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.catalog.coupons import service as coupons
-from core.billing.subscriptions import keeping, repository, transitions
+from core.billing.subscriptions import loading, repository, transitions
 from core.billing.subscriptions.agreement import Agreement
 from core.billing.subscriptions.due import step
 from core.billing.subscriptions.models import InvoiceItem
@@ -53,7 +53,7 @@ async def preview_change(
     session: AsyncSession, subscription_id: UUID, asked: Change, *, tenant_id: UUID, now: datetime
 ) -> list[Previewed]:
     """The invoice of a change, where it is billed now, and the next one after it."""
-    agreement = await keeping.load(session, tenant_id, subscription_id, lock=False)
+    agreement = await loading.load(session, tenant_id, subscription_id, lock=False)
     outcome = await decide_change(session, agreement, asked, now=now)
     return await _after(session, outcome, now=now)
 
@@ -68,7 +68,7 @@ async def preview_cancel(
     unused: Unused = "credit",
 ) -> list[Previewed]:
     """The last invoice."""
-    agreement = await keeping.load(session, tenant_id, subscription_id, lock=False)
+    agreement = await loading.load(session, tenant_id, subscription_id, lock=False)
     if agreement.state == "canceled":
         return []
     outcome = decide_cancel(agreement, now=now, at_period_end=at_period_end, unused=unused)
@@ -79,7 +79,7 @@ async def preview_next(
     session: AsyncSession, subscription_id: UUID, *, tenant_id: UUID, now: datetime
 ) -> list[Previewed]:
     """The next invoice, if there is one to come."""
-    agreement = await keeping.load(session, tenant_id, subscription_id, lock=False)
+    agreement = await loading.load(session, tenant_id, subscription_id, lock=False)
     return await _after(session, Outcome(agreement=agreement, kind="seen"), now=now)
 
 
@@ -96,7 +96,7 @@ async def _after(session: AsyncSession, outcome: Outcome, *, now: datetime) -> l
     if billed_now:
         found.append(Previewed(agreement=agreement, bill_at=now, items=tuple(billed_now)))
     while agreement.state != "canceled" and (at := agreement.due_at()) is not None:
-        following = await step(session, agreement, at=at)
+        following = await step(loading.Prices(session), agreement, at=at)
         agreement = following.agreement
         if following.items or agreement.state == "canceled":
             items = (*waiting, *later, *following.items)

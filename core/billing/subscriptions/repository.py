@@ -58,9 +58,14 @@ async def list_parts(
     return (await session.execute(_PARTS, {"tenant": tenant_id, "ids": list(subscriptions), "open": open_only})).all()
 
 
-async def list_terms(session: AsyncSession, tenant_id: UUID, subscription_id: UUID) -> Sequence[Row[Any]]:
-    """The terms that are open or ended within the current period, by begin."""
-    return (await session.execute(_TERMS, {"tenant": tenant_id, "id": subscription_id})).all()
+async def list_rows(session: AsyncSession, tenant_id: UUID, subscriptions: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """Subscriptions as they are stored."""
+    return (await session.execute(_ROWS, {"tenant": tenant_id, "ids": list(subscriptions)})).all()
+
+
+async def list_terms(session: AsyncSession, tenant_id: UUID, subscriptions: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """The terms that are open or ended within the current period, by subscription and begin."""
+    return (await session.execute(_TERMS, {"tenant": tenant_id, "ids": list(subscriptions)})).all()
 
 
 async def find_price_terms(session: AsyncSession, seller_id: UUID, price_id: UUID) -> RowMapping | None:
@@ -73,12 +78,9 @@ async def list_components(session: AsyncSession, seller_id: UUID, price_id: UUID
     return (await session.execute(_COMPONENTS, {"seller": seller_id, "price": price_id})).mappings().all()
 
 
-async def find_renewal_price(
-    session: AsyncSession, seller_id: UUID, plan_id: UUID, *, above: int, currency: str, at: datetime
-) -> UUID | None:
-    """The price of the highest version in force that subscriptions there are take at a renewal."""
-    where = {"seller": seller_id, "plan": plan_id, "above": above, "currency": currency, "at": at}
-    return await session.scalar(_RENEWAL_PRICE, where)
+async def list_renewal_prices(session: AsyncSession, seller_id: UUID, plan_id: UUID) -> Sequence[Row[Any]]:
+    """The prices that subscriptions of earlier versions take at a renewal, the highest version first."""
+    return (await session.execute(_RENEWAL_PRICES, {"seller": seller_id, "plan": plan_id})).all()
 
 
 async def find_metered_twice(
@@ -162,6 +164,8 @@ WHERE s.tenant_id = :tenant
 ORDER BY s.id DESC LIMIT :limit
 """)
 
+_ROWS = text("SELECT * FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id")
+
 _LOCK = text("SELECT 1 FROM subscriptions WHERE tenant_id = :tenant AND id = :id FOR UPDATE")
 
 _PARTS = text("""
@@ -177,9 +181,9 @@ ORDER BY i.subscription_id, i.effective_from, c.position, i.id
 _TERMS = text("""
 SELECT t.* FROM subscription_terms t
 JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
-WHERE t.tenant_id = :tenant AND t.subscription_id = :id
+WHERE t.tenant_id = :tenant AND t.subscription_id = ANY(CAST(:ids AS uuid[]))
   AND (t.effective_to IS NULL OR t.effective_to > s.current_period_start)
-ORDER BY t.effective_from, t.id
+ORDER BY t.subscription_id, t.effective_from, t.id
 """)
 
 _PRICE = text("""
@@ -197,12 +201,11 @@ SELECT id, code, name, kind, is_add_on, meter_id, definition FROM price_componen
 WHERE tenant_id = :seller AND price_id = :price ORDER BY position
 """)
 
-_RENEWAL_PRICE = text("""
-SELECT r.id FROM plan_versions v
+_RENEWAL_PRICES = text("""
+SELECT r.id, r.currency, v.version, v.effective_from FROM plan_versions v
 JOIN prices r ON r.tenant_id = v.tenant_id AND r.plan_id = v.plan_id AND r.version = v.version
-WHERE v.tenant_id = :seller AND v.plan_id = :plan AND v.version > :above AND v.applies = 'renewal'
-  AND v.effective_from <= :at AND r.currency = :currency
-ORDER BY v.version DESC LIMIT 1
+WHERE v.tenant_id = :seller AND v.plan_id = :plan AND v.applies = 'renewal'
+ORDER BY v.version DESC
 """)
 
 _METERED_TWICE = text("""
@@ -244,6 +247,6 @@ ORDER BY due_at, id LIMIT 1 FOR UPDATE
 """)
 
 _TENANTS_DUE = text("""
-SELECT DISTINCT s.tenant_id FROM subscriptions s LEFT JOIN tenant_clocks c ON c.tenant_id = s.tenant_id
-WHERE s.due_at <= coalesce(c.now_at, :now)
+SELECT t.id FROM tenants t LEFT JOIN tenant_clocks c ON c.tenant_id = t.id
+WHERE EXISTS (SELECT FROM subscriptions s WHERE s.tenant_id = t.id AND s.due_at <= coalesce(c.now_at, :now))
 """)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.catalog.coupons import service as coupons
 from core.billing.catalog.coupons.errors import CouponNotFound
 from core.billing.catalog.service import get_offer
-from core.billing.subscriptions import keeping, repository, transitions
+from core.billing.subscriptions import keeping, loading, repository, transitions
 from core.billing.subscriptions.agreement import BILLED, Agreement, Terms, Wanted
 from core.billing.subscriptions.due import catch_up, write_wanted
 from core.billing.subscriptions.errors import (
@@ -85,7 +85,7 @@ async def begin(session: AsyncSession, asked: Asked, *, tenant_id: UUID, now: da
             raise CustomerNotFound
     currency = asked.currency or customer.currency or (await get_tenant(session, tenant_id)).currency
     offer = await get_offer(session, tenant_id, plan=asked.plan, currency=currency, now=now)
-    terms = await keeping.load_terms(session, offer.tenant_id, offer.price_id)
+    terms = await loading.load_terms(session, offer.tenant_id, offer.price_id)
     begun = Begun(
         tenant_id=tenant_id,
         id=new_id(),
@@ -127,7 +127,7 @@ async def decide_change(session: AsyncSession, agreement: Agreement, asked: Chan
     if asked.plan is not None:
         offer = await get_offer(session, agreement.tenant_id, plan=asked.plan, currency=agreement.currency, now=now)
         if offer.price_id != terms.price_id:
-            terms = await keeping.load_terms(session, offer.tenant_id, offer.price_id)
+            terms = await loading.load_terms(session, offer.tenant_id, offer.price_id)
     if asked.applies == "renewal":
         return await _schedule(session, agreement, terms, asked, now=now)
     outcome = transitions.change(agreement, terms, asked.wanted, at=now, prorate=asked.prorate, bill=asked.bill)
@@ -268,7 +268,7 @@ async def _turn(
     of: tuple[str, ...],
     kind: str,
 ) -> bool:
-    agreement = await keeping.load(session, tenant_id, subscription_id)
+    agreement = await loading.load(session, tenant_id, subscription_id)
     if agreement.state not in of:
         return False
     outcome = transitions.state_to(agreement, state, of=of, fact=f"subscription.{kind}", kind=kind)
@@ -322,7 +322,7 @@ async def release(
     session: AsyncSession, subscription_id: UUID, *, tenant_id: UUID, now: datetime, actor: Principal | None = None
 ) -> Row[Any]:
     """Lets a parked subscription go on from where it stood. Raises SubscriptionNotFound."""
-    agreement = await keeping.load(session, tenant_id, subscription_id)
+    agreement = await loading.load(session, tenant_id, subscription_id)
     await keeping.keep(session, Outcome(agreement=agreement, kind="released"), at=now, actor=actor)
     return await get_subscription(session, subscription_id, tenant_id=tenant_id)
 
@@ -366,7 +366,7 @@ async def get_subscription(session: AsyncSession, subscription_id: UUID, *, tena
 
 
 async def _current(session: AsyncSession, tenant_id: UUID, subscription_id: UUID, *, now: datetime) -> Agreement:
-    return await catch_up(session, await keeping.load(session, tenant_id, subscription_id), now=now)
+    return await catch_up(session, await loading.load(session, tenant_id, subscription_id), now=now)
 
 
 async def _refuse_meters(session: AsyncSession, agreement: Agreement) -> None:

@@ -7,6 +7,7 @@ tax rate or the coupon that is not as it was, or the stored line itself where al
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import repository
 from core.billing.invoices.bills import Bill, Line
 from core.billing.invoices.parking import count_parked
-from core.billing.invoices.working import Group, open_sale, read_buyer, read_seller, work_out_one
+from core.billing.invoices.working import Group, bill_of, compute_groups, open_sale, read_buyer, read_seller
+from core.billing.subscriptions.computing import Computed
 from core.foundation.crypto import input_hash
 from core.foundation.database import Database
 from core.foundation.errors import CloudBillError
 
 _AT_ONCE = 100
+_CANNOT = (CloudBillError, KeyError, ValueError, AssertionError)
 _COMPARED = (
     "kind", "code", "description", "amount_minor", "discount_minor", "net_minor", "tax_category", "tax_rate",
     "tax_minor", "quantity", "period_start", "period_end",
@@ -55,15 +58,21 @@ class Recomputed:
 
 
 async def recompute_all(
-    database: Database, *, result: Recomputed, slug: str | None = None, invoice_id: UUID | None = None
+    database: Database,
+    *,
+    result: Recomputed,
+    slug: str | None = None,
+    invoice_id: UUID | None = None,
+    most: int | None = None,
 ) -> AsyncIterator[Drift]:
-    """All final invoices of all tenants, or of one; each difference as it is found."""
+    """All final invoices of all tenants, or of one; each difference as it is found. `most`: about so many a tenant."""
     async with database.reading() as session:
         result.parked = await count_parked(session)
         tenants = (await session.execute(_TENANTS, {"slug": slug})).all()
     for tenant in tenants:
         after = UUID(int=0)
-        while True:
+        until = None if most is None else result.recomputed + most
+        while until is None or result.recomputed < until:
             # Read only, as the tenant: row security keeps to what is its own, as when the invoice was made.
             async with database.tenant(tenant.id, writes=False) as session:
                 where = {"tenant": tenant.id, "after": after, "most": _AT_ONCE, "id": invoice_id}
@@ -94,35 +103,57 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
     sale = await open_sale(session, tenant_id, [item for own in items.values() for item in own])
     taxes = await _taxes(session, tenant_id, ids)
     found: list[Drift] = []
-    for row in rows:
-        comparison = _Comparison(slug, row, lines[row.id], taxes[row.id])
-        if row.inputs is None:
-            comparison.add(None, "inputs", "what it was computed from is gone")
-        elif input_hash(row.inputs) != bytes(row.digest):
-            comparison.add(None, "inputs", "what it says it was computed from is not what was written")
-        group = Group(
+    groups = [
+        Group(
             customer_id=row.customer_id,
             currency=row.currency,
             subscription_id=row.subscription_id,
             bill_at=row.bill_at,
             items=items[row.id],
         )
+        for row in rows
+    ]
+    computed = await _compute(session, rows, groups)
+    for row, group in zip(rows, groups, strict=True):
+        comparison = _Comparison(slug, row, lines[row.id], taxes[row.id])
+        if row.inputs is None:
+            comparison.add(None, "inputs", "what it was computed from is gone")
+        elif input_hash(row.inputs) != bytes(row.digest):
+            comparison.add(None, "inputs", "what it says it was computed from is not what was written")
         try:
             if row.inputs is not None:
-                bill = await work_out_one(
-                    session,
-                    group,
-                    sale,
-                    as_of=row.as_of,
-                    seller=read_seller(row.inputs["seller"]),
-                    buyer=read_buyer(row.inputs["buyer"]),
-                    zone=row.inputs["zone"],
-                )
+                parts = computed[row.id]
+                if isinstance(parts, Exception):
+                    raise parts
+                seller, buyer = read_seller(row.inputs["seller"]), read_buyer(row.inputs["buyer"])
+                bill = bill_of(group, parts, sale, seller=seller, buyer=buyer, zone=row.inputs["zone"])
                 comparison.compare(bill)
-        except (CloudBillError, KeyError, ValueError, AssertionError, StopIteration) as error:
+        except _CANNOT as error:
             detail = error.detail if isinstance(error, CloudBillError) else f"{type(error).__name__} {error}"
             comparison.add(None, "cannot_recompute", detail[:300])
         found += comparison.found
+    return found
+
+
+async def _compute(
+    session: AsyncSession, rows: Sequence[Row[Any]], groups: Sequence[Group]
+) -> dict[UUID, list[Computed] | Exception]:
+    """What each comes to by what was known at its instant; those of one run share it, and are read together."""
+    by_instant: dict[datetime, list[tuple[UUID, Group]]] = {}
+    for row, group in zip(rows, groups, strict=True):
+        if row.inputs is not None:
+            by_instant.setdefault(row.as_of, []).append((row.id, group))
+    found: dict[UUID, list[Computed] | Exception] = {}
+    for as_of, own in by_instant.items():
+        try:
+            done = await compute_groups(session, [group for _, group in own], as_of=as_of)
+            found.update(zip([invoice_id for invoice_id, _ in own], done, strict=True))
+        except _CANNOT:
+            for invoice_id, group in own:
+                try:
+                    found[invoice_id] = (await compute_groups(session, [group], as_of=as_of))[0]
+                except _CANNOT as error:
+                    found[invoice_id] = error
     return found
 
 
