@@ -4,6 +4,7 @@ Servers start when the first test asks and are shared by the run; every test has
 template that the real migrations made, so tests commit as the product does and see nothing of each other.
 
     servers          where PostgreSQL and the cache of this run are (`--servers=embedded` or `debian`)
+    twins            PostgreSQL 15 and 18 side by side, to move between
     server_kind      which of the two, for a test that starts servers of its own of that kind
     database_name    a fresh database, gone after the test
     settings         the product's settings for it; `make_settings(**changes)` for others
@@ -43,6 +44,7 @@ from tests.support import callers, environment, lifespan
 from tests.support.callers import Caller
 from tests.support.processes import Process, answers, cloudbill
 from tests.support.servers import PREFIX, Keeper, Kind, Role, Servers, ServersMissing
+from tests.support.twins import Twins
 
 _KEEPER = pytest.StashKey[Keeper]()
 _numbers = itertools.count(1)
@@ -104,6 +106,14 @@ def servers(keeper: Keeper) -> Servers:
 def server_kind(pytestconfig: pytest.Config) -> Kind:
     """What this run is on, for servers of a test's own."""
     return pytestconfig.getoption("--servers")
+
+
+@pytest.fixture(scope="session")
+def twins(pytestconfig: pytest.Config) -> Iterator[Twins]:
+    """PostgreSQL 15 (or 16) and 18 side by side, to move between; started when first asked for."""
+    made = Twins(durable=pytestconfig.getoption("--durable"))
+    yield made
+    made.stop()
 
 
 @pytest.fixture

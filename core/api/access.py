@@ -202,6 +202,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/credit-notes/{credit_note_id}/pdf"): reads(BILLING_READ),
     ("GET", "/billing/credit-notes/{credit_note_id}/xml"): reads(BILLING_READ),
     ("GET", "/billing/parked-customers"): reads(BILLING_READ),
+    ("GET", "/billing/skipped-numbers"): reads(BILLING_READ),
     ("POST", "/billing/parked-customers/{customer_id}/replay"): pays(BILLING_WRITE),
     **{
         ("GET", f"/billing/reports/{report}{part}"): reads(BILLING_READ)

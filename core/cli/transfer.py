@@ -126,7 +126,7 @@ def _check(settings: Any, place: str, trusted: list[str], jobs: int, output: For
     from core.operations.backups.keys import Keys
     from core.operations.transfer import sets
     from core.operations.transfer.documents import own_public_keys
-    from core.operations.transfer.inspecting import inspect
+    from core.operations.transfer.inspecting import inspect, strangers
     from core.operations.transfer.places import place_at
 
     objects = place_at(place)
@@ -136,16 +136,22 @@ def _check(settings: Any, place: str, trusted: list[str], jobs: int, output: For
     except KeyMissing:
         by = []
     findings = list(inspect(objects, manifest, by=by, jobs=jobs))
+    others = strangers(objects, manifest)
     opened = bool(by) or not manifest["sealedTo"]
     if output is Format.JSON:
         listed = [{"code": one.code, "file": one.file, "detail": one.detail} for one in findings]
-        _print_json({"whole": not findings, "opened": opened, "findings": listed, **_summary(manifest)})
+        _print_json(
+            {"whole": not findings, "opened": opened, "findings": listed, "notOfTheSet": others, **_summary(manifest)}
+        )
     else:
         for finding in findings:
             typer.echo(str(finding))
         depth = "opened and read" if opened else "sealed, and not opened: the private key is not here (--identity)"
         verdict = f"{len(findings)} findings" if findings else "whole"
         typer.echo(f"{verdict}: {len(manifest['files'])} files of rows, {depth}")
+        if others:
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+            typer.echo(f"Not of the set, and not read: {', '.join(others[:3])}{more}.")
         _show(manifest)
     if findings:
         raise typer.Exit(1)

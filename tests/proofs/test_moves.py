@@ -2,10 +2,8 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from core.operations.transfer.differing import compare
 from core.operations.transfer.tables import inventory, settle
@@ -19,14 +17,6 @@ SAMPLE = ("applier", "switch")
 PAUSE_SECONDS = 10.0
 PATIENCE_SECONDS = 300.0
 """Until the applier has caught up with the load, on a machine that has other work, too."""
-
-
-@pytest.fixture(scope="module")
-def twins(pytestconfig: pytest.Config) -> Iterator[Twins]:
-    """15 (or 16) and 18."""
-    made = Twins(durable=pytestconfig.getoption("--durable"))
-    yield made
-    made.stop()
 
 
 def journey(

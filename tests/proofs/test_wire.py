@@ -27,14 +27,6 @@ LONGEST_PAUSE_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
-def twins(pytestconfig: pytest.Config) -> Iterator[Twins]:
-    """15 (or 16) and 18."""
-    made = Twins(durable=pytestconfig.getoption("--durable"))
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
 def proxy() -> Iterator[Toxiproxy]:
     binary = find_toxiproxy()
     if binary is None:

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -123,7 +123,7 @@ def _part_at(moving: Moving) -> str | None:
 @contextmanager
 def _detained(
     moving: Moving, part: str, places: dict[str, Place], chance: random.Random
-) -> Iterator[Callable[[], None]]:
+) -> Generator[Callable[[], None]]:
     """What would be over in a moment waits for somebody else's lock."""
     side, statements = chance.choice(_SWITCH) if part == "switch" else _DETAINED_BY.get(part, ("", ()))
     statement = statements if isinstance(statements, str) else chance.choice(statements or ("",))
@@ -136,5 +136,5 @@ def _detained(
     with psycopg.connect(places[side].url("admin")) as other:
         with suppress(psycopg.errors.UndefinedTable, psycopg.errors.LockNotAvailable):
             other.execute("SET LOCAL lock_timeout = '5s'")
-            other.execute(statement)
+            other.execute(statement.encode())
         yield other.rollback

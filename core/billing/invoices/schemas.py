@@ -312,3 +312,15 @@ class StandingAnswer(Answer):
     recomputed: int | None
     drifted: int | None
     parked: int
+
+
+class SkippedNumbersAnswer(Answer):
+    """Numbers one after the other that no document has, and why."""
+
+    series: str
+    first: str
+    """As it would have been printed."""
+    last: str
+    count: int
+    reason: str
+    occurred_at: Instant

@@ -5,11 +5,12 @@ was ever given out in so long a time, twice, and a hundred more. Better too many
 by its row, one that two got is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices.numbering import skip_numbers
@@ -26,6 +27,16 @@ async def list_series(session: AsyncSession) -> dict[UUID, dict[str, int]]:
     for row in await session.execute(_ALL):
         found.setdefault(row.tenant_id, {})[row.series] = int(row.next_sequence) - 1
     return found
+
+
+async def list_skipped(
+    session: AsyncSession, tenant_id: UUID, *, after: tuple[str, int] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Skipped numbers, those that follow each other for one reason as one row; by series and number."""
+    series, first = after or ("", 0)
+    return (
+        await session.execute(_SKIPPED, {"tenant": tenant_id, "series": series, "first": first, "limit": limit})
+    ).all()
 
 
 async def skip_possibly_issued(
@@ -54,6 +65,15 @@ _OWN = text("SELECT series, next_sequence FROM invoice_series WHERE tenant_id = 
 _DONE = text(
     "SELECT EXISTS (SELECT FROM invoice_numbers WHERE tenant_id = :tenant AND kind = 'skipped' AND reason = :reason)"
 )
+_SKIPPED = text("""
+SELECT series, min(sequence) AS first, max(sequence) AS last, reason, min(occurred_at) AS occurred_at
+FROM (SELECT series, sequence, reason, occurred_at,
+             sequence - row_number() OVER (PARTITION BY series, reason ORDER BY sequence) AS stretch
+      FROM invoice_numbers WHERE tenant_id = :tenant AND kind = 'skipped') AS each
+GROUP BY series, reason, stretch
+HAVING (series, min(sequence)) > (:series, :first)
+ORDER BY series, first LIMIT :limit
+""")
 _WAITING = text("""
 SELECT (SELECT count(*) FROM invoices WHERE tenant_id = :tenant AND state = 'draft')
      + (SELECT count(DISTINCT (customer_id, currency, subscription_id, bill_at)) FROM invoice_items

@@ -82,7 +82,7 @@ class FolderObjects:
 
     def put(self, name: str, content: bytes | Path) -> None:
         """Written beside, brought to the disk, renamed; then the folder's own entry is brought there, too."""
-        with _explained(self.address, name):
+        with _explained(self.address, name, writes=True):
             path = self._path(name)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _replacing(path) as file:
@@ -149,19 +149,23 @@ class _Writer(Protocol):
 
 
 @contextmanager
-def _explained(address: str, name: str) -> Generator[None]:
+def _explained(address: str, name: str, *, writes: bool = False) -> Generator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        if error.filename and not Path(str(error.filename)).is_relative_to(Path(address).absolute()):
-            raise
-        raise ObjectNotFound(f"there is no {name} in {address}") from None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not writes:
+            if error.filename and not Path(str(error.filename)).is_relative_to(Path(address).absolute()):
+                raise
+            raise ObjectNotFound(f"there is no {name} in {address}") from None
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise CloudRefused(
                 f"the disk of {address} is full: {name} was not written; free some space there"
             ) from None
-        raise CloudUnreachable(f"{name} in {address} cannot be used: {error.strerror or error}") from None
+        what = f"{name} in {address}" if name else address
+        raise CloudUnreachable(
+            f"{what} cannot be {'written' if writes else 'read'} ({error.strerror or error}): name a folder that "
+            "exists or can be made, and that this account may use"
+        ) from None
 
 
 def _sync(folder: Path) -> None:

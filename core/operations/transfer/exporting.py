@@ -33,6 +33,7 @@ from core.operations.transfer.errors import ServerUnfit, TransferError, Transfer
 from core.operations.transfer.packing import pack
 from core.operations.transfer.places import place_at
 from core.operations.transfer.progress import Progress
+from core.operations.transfer.redis_state import connect
 from core.operations.transfer.tables import LEFT_OUT, Connection, Table, inventory, refuse_hidden_rows, settle
 
 Planned = list[tuple[Table, list[KeyRange]]]
@@ -97,6 +98,9 @@ def _export(
 ) -> Exported:
     objects, url, keys = place_at(address), settings.mover_url, load_signing_keys(settings)
     known = _find_unfinished(objects)
+    if with_cache:
+        with connect(settings.cache_url):
+            pass  # asked first: without it nothing is begun
     with _snapshot(url) as (leader, snapshot):
         about, planned = _plan(leader, objects, known, chunk_bytes=chunk_bytes, seal_to=seal_to)
         rows = sum(chunk.rows for _, chunks in planned for chunk in chunks)
@@ -122,6 +126,9 @@ def _export(
         "keys": fingerprints(settings),
     }
     objects.put(sets.MANIFEST, sign(manifest, keys[0]))
+    # What served a run that goes on is not of the set, and nobody signs it.
+    for name in (*objects.list(sets.RECORDS), sets.PLAN):
+        objects.delete(name)
     return Exported(manifest=manifest, copied=run.copied, kept=run.kept)
 
 

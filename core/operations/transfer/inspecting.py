@@ -42,6 +42,12 @@ def inspect(
         yield Finding(code="set_damaged", file=sets.SCHEMA, detail=f"{sets.SCHEMA} is missing or was altered")
 
 
+def strangers(objects: Objects, manifest: dict[str, Any]) -> list[str]:
+    """Files that lie with the set and are not of it: nobody reads them."""
+    known = {file.name for file in sets.files_of(manifest)} | {sets.MANIFEST, sets.SCHEMA}
+    return [name for name in objects.list() if name not in known]
+
+
 def read_file(objects: Objects, file: sets.File, *, by: Sequence[Opening], sealed: bool) -> bytes:
     """What is inside a file of the set. Raises SetIncomplete, SetDamaged, SetSealed, naming file and rows."""
     plain = unpack(fetch(objects, file), name=str(file), by=by, sealed=sealed)

@@ -7,7 +7,7 @@
     schema.json                    the schema in words
     manifest.json                  signed, written last: without it the set is not finished
 
-Plan and records serve a run that goes on; a reader of a finished set believes the manifest alone.
+Plan and records serve a run that goes on and are deleted at its end; a reader believes the manifest alone.
 """
 
 import re
@@ -27,6 +27,7 @@ from core.operations.transfer.tables import Column, Table
 
 FORMAT = 1
 PLAN, MANIFEST, SCHEMA = "plan.json", "manifest.json", "schema.json"
+RECORDS = "records/"
 _NAME = re.compile(r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")
 
 
@@ -156,7 +157,7 @@ def put_record(objects: Objects, chunk: KeyRange, record: Record) -> None:
 
 def record_name(chunk: KeyRange) -> str:
     """Where a chunk's record lies."""
-    return f"records/{chunk.table.name}/{chunk.number:06}.json"
+    return f"{RECORDS}{chunk.table.name}/{chunk.number:06}.json"
 
 
 def data_name(chunk: KeyRange, *, sealed: bool) -> str:
@@ -173,6 +174,11 @@ def read_manifest(objects: Objects, *, believed: Iterable[str]) -> dict[str, Any
         content = objects.get(MANIFEST)
     except ObjectNotFound:
         if find_json(objects, PLAN) is None:
+            if objects.exists(SCHEMA):
+                raise SetIncomplete(
+                    f"{MANIFEST} is missing in {objects.address}: what is there cannot be believed without it; bring "
+                    "it back from where the set was copied from, or export anew"
+                ) from None
             raise SetIncomplete(f"there is no export in {objects.address}: no {MANIFEST}") from None
         raise SetIncomplete(
             f"the export in {objects.address} was never finished (no {MANIFEST}): run `cloudbill export "

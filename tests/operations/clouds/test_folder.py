@@ -84,5 +84,9 @@ def test_what_is_no_place_is_named_with_what_may_be(address: str) -> None:
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(CloudUnreachable, match="cannot be used: "):
+    with pytest.raises(CloudUnreachable, match="cannot be written "):
         FolderObjects(tmp_path / "file").put("a", b"1")
+    with pytest.raises(CloudUnreachable, match="file cannot be read .*name a folder that exists or can be made"):
+        FolderObjects(tmp_path / "file").list()
+    with pytest.raises(CloudUnreachable, match="a in /proc/nothing cannot be written"):
+        FolderObjects(Path("/proc/nothing")).put("a", b"1")

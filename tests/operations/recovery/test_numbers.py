@@ -51,9 +51,18 @@ async def test_a_number_that_the_lost_copy_gave_out_is_never_given_twice_and_it_
     # Of each series a hundred, and twice what was ever given out in so short a time: the two that are known.
     assert await _skipped(connect) == [("CN-", 1, 100, 1), ("INV-", 3, 106, 1)]
     assert released.numbers == 204
+    listed = (await shop.caller.get("/billing/skipped-numbers")).json()
+    assert [(row["series"], row["first"], row["last"], row["count"]) for row in listed["data"]] == [
+        ("CN-", "CN-00001", "CN-00100", 100),
+        ("INV-", "INV-00003", "INV-00106", 104),
+    ]
+    first = (await shop.caller.get("/billing/skipped-numbers?limit=1")).json()
+    second = (await shop.caller.get(f"/billing/skipped-numbers?limit=1&cursor={first['nextCursor']}")).json()
+    assert (first["data"] + second["data"], second["nextCursor"]) == (listed["data"], None)
     assert await _bill(shop, ada) == ["INV-00107"]
     owner = await connect("admin")
     row = await (await owner.execute("SELECT DISTINCT reason FROM invoice_numbers WHERE kind = 'skipped'")).fetchone()
+    assert {one["reason"] for one in listed["data"]} == {row[0]}
     assert row[0].startswith(f"restored as again, with the state of {machine.taken_at:%Y-%m-%dT%H:%M:%SZ}: it may have")
     (kept,) = await evidence.list_pieces(shop.runtime.database, kind="release")
     assert kept.document["numbersSkipped"] == {"tenants": 1, "numbers": 204, "known_until": None}

@@ -31,14 +31,6 @@ class Caches:
     valkey: str
 
 
-@pytest.fixture(scope="session")
-def twins() -> Iterator[Twins]:
-    """Both servers, started when first asked for."""
-    made = Twins()
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def pair(twins: Twins) -> Iterator[tuple[Place, Place]]:
     """A database on the older server and one on the newer."""

@@ -24,7 +24,7 @@ from core.operations.transfer.differing import compare
 from core.operations.transfer.documents import own_public_keys, sign
 from core.operations.transfer.errors import TransferError
 from core.operations.transfer.exporting import Exported, export
-from core.operations.transfer.inspecting import inspect
+from core.operations.transfer.inspecting import inspect, strangers
 from core.operations.transfer.tables import inventory, settle
 from tests.operations.transfer.conftest import OTHER_LEDGER_KEY
 from tests.support.twins import Place
@@ -120,11 +120,18 @@ def test_a_whole_set_is_judged_whole_and_an_unfinished_one_is_not(
     objects = objects_at(str(made[0]))
     manifest = sets.read_manifest(objects, believed=own_public_keys(source))
     assert list(inspect(objects, manifest)) == []
+    assert strangers(objects, manifest) == []  # what served the run that made it is gone
+    with pytest.raises(TransferError, match="REDIS_URL"):
+        export(source.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")}), str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
     with pytest.raises(TransferError) as refused:
         sets.read_manifest(objects_at(str(tmp_path / "nothing")), believed=[])
     assert refused.value.code == "set_incomplete"
     with pytest.raises(TransferError, match="finished export"):
         export(source, str(made[0]))
+    (made[0] / "letter.txt").write_text("dear")
+    assert strangers(objects, manifest) == ["letter.txt"]
+    (made[0] / "letter.txt").unlink()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
     with pytest.raises(TransferError, match="not empty"):
@@ -188,7 +195,7 @@ def resign(folder: Path, change: Callable[[dict[str, Any]], object], settings: S
         (cut, "set_damaged", "data/ledger_entries/000001.copy.gz .* cut off"),
         (lose, "set_incomplete", "data/ledger_entries/000001.copy.gz .* is missing"),
         (swap, "set_damaged", "data/ledger_entries/000000.copy.gz"),
-        (unfinish, "set_incomplete", "never finished"),
+        (unfinish, "set_incomplete", "manifest.json is missing in "),
         (rewrite, "set_damaged", "manifest.json was altered"),
         (cut_manifest, "set_damaged", "not a signed document"),
     ],

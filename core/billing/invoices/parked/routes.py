@@ -1,17 +1,26 @@
-"""The run as a tenant sees it: customers set aside, its rules and bounds; and how all recomputation stands."""
+"""The run as a tenant sees it: whom it set aside, numbers skipped, its rules and bounds; how recomputation stands."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 
-from core.billing.invoices import parking, rules
+from core.billing.invoices import parking, rules, skipping
 from core.billing.invoices.errors import CustomerNotParked
+from core.billing.invoices.numbering import format_number
 from core.billing.invoices.recomputing import standing
 from core.billing.invoices.rules import Rules
-from core.billing.invoices.schemas import LetGo, ParkedAnswer, RulesAnswer, RulesBody, StandingAnswer
+from core.billing.invoices.schemas import (
+    LetGo,
+    ParkedAnswer,
+    RulesAnswer,
+    RulesBody,
+    SkippedNumbersAnswer,
+    StandingAnswer,
+)
+from core.billing.sellers.service import settings_of
 from core.foundation.ids import parse_id
-from core.foundation.paging import Cursor, Limit, cut
+from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
 from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.foundation.schemas import Page
@@ -39,6 +48,32 @@ async def list_parked(
     return Page(
         data=[ParkedAnswer.model_validate(row, from_attributes=True) for row in page],
         next_cursor=str(last.id) if last else None,
+    )
+
+
+@router.get("/billing/skipped-numbers", operation_id="list_skipped_numbers")
+async def list_skipped_numbers(scope: Reading, limit: Limit = 50, cursor: Cursor = None) -> Page[SkippedNumbersAnswer]:
+    """Numbers of invoices and credit notes that nobody has, and why: after a restore, those possibly given out."""
+    found = decode_cursor(cursor, str, int)
+    async with scope.reading() as unit:
+        digits = (await settings_of(unit.session, unit.tenant_id)).number_digits
+        rows = await skipping.list_skipped(
+            unit.session, unit.tenant_id, after=(found[0], found[1]) if found else None, limit=limit + 1
+        )
+    page, last = cut(rows, limit)
+    return Page(
+        data=[
+            SkippedNumbersAnswer(
+                series=row.series,
+                first=format_number(row.series, row.first, digits=digits),
+                last=format_number(row.series, row.last, digits=digits),
+                count=row.last - row.first + 1,
+                reason=row.reason,
+                occurred_at=row.occurred_at,
+            )
+            for row in page
+        ],
+        next_cursor=encode_cursor(last.series, last.first) if last else None,
     )
 
 

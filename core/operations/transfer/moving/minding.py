@@ -19,6 +19,8 @@ from weakref import WeakSet
 import psycopg
 from psycopg.abc import RV, PQGen
 
+SAY_AFTER_SECONDS = 2.0
+"""From then on it is said whose answer is waited for."""
 LOOK_AFTER_SECONDS = 5.0
 """From then on a statement is looked after, every few seconds."""
 LOOK_EVERY_SECONDS = 3.0
@@ -89,10 +91,11 @@ def place_of(error: BaseException) -> str | None:
 def waits_for() -> str | None:
     """What the longest wait of this process is for, in words; None when none is long."""
     said: list[tuple[float, str]] = []
+    now = time.monotonic()
     for line in list(_lines):
         wait = line.waits
-        if wait is not None and wait.says is not None:
-            said.append((wait.since, wait.says))
+        if wait is not None and (wait.says is not None or now - wait.since > SAY_AFTER_SECONDS):
+            said.append((wait.since, wait.says or f"the {line.place}: its answer, for {now - wait.since:.0f} s"))
     return min(said)[1] if said else None
 
 
@@ -148,7 +151,7 @@ def _look(line: Minded, wait: Wait) -> None:
     wait.deaf_since = None
     before, wait.moved = wait.moved, _moved(line)
     if wait.moved is not None and before != wait.moved:  # slowly, but it comes
-        wait.idle, wait.says = 0, None
+        wait.idle, wait.says = 0, f"the {line.place}: its answer comes slowly, for {seconds:.0f} s"
         return
     if state == "active" and kind != "Client":
         wait.idle = 0

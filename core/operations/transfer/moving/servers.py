@@ -45,16 +45,16 @@ _REASONS = (
     (r"unrecognized configuration parameter \"client_connection_check_interval\"", "it is older than PostgreSQL 14, and 15 or newer is needed"),  # noqa: E501
     (r"certificate has expired|certificate expired", "its certificate has expired: renew it there, then try again"),
     (r"certificate verify failed|root certificate|server certificate for", "its certificate is not believed here: give the authority as sslrootcert and the name it is issued to"),  # noqa: E501
-    (r"password authentication failed|no password supplied", "it refuses the user or the password"),
+    (r"password authentication failed|no password supplied", "it refuses the user or the password: see both in the address"),  # noqa: E501
     (r"no pg_hba.conf entry", "it lets nobody in from this address under that name: open pg_hba.conf or the firewall, or use sslmode=require"),  # noqa: E501
-    (r"database \"[^\"]*\" does not exist", "it has no database of that name"),
-    (r"role \"[^\"]*\" does not exist", "it has no user of that name"),
+    (r"database \"[^\"]*\" does not exist", "it has no database of that name: make it there, or see the address"),
+    (r"role \"[^\"]*\" does not exist", "it has no user of that name: make it there, or see the address"),
     (r"too many (clients|connections)|remaining connection slots", "all its connections are taken: raise max_connections or stop other clients"),  # noqa: E501
-    (r"starting up|shutting down|recovery mode", "it is starting up or shutting down"),
+    (r"starting up|shutting down|recovery mode", "it is starting up or shutting down: try again in a moment"),
     (r"timeout expired|timed out", "it did not answer in time: is the way open (the infrastructure's switch)?"),
-    (r"Connection refused", "nobody listens there"),
-    (r"could not translate host|Name or service not known|resolve", "its name is not known here"),
-    (r"server does not support SSL|SSL was required", "it does not speak TLS, which the address asks for"),
+    (r"Connection refused", "nobody listens there: is it up, are host and port right?"),
+    (r"could not translate host|Name or service not known|resolve", "its name is not known here: is the host right, can this machine look it up?"),  # noqa: E501
+    (r"server does not support SSL|SSL was required", "it does not speak TLS, which the address asks for: switch it on there, or leave sslmode out on a private way"),  # noqa: E501
 )  # fmt: skip
 
 

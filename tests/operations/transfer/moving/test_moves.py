@@ -13,14 +13,6 @@ from tests.support.movers import Moving
 from tests.support.twins import Place, Twins
 
 
-@pytest.fixture(scope="module")
-def twins() -> Iterator[Twins]:
-    """15 (or 16) and 18."""
-    made = Twins()
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def pair(twins: Twins) -> Iterator[tuple[Place, Place]]:
     """A database on each."""
