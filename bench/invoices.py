@@ -29,6 +29,7 @@ from bench.ingest import ask
 from bench.installation import ROOT, Installation, installation
 from bench.invoices_filled import FILL, LONG
 from bench.tenants import register
+from core.billing.clocks import service as clocks
 from core.billing.invoices import running
 from core.billing.invoices.documenting import invoice_document
 from core.billing.invoices.documents.pdf import render_pdf
@@ -104,6 +105,7 @@ def _measure(place: Installation, options: argparse.Namespace) -> dict[str, Any]
         **asyncio.run(_documents(tenant_id)),
         "recomputation": asyncio.run(_recompute()),
         "reportSeconds": _reports(place, caller),
+        "dueMilliseconds": asyncio.run(_due(tenant_id)),
         "verdicts": {
             "100,000 in 10 minutes": seconds * 100_000 / count <= AIM_SECONDS_OF_100_000,
             "linear (last fifth at most 1.25 of the first)": renewals[-1] <= AIM_GROWTH * renewals[0]
@@ -247,6 +249,27 @@ def _reports(place: Installation, caller: str) -> dict[str, float]:
             began = time.perf_counter()
             urllib.request.urlopen(request, timeout=120).read()
             found[name + part] = round(time.perf_counter() - began, 2)
+    return found
+
+
+async def _due(tenant_id: UUID) -> dict[str, float]:
+    """Milliseconds of what every tick asks: when something is due to the tenant, and which tenants have something."""
+    database = Database(load_settings())
+    now, found = datetime.now(UTC), dict[str, float]()
+    try:
+        for kind in clocks.registered():
+            async with database.tenant(tenant_id) as session:
+                await kind.next_due(session, tenant_id)
+                began = time.perf_counter()
+                await kind.next_due(session, tenant_id)
+                found[kind.name] = round((time.perf_counter() - began) * 1000, 1)
+            async with database.reading() as session:
+                await kind.tenants_due(session, now=now)
+                began = time.perf_counter()
+                await kind.tenants_due(session, now=now)
+                found[f"{kind.name}, tenants"] = round((time.perf_counter() - began) * 1000, 1)
+    finally:
+        await database.dispose()
     return found
 
 
