@@ -36,6 +36,7 @@ class BillLine:
     """A line; `steps` come to `exact`, of which the line takes a `part`, rounded once."""
 
     code: str = ""
+    line_id: str = ""
     name: str = ""
     about: str = ""
     amount: str = ""
@@ -93,7 +94,7 @@ def invoice(body: Json, lines: Iterable[Json], *, to_pay: str = "Total") -> Bill
     taxes = [
         Sum(
             f"Tax {_plain(one['rate'])} % of {spelled(one['taxableMinor'])}"
-            + (f", {one['reason']}" if one["reason"] else ""),
+            + (f", {str(one['reason']).replace('_', ' ')}" if one["reason"] else ""),
             spelled(one["taxMinor"]),
         )
         for one in body["taxes"]
@@ -119,6 +120,7 @@ def line(body: Json, currency: str, *, about: str = "") -> BillLine:
     part = Fraction(arithmetic.get("part", "1"))
     return BillLine(
         code=body["code"],
+        line_id=body.get("lineId") or "",
         name=body["name"],
         about=about,
         amount=minor_money(body["amountMinor"], currency),

@@ -12,6 +12,7 @@ from urllib.parse import quote as quoted
 from console import bills
 from console.client import PAGE_ROWS, Client
 from console.figures import Moment, minor_money, moment
+from console.paying import in_minor
 
 Json = Mapping[str, Any]
 
@@ -24,6 +25,19 @@ PLAN_COLUMNS = {
     "Version": "version",
     "Of": "owner",
 }
+COUPON_COLUMNS = {
+    "Coupon": "code",
+    "Name": "name",
+    "Percent": "percent",
+    "Amount": "amountMinor",
+    "Currency": "currency",
+    "For": "duration",
+    "Periods": "periods",
+    "Until": "redeemBy",
+    "Redeemed": "redeemed",
+    "At most": "maxRedemptions",
+}
+PRODUCT_COLUMNS = {"Product": "name", "Code": "code", "What it is": "description", "Of": "owner"}
 KINDS = {"recurring": "ahead, each period", "usage": "by usage, afterwards", "one_time": "once, at the start"}
 
 
@@ -122,6 +136,11 @@ async def plans(api: Client, *, archived: bool, cursor: str) -> PlanPage:
     return PlanPage(rows=[_plan_row(one) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 
 
+async def every_plan(api: Client) -> list[PlanRow]:
+    """All that are on sale."""
+    return [_plan_row(one) for one in await api.every_own("/billing/plans")]
+
+
 async def plan(api: Client, code: str, *, now: datetime) -> PlanSheet:
     """One plan and all its versions; `now` is the tenant's own time."""
     address = f"/billing/plans/{quoted(code, safe='')}"
@@ -157,6 +176,19 @@ async def archive_plan(api: Client, code: str, *, archived: bool) -> None:
 async def coupons(api: Client, *, now: datetime) -> list[CouponRow]:
     """All coupons in use; `now` is the tenant's own time."""
     return [_coupon(one, now) for one in await api.every_own("/billing/coupons")]
+
+
+async def create_coupon(api: Client, form: Mapping[str, str], *, key: str) -> None:
+    """A new one. The same key never makes two."""
+    given = {name: str(value or "").strip() for name, value in form.items()}
+    wanted: dict[str, Any] = {name: given[name] for name in ("code", "name", "percent", "duration") if given.get(name)}
+    for name in ("periods", "maxRedemptions"):
+        if text := given.get(name):
+            wanted[name] = int(text) if text.isascii() and text.isdigit() else text
+    if text := given.get("amount"):
+        amount, _, currency = text.partition(" ")
+        wanted |= {"amountMinor": in_minor(amount, currency), **({"currency": currency.upper()} if currency else {})}
+    await api.change("POST", "/billing/coupons", json=wanted, headers={"idempotency-key": key})
 
 
 async def products(api: Client) -> list[ProductRow]:

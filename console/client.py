@@ -278,9 +278,14 @@ class Client:
     async def usage(self, *, days: int, now: str) -> rows.Usage:
         """Usage of the last `days` days of the tenant's own time."""
         end = parse_instant(now)
-        since = (end - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        since = _first_day(end, days)
         body = await self.get_own("/api/usage/summary", **{"from": _iso(since)})
         return reading.usage(body, since, end)
+
+    async def models_used(self, *, days: int, now: str) -> list[dict[str, Any]]:
+        """The same by model, as the API says it."""
+        since = _first_day(parse_instant(now), days)
+        return (await self.get_own("/api/usage/summary", **{"from": _iso(since)}))["byModel"]
 
     async def packages(self) -> list[rows.Package]:
         """Credits on offer."""
@@ -337,6 +342,10 @@ class Client:
 def purchase_key() -> str:
     """A fresh key for one intended purchase."""
     return f"console-{uuid.uuid4()}"
+
+
+def _first_day(end: datetime, days: int) -> datetime:
+    return (end - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _iso(at: datetime) -> str:

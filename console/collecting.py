@@ -96,7 +96,7 @@ async def put_terms(api: Client, form: Mapping[str, str]) -> None:
 async def collections(api: Client, *, status: str, cursor: str, now: datetime) -> CollectingPage:
     """One page, newest first."""
     body = await api.get_own(ADDRESS, status=status, cursor=cursor, limit=PAGE_ROWS)
-    known = await customers.names(api)
+    known = await customers.names(api, body["data"])
     return CollectingPage([_collecting(one, known, now) for one in body["data"]], body["nextCursor"] or "")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from console.client import PAGE_ROWS, Client
-from console.figures import Moment, moment
+from console.figures import Moment, moment, money
 
 Json = Mapping[str, Any]
 
@@ -24,6 +24,7 @@ COLUMNS = {
     "Since": "createdAt",
 }
 NAMED = 200
+FILTERS = ("search", "currency", "country", "openInvoices", "subscriptionStatus")
 ADDRESS = ("line1", "line2", "postalCode", "city", "region", "country")
 PLAIN = ("name", "email", "phone", "taxId", "taxTreatment", "taxExemptReason", "language", "timeZone", "currency")
 
@@ -61,9 +62,9 @@ class Profile:
     changed: Moment = field(default_factory=Moment)
 
 
-async def customers(api: Client, *, search: str, cursor: str, now: datetime) -> CustomerPage:
-    """One page, newest first."""
-    body = await api.get_own("/billing/customers", search=search, cursor=cursor, limit=PAGE_ROWS)
+async def customers(api: Client, *, cursor: str, now: datetime, **asked: str) -> CustomerPage:
+    """One page, newest first, of those to whom all of FILTERS applies that is `asked`."""
+    body = await api.get_own("/billing/customers", **asked, cursor=cursor, limit=PAGE_ROWS)
     return CustomerPage(rows=[_row(one, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 
 
@@ -72,10 +73,29 @@ async def customer(api: Client, customer_id: str, *, now: datetime) -> Profile:
     return _profile(await api.get_own(f"/billing/customers/{customer_id}"), now)
 
 
-async def names(api: Client) -> dict[str, str]:
-    """What the newest customers are called, by id; lists show the id of those who are older."""
-    body = await api.get_own("/billing/customers", limit=NAMED)
+async def wallet(api: Client, customer_id: str) -> str:
+    """What it has of credits, where it has any."""
+    body = await api.get_own(f"/billing/wallets/{customer_id}")
+    held = money(body["balance"], body["currency"])
+    return held.brief if held.sign else ""
+
+
+async def names(api: Client, entries: Iterable[Json]) -> dict[str, str]:
+    """What the customers of these rows are called, by id."""
+    wanted = sorted({one["customerId"] for one in entries if one.get("customerId")})
+    if not wanted:
+        return {}
+    body = await api.get_own("/billing/customers", customerId=wanted[:NAMED], limit=NAMED)
     return {one["customerId"]: _title(one) for one in body["data"]}
+
+
+async def choices(api: Client, *, chosen: str) -> list[tuple[str, str]]:
+    """The newest customers and the one that is chosen already, as (id, name)."""
+    body = await api.get_own("/billing/customers", limit=NAMED)
+    newest = {one["customerId"]: _title(one) for one in body["data"]}
+    if chosen and chosen not in newest:
+        newest = {**await names(api, [{"customerId": chosen}]), **newest}
+    return list(newest.items())
 
 
 async def change_customer(api: Client, customer_id: str, form: Mapping[str, str]) -> None:

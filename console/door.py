@@ -21,12 +21,13 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import documents, metrics
+from console import branding, documents, joining, metrics
 from console.client import ApiRefused, ApiUnreachable
+from console.joining import forwarded_for
 from console.place import Place, place
 from console.session import COOKIE, LIFE_SECONDS, Session, session_id_of, sessions
 
-SIGN_IN = "/sign-in"
+SIGN_IN, JOIN = "/sign-in", joining.PAGE
 BEGUN = "cloudbill_begun"
 """The cookie of a browser that has gone to sign in elsewhere: a nonce, and where it wanted to go."""
 NONCE_LENGTH = 32
@@ -55,7 +56,7 @@ async def sign_in(request: Request) -> Response:
     email, password = (str(form.get(name) or "") for name in ("email", "password"))
     onward = _asked_for(urlsplit(request.headers.get("referer", "")).query)
     try:
-        session = await sessions().open(email.strip(), password, forwarded_for=_forwarded_for(request))
+        session = await sessions().open(email.strip(), password, forwarded_for=forwarded_for(request))
         await sessions().close(session_id_of(request.headers.get("cookie", "")))
     except ApiUnreachable:
         metrics.SIGN_INS.labels("unreachable").inc()
@@ -147,6 +148,8 @@ async def health(request: Request) -> Response:
 
 routes = [
     Route(documents.PATH, documents.show, methods=["GET"]),
+    Route(branding.PATH, branding.put_logo, methods=["POST"]),
+    Route("/session/join", joining.join, methods=["POST"]),
     Route("/health", health, methods=["GET"]),
     Route("/metrics", metrics.show, methods=["GET"]),
     Route("/session", sign_in, methods=["POST"]),
@@ -155,12 +158,6 @@ routes = [
     Route("/session/with/{provider}", begin_elsewhere, methods=["GET"]),
     Route("/session/oauth", end_elsewhere, methods=["GET"]),
 ]
-
-
-def _forwarded_for(request: Request) -> str:
-    """Who asks, as a proxy says it: the API limits sign-ins by address, and ours would stand for everybody's."""
-    peer = request.client.host if request.client else ""
-    return ", ".join(filter(None, (request.headers.get("x-forwarded-for"), peer)))
 
 
 def _back_to_form(reason: str, onward: str) -> Response:
@@ -278,9 +275,11 @@ def _elsewhere(path: str, query: str, session: Session | None, *, expired: bool)
     if session is None:
         wanted = path + (f"?{query}" if query else "")
         onward = f"?next={quote(wanted)}" if trimmed != "/" else ""
-        return "" if trimmed == SIGN_IN else SIGN_IN + onward + ("#expired" if expired else "")
+        return "" if trimmed in (SIGN_IN, JOIN) else SIGN_IN + onward + ("#expired" if expired else "")
     if trimmed == SIGN_IN:
         return _asked_for(query) or session.viewer.home
+    if trimmed == JOIN:
+        return ""
     if trimmed == "/" and session.viewer.home != "/":
         return session.viewer.home
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,6 +14,10 @@ from reflex.event import EventSpec
 
 if TYPE_CHECKING:
     from console.client import Client
+
+BEGIN_FORMULAS = ("=", "+", "-", "−", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet calculate; in its wide forms, too."""
+NUMBER = re.compile(r"[-−+]?[\d.,]+")
 
 
 def as_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
@@ -32,7 +37,8 @@ def fields_as_csv(columns: Mapping[str, str], entries: Iterable[Mapping[str, obj
 
 def harmless(text: str) -> str:
     """As it is, or behind an apostrophe."""
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and text[1:2].isalpha()) else text
+    is_number = NUMBER.fullmatch(text) is not None
+    return f"'{text}" if text[:1] in BEGIN_FORMULAS and not is_number else text
 
 
 def filename(what: str) -> str:

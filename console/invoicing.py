@@ -11,6 +11,7 @@ from console import bills, customers
 from console.bills import Bill, Sum
 from console.client import PAGE_ROWS, Client
 from console.figures import Moment, minor_money, moment
+from console.paying import in_minor
 
 Json = Mapping[str, Any]
 
@@ -80,6 +81,7 @@ class Invoice:
     bill: Bill = field(default_factory=Bill)
     settled: list[Sum] = field(default_factory=list)
     open: str = ""
+    currency: str = ""
     finalizes: Moment = field(default_factory=Moment)
     paid: Moment = field(default_factory=Moment)
     subscription_id: str = ""
@@ -118,8 +120,8 @@ async def invoices(
 ) -> InvoicePage:
     """One page."""
     asked = {"status": status, "customerId": customer_id, "number": number, "sort": sort}
-    asked |= {"cursor": cursor, "limit": PAGE_ROWS}
-    body, known = await api.get_own(ADDRESS, **asked), await customers.names(api)
+    body = await api.get_own(ADDRESS, **asked, cursor=cursor, limit=PAGE_ROWS)
+    known = await customers.names(api, body["data"])
     return InvoicePage(rows=[_row(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 
 
@@ -127,14 +129,50 @@ async def invoice(api: Client, invoice_id: str, *, now: datetime) -> Invoice:
     """One of them, with its lines and what was taken back of it."""
     body = await api.get_own(f"{ADDRESS}/{invoice_id}")
     lines = await api.get_own(f"{ADDRESS}/{invoice_id}/lines", limit=LINES)
-    notes = [one for one in await api.every_own("/billing/credit-notes") if one["invoiceId"] == invoice_id]
-    return _invoice(body, lines, notes, await customers.names(api), now)
+    notes = await api.every_own("/billing/credit-notes", invoiceId=invoice_id)
+    return _invoice(body, lines, notes, await customers.names(api, [body]), now)
 
 
 async def act(api: Client, invoice_id: str, what: str, *, key: str) -> None:
-    """`finalize`, `void`, `uncollectible`, or `credit-notes` for all that is left."""
-    body = {"json": {}} if what == "credit-notes" else {}
-    await api.change("POST", f"{ADDRESS}/{invoice_id}/{what}", headers={"idempotency-key": key}, **body)
+    """`finalize`, `void` or `uncollectible`."""
+    await api.change("POST", f"{ADDRESS}/{invoice_id}/{what}", headers={"idempotency-key": key})
+
+
+async def credit(api: Client, invoice: Invoice, form: Mapping[str, str], *, key: str) -> str:
+    """Take lines back as the form says; the number of the credit note."""
+    given = {name: str(value or "").strip() for name, value in form.items()}
+    lines = [
+        {"lineId": line.line_id, "amountMinor": in_minor(amount, invoice.currency)}
+        for line in invoice.bill.lines
+        if (amount := given.get(f"line-{line.line_id}", ""))
+    ]
+    wanted: dict[str, Any] = {"lines": lines} if lines else {}
+    for name in ("refund", "wallet"):
+        if amount := given.get(name, ""):
+            wanted[f"{name}Minor"] = in_minor(amount, invoice.currency)
+    if memo := given.get("memo", ""):
+        wanted["memo"] = memo
+    address = f"{ADDRESS}/{invoice.row.invoice_id}/credit-notes"
+    return str((await api.change("POST", address, json=wanted, headers={"idempotency-key": key}))["number"])
+
+
+async def add_line(api: Client, invoice: Invoice, form: Mapping[str, str], *, key: str) -> None:
+    """Write a line on a draft."""
+    address = f"{ADDRESS}/{invoice.row.invoice_id}/lines"
+    await api.change("POST", address, json={"lines": [line_of(form)]}, headers={"idempotency-key": key})
+
+
+async def write(api: Client, form: Mapping[str, str], *, key: str) -> str:
+    """A draft by hand, with its first line; its id."""
+    wanted = {"customerId": form.get("customer", ""), "lines": [line_of(form)]}
+    wanted |= {name: value for name in ("collection", "memo") if (value := str(form.get(name) or "").strip())}
+    return str((await api.change("POST", ADDRESS, json=wanted, headers={"idempotency-key": key}))["invoiceId"])
+
+
+def line_of(form: Mapping[str, str]) -> dict[str, str]:
+    """A line as somebody writes it; what is missing is the API's to name."""
+    names = ("description", "quantity", "unitPrice", "taxCode")
+    return {name: value for name in names if (value := str(form.get(name) or "").strip())}
 
 
 async def recompute(api: Client, invoice_id: str) -> Recomputed:
@@ -169,6 +207,7 @@ def _invoice(body: Json, lines: Json, notes: list[dict[str, Any]], known: Mappin
     settled = (("Credits used", "appliedMinor"), ("Paid", "paidMinor"), ("Taken back by credit notes", "creditedMinor"))
     return Invoice(
         row=_row(body, known, now),
+        currency=currency,
         bill=bills.invoice(body, lines["data"]),
         settled=[Sum(name, minor_money(-body[key], currency)) for name, key in settled if body[key]],
         open=minor_money(body["openMinor"], currency),

@@ -11,6 +11,7 @@ from typing import Any
 from console import customers
 from console.client import Client
 from console.figures import Moment, count, moment
+from console.planning import code_of
 
 Json = Mapping[str, Any]
 
@@ -66,10 +67,20 @@ async def meters(api: Client) -> list[Meter]:
     return [_meter(one) for one in await api.every_own("/billing/meters") if one["archivedAt"] is None]
 
 
+async def create_meter(api: Client, form: Mapping[str, str], *, key: str) -> str:
+    """A new one; its code. The same key never makes two."""
+    given = {
+        name: str(form.get(name) or "").strip() for name in ("code", "name", "eventName", "aggregation", "property")
+    }
+    given["code"] = given["code"] or code_of(given["name"], set())
+    wanted = {name: value for name, value in given.items() if value}
+    return str((await api.change("POST", "/billing/meters", json=wanted, headers={"idempotency-key": key}))["code"])
+
+
 async def counted(api: Client, meter: str) -> list[Counted]:
     """Of each customer this month (UTC, by the tenant's time), the most first; those with nothing left out."""
     body = await api.get_own("/billing/usage/customers", meter=meter, limit=CUSTOMERS_SHOWN)
-    known = await customers.names(api)
+    known = await customers.names(api, body["data"])
     used = sorted((one for one in body["data"] if one["events"]), key=lambda one: -Decimal(one["quantity"]))
     most = max((Decimal(one["quantity"]) for one in used), default=Decimal(0))
     return [

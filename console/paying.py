@@ -28,7 +28,21 @@ COLUMNS = {
     "Begun": "createdAt",
     "Paid": "paidAt",
 }
-MEANS = {"intent": "Card", "checkout": "Payment page"}
+OF_INVOICES = "/billing/payments"
+INVOICE_COLUMNS = {
+    "Payment": "paymentId",
+    "Invoice": "invoiceNumber",
+    "Customer": "customerId",
+    "By": "means",
+    "State": "status",
+    "Currency": "currency",
+    "Amount": "amountMinor",
+    "Refunded": "refundedMinor",
+    "Why it failed": "failureCode",
+    "Reference": "reference",
+    "When": "at",
+}
+MEANS = {"intent": "Card", "checkout": "Payment page", "by_hand": "By hand"}
 
 
 @dataclass
@@ -51,6 +65,29 @@ class PaymentPage:
     """One page of payments."""
 
     rows: list[PaymentRow] = field(default_factory=list)
+    next_cursor: str = ""
+
+
+@dataclass
+class InvoicePayment:
+    """Money for an invoice in a list."""
+
+    invoice_id: str = ""
+    number: str = ""
+    customer: str = ""
+    means: str = ""
+    status: str = ""
+    why: str = ""
+    amount: str = ""
+    refunded: str = ""
+    at: Moment = field(default_factory=Moment)
+
+
+@dataclass
+class InvoicePaymentPage:
+    """One page of them."""
+
+    rows: list[InvoicePayment] = field(default_factory=list)
     next_cursor: str = ""
 
 
@@ -79,9 +116,10 @@ class PaymentDetail:
 async def payments(
     api: Client, *, status: str = "", customer_id: str = "", cursor: str = "", now: datetime
 ) -> PaymentPage:
-    """One page, newest first."""
+    """One page of what was paid for credits, newest first."""
     asked = {"status": status, "customerId": customer_id, "cursor": cursor, "limit": PAGE_ROWS}
-    body, known = await api.get_own(ADDRESS, **asked), await customers.names(api)
+    body = await api.get_own(ADDRESS, **asked)
+    known = await customers.names(api, body["data"])
     return PaymentPage([_row(one, known, now) for one in body["data"]], body["nextCursor"] or "")
 
 
@@ -91,7 +129,7 @@ async def payment(api: Client, purchase_id: str, *, now: datetime) -> PaymentDet
     currency = body["currency"]
     left = body["amountMinor"] - body["refundedMinor"]
     return PaymentDetail(
-        row=_row(body, await customers.names(api), now),
+        row=_row(body, await customers.names(api, [body]), now),
         credits=money(body["credits"], currency).brief,
         left=minor_money(left, currency) if left and body["status"] == "paid" else "",
         currency=currency,
@@ -120,6 +158,13 @@ async def payment(api: Client, purchase_id: str, *, now: datetime) -> PaymentDet
             ),
         ],
     )
+
+
+async def of_invoices(api: Client, *, cursor: str = "", now: datetime, **asked: str) -> InvoicePaymentPage:
+    """One page of what was paid for invoices, newest first; `asked` are the API's filters."""
+    body = await api.get_own(OF_INVOICES, **asked, cursor=cursor, limit=PAGE_ROWS)
+    known = await customers.names(api, body["data"])
+    return InvoicePaymentPage([_of_invoice(one, known, now) for one in body["data"]], body["nextCursor"] or "")
 
 
 async def refund(api: Client, purchase_id: str, *, amount: str, reason: str, currency: str, key: str) -> None:
@@ -151,4 +196,19 @@ def _row(body: Json, known: Mapping[str, str], now: datetime) -> PaymentRow:
         amount=minor_money(body["amountMinor"], currency),
         refunded=minor_money(body["refundedMinor"], currency) if body["refundedMinor"] else "",
         at=moment(body["paidAt"] or body["createdAt"], now),
+    )
+
+
+def _of_invoice(body: Json, known: Mapping[str, str], now: datetime) -> InvoicePayment:
+    currency = body["currency"]
+    return InvoicePayment(
+        invoice_id=body["invoiceId"],
+        number=body["invoiceNumber"] or "Draft",
+        customer=known.get(body["customerId"], body["customerId"]),
+        means=MEANS.get(body["means"], ""),
+        status=body["status"],
+        why=body["reference"] or str(body["failureCode"] or "").replace("_", " "),
+        amount=minor_money(body["amountMinor"], currency),
+        refunded=minor_money(body["refundedMinor"], currency) if body["refundedMinor"] else "",
+        at=moment(body["at"], now),
     )

@@ -20,9 +20,16 @@ def plan_of(form: Form, parts: Iterable[tuple[int, str, str, Sequence[int]]], cu
     """`parts`: number, model, kind and tiers of each. What is missing is left for the API to name."""
     taken: set[str] = set()
     components = [_component(form, *part, taken=taken) for part in parts]
-    price: dict[str, Any] = {"currency": currency, "components": components}
+    price: dict[str, Any] = {"currency": _given(form, "currency").upper() or currency, "components": components}
     if least := _given(form, "minimum"):
         price["minimum"] = {"model": "minimum", "amount": least}
+    if promised := _given(form, "commitment"):
+        periods = _given(form, "commitmentPeriods") or "12"
+        price["commitment"] = {
+            "model": "commitment",
+            "amount": promised,
+            "periods": int(periods) if periods.isascii() and periods.isdigit() else periods,
+        }
     name = _given(form, "name")
     plan: dict[str, Any] = {
         "code": _given(form, "code") or code_of(name, set()),

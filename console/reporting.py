@@ -157,7 +157,7 @@ async def rows(api: Client, name: str, asked: Json, *, cursor: str, now: datetim
     """What a figure is made of."""
     where = {part: asked.get(part, "") for part in ("month", "figure", "key", "currency")}
     body = await api.get_own(f"{ADDRESS}/{name}/rows", **where, cursor=cursor, limit=PAGE_ROWS)
-    known = await customers.names(api)
+    known = await customers.names(api, body["data"])
     return Rows([_row(one, known, now, api.tenant_id) for one in body["data"]], body["nextCursor"] or "")
 
 

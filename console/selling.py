@@ -63,6 +63,13 @@ async def put_settings(api: Client, form: Mapping[str, str]) -> None:
     await api.change("PUT", ADDRESS, json={**settings_of(form), **({"logo": dict(logo)} if logo else {})})
 
 
+async def put_logo(api: Client, logo: Json | None) -> None:
+    """Another picture, or none; the rest stays."""
+    now = await settings(api)
+    wanted = settings_of({**now.fields, "oneStopShop": "on" if now.one_stop_shop else ""})
+    await api.change("PUT", ADDRESS, json={**wanted, **({"logo": dict(logo)} if logo else {})})
+
+
 async def tax_rates(api: Client, *, country: str) -> list[TaxRate]:
     """The rates of a country, or all."""
     return [_rate(one) for one in await api.every_own("/billing/tax-rates", country=country)]

@@ -78,6 +78,12 @@ class Sessions:
         issued = await self._connection.ask("POST", "/auth/login", json=wanted, headers=forwarded)
         return await self._keep(secrets.token_urlsafe(32), issued)
 
+    async def join(self, wanted: dict[str, str], *, forwarded_for: str) -> Session:
+        """Accept an invitation, and sign in. Raises `ApiRefused`, `ApiUnreachable`."""
+        forwarded = {"x-forwarded-for": forwarded_for}
+        issued = await self._connection.ask("POST", "/auth/register", json=wanted, headers=forwarded)
+        return await self._keep(secrets.token_urlsafe(32), issued)
+
     async def providers(self) -> list[dict[str, Any]]:
         """The accounts elsewhere that the API signs people in with. Raises `ApiUnreachable`."""
         return (await self._connection.ask("GET", "/auth/providers"))["data"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from console import bills, customers
+from console import bills, cataloguing, customers
 from console.bills import Bill
 from console.client import PAGE_ROWS, Client
 from console.figures import Moment, minor_money, moment
@@ -27,6 +27,7 @@ COLUMNS = {
     "Period ends": "currentPeriodEnd",
     "Since": "createdAt",
 }
+STANDING = ("active", "trialing", "past_due")
 KINDS = {
     "created": "Subscribed",
     "activated": "Activated",
@@ -52,10 +53,12 @@ class SubscriptionRow:
     customer_id: str = ""
     plan: str = ""
     status: str = ""
+    currency: str = ""
     price: str = ""
     every: str = ""
     renews: Moment = field(default_factory=Moment)
-    ends: bool = False
+    until: str = ""
+    may_end: bool = False
 
 
 @dataclass
@@ -74,6 +77,16 @@ class Taken:
     name: str = ""
     quantity: str = ""
     add_on: bool = False
+
+
+@dataclass
+class AddOn:
+    """A part of the plan that may be taken besides."""
+
+    code: str = ""
+    name: str = ""
+    price: str = ""
+    taken: bool = False
 
 
 @dataclass
@@ -114,10 +127,10 @@ class Foreseen:
     bill: Bill = field(default_factory=Bill)
 
 
-async def subscriptions(api: Client, *, status: str, customer_id: str, cursor: str, now: datetime) -> SubscriptionPage:
-    """One page, newest first."""
-    asked = {"status": status, "customerId": customer_id, "cursor": cursor, "limit": PAGE_ROWS}
-    body, known = await api.get_own(ADDRESS, **asked), await customers.names(api)
+async def subscriptions(api: Client, *, cursor: str = "", now: datetime, **asked: str) -> SubscriptionPage:
+    """One page, newest first; `asked` are the API's filters."""
+    body = await api.get_own(ADDRESS, **asked, cursor=cursor, limit=PAGE_ROWS)
+    known = await customers.names(api, body["data"])
     return SubscriptionPage(rows=[_row(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 
 
@@ -125,7 +138,20 @@ async def subscription(api: Client, subscription_id: str, *, now: datetime) -> S
     """One of them, with its trail."""
     body = await api.get_own(f"{ADDRESS}/{subscription_id}")
     trail = await api.get_own(f"{ADDRESS}/{subscription_id}/changes", limit=50)
-    return _subscription(body, trail["data"], await customers.names(api), now)
+    return _subscription(body, trail["data"], await customers.names(api, [body]), now)
+
+
+async def add_ons(api: Client, plan: str, currency: str, parts: Iterable[Taken], *, now: datetime) -> list[AddOn]:
+    """What the plan offers besides, and which of it is taken."""
+    taken = {part.code for part in parts}
+    sold = (await cataloguing.plan(api, plan, now=now)).current
+    return [
+        AddOn(part.code, part.name, part.price, part.code in taken)
+        for price in sold.prices
+        if price.currency == currency
+        for part in price.parts
+        if part.add_on
+    ]
 
 
 async def upcoming(api: Client, subscription_id: str, *, now: datetime) -> list[Foreseen]:
@@ -153,8 +179,8 @@ async def act(api: Client, subscription_id: str, what: str, wanted: Json, *, key
         await api.change("POST", address, json=dict(wanted), headers={"idempotency-key": key})
 
 
-def change_of(form: Mapping[str, str], parts: list[Taken]) -> dict[str, Any]:
-    """The form as the API takes it; quantities that stay are left out."""
+def change_of(form: Mapping[str, str], parts: Iterable[Taken], offered: Iterable[AddOn] = ()) -> dict[str, Any]:
+    """The form as the API takes it; quantities and add-ons that stay are left out."""
     quantities = {
         part.code: given
         for part in parts
@@ -163,6 +189,10 @@ def change_of(form: Mapping[str, str], parts: list[Taken]) -> dict[str, Any]:
     change: dict[str, Any] = {"quantities": quantities, "applies": form.get("applies") or "now"}
     if plan := str(form.get("plan") or "").strip():
         change["planId"] = plan
+    else:
+        chosen = {add_on.code for add_on in offered if form.get(f"add-{add_on.code}")}
+        if chosen != {add_on.code for add_on in offered if add_on.taken}:
+            change["addOns"] = sorted(chosen)
     if change["applies"] == "now":
         change["billing"] = form.get("billing") or "next_invoice"
     return change
@@ -176,10 +206,12 @@ def _row(body: Json, known: Mapping[str, str], now: datetime) -> SubscriptionRow
         customer_id=body["customerId"],
         plan=body["planCode"],
         status=body["status"],
+        currency=body["currency"],
         price=minor_money(body["amountMinor"], body["currency"]),
         every=body["interval"] if count == 1 else f"{count} {body['interval']}s",
-        renews=moment(body["cancelAt"] or body["currentPeriodEnd"], now),
-        ends=body["cancelAt"] is not None or body["status"] == "canceled",
+        renews=moment(body["canceledAt"] or body["cancelAt"] or body["currentPeriodEnd"], now),
+        may_end=body["status"] in STANDING and not body["cancelAt"],
+        until="ended" if body["canceledAt"] else "ends" if body["cancelAt"] else "renews",
     )
 
 

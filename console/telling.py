@@ -111,7 +111,7 @@ class Told:
 async def messages(api: Client, *, state: str, cursor: str, now: datetime) -> Told:
     """One page, newest first."""
     body = await api.get_own(MESSAGES, state=state, cursor=cursor, limit=PAGE_ROWS)
-    known = await customers.names(api)
+    known = await customers.names(api, body["data"])
     return Told(messages=[_message(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
 
 

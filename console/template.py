@@ -13,6 +13,8 @@ from console.components.shell import Link, Person, shell
 from console.viewer import ViewerState
 
 FRESH_SECONDS = 30
+LIVE_SECONDS = 10
+"""A person has a hundred calls to the API a minute; a look at a page takes five."""
 
 
 def tenant_links(slug: rx.Var[str]) -> list[Link]:
@@ -50,9 +52,15 @@ def page(
     on_load: Any,
     bones: Callable[[], rx.Component],
     fresh: bool = True,
+    live: bool = False,
     tenant_name: Any = None,
 ) -> Callable[[Callable[[], rx.Component]], Callable[[], rx.Component]]:
-    """Put a page at `route`. Its content is shown once its state holds rows for the tenant in the address."""
+    """Put a page at `route`. Its content is shown once its state holds rows for the tenant in the address.
+
+    It is fetched anew every half minute while somebody looks (`live`: every few seconds), unless it is a form.
+    """
+
+    seconds = LIVE_SECONDS if live else FRESH_SECONDS
 
     def decorate(content: Callable[[], rx.Component]) -> Callable[[], rx.Component]:
         of_tenant = "[tenant_slug]" in route
@@ -69,7 +77,7 @@ def page(
                         ),
                         rx.cond(state.trouble.title != "", trouble_sheet(state.trouble, on_load), bones()),
                     ),
-                    ticker(seconds=FRESH_SECONDS, on_tick=on_load) if fresh else rx.fragment(),
+                    ticker(seconds=seconds, on_tick=on_load) if fresh else rx.fragment(),
                     rx.cond(ViewerState.expired, fresh_start()),
                 ),
                 groups=_groups(slug, tenant_name),

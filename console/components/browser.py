@@ -1,4 +1,4 @@
-"""What Reflex has no element for: a form and a link that the browser itself handles, a ticker, a fresh start."""
+"""What Reflex has no element for: forms and links of the browser itself, a ticker, a fresh start, the way back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class PlainForm(BaseHTML):
 
     action: rx.Var[str]
     method: rx.Var[str]
+    enc_type: rx.Var[str]
 
 
 class Ticker(rx.Component):
@@ -32,6 +33,13 @@ class Reload(rx.Component):
     tag = "Reload"
 
 
+class ReturnFocus(rx.Component):
+    """Puts the keyboard back to where it was when a dialog closes."""
+
+    library = rx.asset("focus.js").importable_path
+    tag = "ReturnFocus"
+
+
 class PlainLink(BaseHTML):
     """A link the browser itself follows: within the page, so that the keyboard's place moves along."""
 
@@ -44,3 +52,4 @@ plain_form = PlainForm.create
 plain_link = PlainLink.create
 ticker = Ticker.create
 fresh_start = Reload.create
+return_focus = ReturnFocus.create

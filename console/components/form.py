@@ -58,6 +58,23 @@ def select_field(
     )
 
 
+def chosen_field(
+    name: str, text: str, choices: rx.Var[list[tuple[str, str]]], *, value: rx.Var[str] | str = ""
+) -> rx.Component:
+    """One of several that the state names as (value, text)."""
+    return rx.el.div(
+        rx.el.label(text, html_for=name),
+        rx.el.select(
+            rx.foreach(choices, lambda one: rx.el.option(one[1], value=one[0])),
+            id=name,
+            name=name,
+            default_value=value,
+            class_name="input",
+        ),
+        class_name="field",
+    )
+
+
 def search_field(label: str, placeholder: str, state: Any) -> rx.Component:
     """Searches a list whose state is Addressed, while one types."""
     return rx.el.div(

@@ -8,7 +8,7 @@ import reflex as rx
 from reflex.style import color_mode, set_color_mode
 from reflex_components_core.core.banner import has_too_many_connection_errors
 
-from console.components.browser import plain_form, plain_link
+from console.components.browser import plain_form, plain_link, return_focus
 from console.components.notice import notice
 
 
@@ -169,6 +169,7 @@ def shell(
             class_name="house",
         ),
         connection(),
+        return_focus(),
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import reflex as rx
 
 from console import cataloguing, exporting, rights
 from console.cataloguing import CouponRow, PlanRow, ProductRow
-from console.client import Client
+from console.client import ApiRefused, Client
 from console.components.choice import segments
 from console.components.figure import instant
+from console.components.form import select_field, text_field
+from console.components.listed import form_dialog, primary
 from console.components.notice import blank
 from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.figures import parse_instant
@@ -20,6 +24,8 @@ from console.viewer import ViewerState, asking
 PLANS, COUPONS, PRODUCTS, ARCHIVED = "", "coupons", "products", "archived"
 SHOWS = [(PLANS, "Plans"), (COUPONS, "Coupons"), (PRODUCTS, "Products"), (ARCHIVED, "Out of sale")]
 
+DURATIONS = [("once", "One invoice"), ("repeating", "Several periods"), ("forever", "Ever")]
+
 
 class CatalogState(Addressed, rx.State):
     """One kind of what is sold, as the address says."""
@@ -29,6 +35,9 @@ class CatalogState(Addressed, rx.State):
     coupons: list[CouponRow] = []
     products: list[ProductRow] = []
     may_sell: bool = False
+    adding: bool = False
+    refused: str = ""
+    _key: str = ""
 
     @rx.event
     @asking(rights.see_tenant)
@@ -52,12 +61,32 @@ class CatalogState(Addressed, rx.State):
         return CatalogState.choose("show", show)
 
     @rx.event
+    def ask(self, is_open: bool):
+        """Open or close the form of a coupon."""
+        self.adding, self.refused, self._key = is_open, "", f"console-{uuid4()}"
+
+    @rx.event
+    @asking(rights.sell)
+    async def add(self, api: Client, form: dict[str, str]):
+        """Make a coupon."""
+        try:
+            await cataloguing.create_coupon(api, form, key=self._key)
+        except ApiRefused as refused:
+            self.refused = refused.advice
+            return None
+        self.adding = False
+        return CatalogState.load
+
+    @rx.event
     @asking(rights.see_tenant)
     async def export_csv(self, api: Client):
-        """Every plan on sale, for a spreadsheet."""
-        entries = await api.every_own("/billing/plans")
-        content = exporting.fields_as_csv(cataloguing.PLAN_COLUMNS, entries)
-        return rx.download(data=content, filename=exporting.filename("plans"))
+        """Everything of the kind that is shown, for a spreadsheet."""
+        if self.show == COUPONS:
+            return await exporting.download(api, "/billing/coupons", cataloguing.COUPON_COLUMNS, "coupons")
+        if self.show == PRODUCTS:
+            return await exporting.download(api, "/billing/products", cataloguing.PRODUCT_COLUMNS, "products")
+        archived = "true" if self.show == ARCHIVED else ""
+        return await exporting.download(api, "/billing/plans", cataloguing.PLAN_COLUMNS, "plans", archived=archived)
 
 
 @page(
@@ -80,13 +109,16 @@ def catalog() -> rx.Component:
         unstyled=True,
     )
     return rx.fragment(
-        tenant_heading(rx.cond(state.may_sell, build)),
+        tenant_heading(
+            rx.cond(state.may_sell, rx.cond(state.show == COUPONS, primary("New coupon", state.ask(True)), build))
+        ),
+        _dialog(),
         rx.el.section(
             rx.el.div(
                 rx.el.h2("Catalog"),
                 rx.el.div(
                     segments("Of the catalog", state.show, state.turn_to, SHOWS),
-                    rx.cond((state.show == PLANS) & (state.plans.length() > 0), export_button(state.export_csv)),
+                    export_button(state.export_csv),
                     class_name="page-actions",
                 ),
                 class_name="sheet-head centered",
@@ -99,6 +131,27 @@ def catalog() -> rx.Component:
             ),
             class_name="sheet",
         ),
+    )
+
+
+def _dialog() -> rx.Component:
+    state = CatalogState
+    return form_dialog(
+        "New coupon",
+        "It takes off a percentage or an amount.",
+        text_field("name", "Name", required=True),
+        text_field("code", "Code", required=True, hint="What customers redeem."),
+        text_field("percent", "Percent off", numeric=True),
+        text_field("amount", "Or an amount off", numeric=True, hint="With its currency, such as 5.00 USD."),
+        select_field("duration", "For", DURATIONS),
+        text_field("periods", "Periods", numeric=True, hint="Only where it is for several."),
+        text_field("maxRedemptions", "At most redeemed", numeric=True, hint="Empty: without end."),
+        submit="Make the coupon",
+        on_submit=state.add,
+        is_open=state.adding,
+        on_open=state.ask,
+        refused=state.refused,
+        refused_title="This coupon cannot be made",
     )
 
 
@@ -191,7 +244,7 @@ def _no_plans() -> rx.Component:
 
 
 def _no_coupons() -> rx.Component:
-    return blank("ticket-percent", "No coupon yet", "POST /billing/coupons makes one: a percentage or an amount off.")
+    return blank("ticket-percent", "No coupon yet", "A coupon takes a percentage or an amount off.")
 
 
 def _no_products() -> rx.Component:

@@ -11,7 +11,7 @@ from console import exporting, rights
 from console.client import ApiRefused, Client
 from console.components.figure import instant
 from console.components.form import search_field, text_field
-from console.components.listed import form_dialog, listed, primary
+from console.components.listed import chooser, form_dialog, listed, primary
 from console.components.notice import blank
 from console.components.table import cell, heading, row_heading
 from console.customers import CustomerRow
@@ -21,11 +21,25 @@ from console.pages.tenant import TenantState, bones, enter, tenant_heading, titl
 from console.template import page
 from console.viewer import ViewerState, asking
 
+OWING = [("", "Owing or not"), ("true", "With open invoices"), ("false", "Without open invoices")]
+SUBSCRIBED = [
+    ("", "Subscribed or not"),
+    ("active", "Active"),
+    ("trialing", "On trial"),
+    ("past_due", "Overdue"),
+    ("paused", "Paused"),
+    ("canceled", "Canceled"),
+]
+
 
 class CustomersState(Addressed, rx.State):
     """One page of customers, and the one that is being added."""
 
     shown: list[CustomerRow] = []
+    currency: str = ""
+    country: str = ""
+    owes: str = ""
+    subscribed: str = ""
     may_sell: bool = False
     adding: bool = False
     refused: str = ""
@@ -38,16 +52,36 @@ class CustomersState(Addressed, rx.State):
         self.read_address()
         head = await enter(self, api)
         self.may_sell = (await self.get_state(ViewerState)).may_sell
-        found = await people.customers(
-            api, search=self.search, cursor=self.cursors[-1], now=parse_instant(head.clock_iso)
-        )
+        self.currency, self.country = self.chosen.get("currency", ""), self.chosen.get("country", "")
+        self.owes, self.subscribed = self.chosen.get("openInvoices", ""), self.chosen.get("subscriptionStatus", "")
+        found = await people.customers(api, cursor=self.cursors[-1], now=parse_instant(head.clock_iso), **self._asked())
         self.shown, self.next_cursor = found.rows, found.next_cursor
+
+    def _asked(self) -> dict[str, str]:
+        return {name: value for name, value in self.asked().items() if name in people.FILTERS}
 
     @rx.event
     @asking(rights.see_tenant)
     async def export_csv(self, api: Client):
-        """Every customer, for a spreadsheet."""
-        return await exporting.download(api, "/billing/customers", people.COLUMNS, "customers", search=self.search)
+        """Every customer shown, for a spreadsheet."""
+        return await exporting.download(api, "/billing/customers", people.COLUMNS, "customers", **self._asked())
+
+    @rx.event
+    def only(self, name: str, value: str):
+        """Filter by one thing."""
+        wanted = value.strip().upper() if name in ("currency", "country") else value
+        return CustomersState.choose(name, wanted) if wanted != self.chosen.get(name, "") else None
+
+    @rx.event
+    def typed(self, form: dict[str, str]):
+        """A code, and Enter."""
+        return [CustomersState.only(name, value) for name, value in form.items()]
+
+    @rx.event
+    def everybody(self):
+        """Without any filter."""
+        self.chosen, self.search, self.given = {}, "", self.given + 1
+        return self._go([""])
 
     @rx.event
     def ask(self, adding: bool):
@@ -84,12 +118,35 @@ def customers() -> rx.Component:
         listed(
             "Customers",
             search_field("Find a customer", "Name, e-mail or id", state),
+            chooser("Owing", OWING, state.owes, lambda one: state.only("openInvoices", one)),
+            chooser("Subscribed", SUBSCRIBED, state.subscribed, lambda one: state.only("subscriptionStatus", one)),
+            _code("Currency", "currency", state.currency, 3),
+            _code("Country", "country", state.country, 2),
             state=state,
             headings=[heading(text) for text in ("Customer", "E-mail", "Identifier", "Country", "Since")],
             row=_row,
             nothing=_nobody(),
         ),
         _dialog(),
+    )
+
+
+def _code(label: str, name: str, value: rx.Var[str], length: int) -> rx.Component:
+    """A filter by a code that has too many values to offer."""
+    state = CustomersState
+    return rx.el.form(
+        rx.el.input(
+            key=f"{name}-{value}",
+            name=name,
+            default_value=value,
+            placeholder=label,
+            aria_label=label,
+            max_length=length,
+            auto_complete="off",
+            class_name="input compact code",
+            on_blur=lambda typed: state.only(name, typed),
+        ),
+        on_submit=state.typed,
     )
 
 
@@ -102,7 +159,7 @@ def _row(row: rx.Var[CustomerRow]) -> rx.Component:
         ),
         cell(row.email, kind="quiet under"),
         cell(rx.el.span(row.external_id, class_name="mono"), label="Identifier"),
-        cell(row.country, label="Country"),
+        cell(rx.cond(row.country != "", row.country, "–"), label="Country"),
         cell(instant(row.since), label="Since"),
     )
 
@@ -126,8 +183,15 @@ def _dialog() -> rx.Component:
 
 
 def _nobody() -> rx.Component:
+    state = CustomersState
+    narrowed = (state.owes != "") | (state.subscribed != "") | (state.currency != "") | (state.country != "")
     return rx.cond(
-        CustomersState.search != "",
-        blank("search-x", "No customer matches", "Names, e-mail addresses and identifiers are searched."),
+        (state.search != "") | narrowed,
+        blank(
+            "search-x",
+            "No customer matches",
+            "Names, e-mail addresses and identifiers are searched, within what is chosen above.",
+            rx.el.button("Show everybody", class_name="button", type="button", on_click=state.everybody),
+        ),
         blank("users", "No customer yet", "A customer is added here, or appears with its first use."),
     )

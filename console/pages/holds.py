@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import exporting, rights
 from console.client import Client
 from console.components.choice import segments
 from console.components.figure import amount, instant
 from console.components.notice import blank, notice
-from console.components.table import cell, heading, table, turner
+from console.components.table import cell, export_button, heading, table, turner
 from console.listing import Paged
 from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
 from console.rows import Hold, TenantHead
@@ -17,6 +17,17 @@ from console.template import page
 from console.viewer import ViewerState, asking
 
 STATES = [("open", "Open"), ("", "All")]
+COLUMNS = {
+    "Hold": "holdId",
+    "Customer": "customerId",
+    "State": "status",
+    "Currency": "currency",
+    "Amount": "amount",
+    "Key": "idempotencyKey",
+    "Made": "createdAt",
+    "Expires": "expiresAt",
+    "Closed": "closedAt",
+}
 
 
 class HoldsState(Paged, rx.State):
@@ -46,6 +57,12 @@ class HoldsState(Paged, rx.State):
     async def _show(self, api: Client, head: TenantHead) -> None:
         page = await api.holds(head, status=self.status, cursor=self.cursors[-1])
         self.shown, self.next_cursor = page.rows, page.next_cursor
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """Every hold that is shown, for a spreadsheet."""
+        return await exporting.download(api, "/api/usage/holds", COLUMNS, "holds", status=self.status)
 
     @rx.event
     def choose(self, status: str):
@@ -80,7 +97,11 @@ def holds() -> rx.Component:
         rx.el.section(
             rx.el.div(
                 rx.el.h2("Holds"),
-                segments("Which holds", HoldsState.status, HoldsState.choose, STATES),
+                rx.el.div(
+                    segments("Which holds", HoldsState.status, HoldsState.choose, STATES),
+                    rx.cond(HoldsState.shown.length() > 0, export_button(HoldsState.export_csv)),
+                    class_name="page-actions",
+                ),
                 class_name="sheet-head centered",
             ),
             rx.cond(HoldsState.shown.length() > 0, _table(), _nothing()),

@@ -18,24 +18,20 @@ from console.components.notice import notice
 from console.components.table import cell, heading, row_heading, table
 from console.figures import parse_instant
 from console.invoicing import CreditNote, Drift, Invoice, Recomputed
+from console.pages.invoice_changing import Changing, dialogs
 from console.pages.invoices import status_badge
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
-from console.viewer import PageState, ViewerState, asking
+from console.viewer import ViewerState, asking
 
 DEEDS = {
     "finalize": ("Finalize it?", "It gets its number and is sent; from then on nothing of it changes.", "Finalize"),
     "void": ("Void it?", "Nothing is owed of it any more. Its number stays. This cannot be taken back.", "Void"),
     "uncollectible": ("Give it up?", "It is no longer asked for; money that still comes is taken.", "Give it up"),
-    "credit-notes": (
-        "Take all of it back?",
-        "A credit note is issued for all that is left of it.",
-        "Issue credit note",
-    ),
 }
 
 
-class InvoiceState(PageState, rx.State):
+class InvoiceState(Changing, rx.State):
     """An invoice, and what is about to be done with it."""
 
     shown: Invoice = Invoice()
@@ -45,7 +41,6 @@ class InvoiceState(PageState, rx.State):
     may_sell: bool = False
     payments: list[Paying] = []
     recording: bool = False
-    said: str = ""
     link: str = ""
     _key: str = ""
 
@@ -61,6 +56,7 @@ class InvoiceState(PageState, rx.State):
         self.shown = await invoicing.invoice(api, self.invoice_id, now=now)
         self.payments = await collecting.payments_of(api, self.invoice_id, now=now)
         self.recording, self.said, self.link = False, "", ""
+        self.crediting = self.writing = False
         self.recomputed, self.doing, self.refused, self._key = Recomputed(), "", "", f"console-{uuid4()}"
 
     @rx.event
@@ -146,14 +142,18 @@ def invoice() -> rx.Component:
             notice("", "A draft", rx.fragment("It becomes final on ", state.shown.finalizes.absolute, " by itself.")),
         ),
         rx.cond((state.refused != "") & ~state.recording, notice("bad", "This cannot be done", state.refused)),
-        rx.cond(state.said != "", notice("", "Payment", state.said)),
+        rx.cond(state.said != "", notice("good", "Done", state.said)),
         rx.cond(
             state.link != "",
             notice("", "Whoever has this address may pay", rx.el.code(state.link, class_name="long")),
         ),
         _recomputed(),
         figures(
-            figure(row.number, status_badge(row), row.customer),
+            figure(
+                row.number,
+                status_badge(row),
+                rx.link(row.customer, href=f"/tenants/{TenantState.head.tenant_id}/customers/{row.customer_id}"),
+            ),
             figure("Issued", instant(row.at), rx.cond(row.due.iso != "", rx.fragment("due ", row.due.absolute), "")),
             figure("Open", rx.el.span(state.shown.open, class_name="money"), ""),
             figure("Total", rx.el.span(row.total, class_name="money"), "", total=True),
@@ -162,6 +162,7 @@ def invoice() -> rx.Component:
         rx.cond(state.payments.length() > 0, _payments()),
         rx.cond(state.shown.notes.length() > 0, _notes()),
         _confirm(),
+        dialogs(state),
         form_dialog(
             "Record a payment",
             rx.fragment("Money that came by a transfer, say. Open are ", state.shown.open, "."),
@@ -192,7 +193,12 @@ def _actions() -> rx.Component:
         rx.cond(
             state.may_sell,
             rx.fragment(
-                rx.cond(status == "draft", button("finalize", "Finalize", "button primary")),
+                rx.cond(
+                    status == "draft",
+                    rx.fragment(
+                        deed("Write a line", state.ask_line(True)), button("finalize", "Finalize", "button primary")
+                    ),
+                ),
                 rx.cond(
                     (status == "open") | (status == "uncollectible"),
                     rx.fragment(
@@ -202,7 +208,7 @@ def _actions() -> rx.Component:
                     ),
                 ),
                 rx.cond(status == "open", rx.fragment(button("void", "Void"), button("uncollectible", "Give it up"))),
-                rx.cond(final, button("credit-notes", "Credit all of it")),
+                rx.cond(final, deed("Credit", state.ask_credit(True))),
             ),
         ),
     )
@@ -267,7 +273,9 @@ def _document() -> rx.Component:
     shown = InvoiceState.shown
     base = f"/documents/{TenantState.head.tenant_id}/invoices/{shown.row.invoice_id}"
     final = rx.fragment(
-        rx.el.iframe(src=f"{base}.pdf", title="The invoice as PDF", class_name="document", loading="lazy"),
+        rx.el.iframe(
+            src=f"{base}.pdf#navpanes=0&view=FitH", title="The invoice as PDF", class_name="document", loading="lazy"
+        ),
         rx.el.div(
             plain_link("Open the PDF", href=f"{base}.pdf", class_name="button small", target="_blank"),
             plain_link("E-invoice (XML)", href=f"{base}.xml", class_name="button small"),

@@ -9,12 +9,14 @@ from console.bulk import Bulk
 from console.client import ApiRefused, Client
 from console.components.figure import instant
 from console.components.form import search_field
-from console.components.listed import chooser, listed, question
-from console.components.notice import blank, notice
+from console.components.listed import chooser, listed, primary, question
+from console.components.notice import blank
+from console.components.progress import progress
 from console.components.table import cell, heading, row_heading, sort_heading
 from console.figures import parse_instant
 from console.invoicing import InvoiceRow
 from console.listing import Addressed
+from console.pages.invoice_writing import Writing, dialog
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
 from console.viewer import ViewerState, asking
@@ -33,7 +35,7 @@ DEEDS = {
 }
 
 
-class InvoicesState(Bulk, Addressed, rx.State):
+class InvoicesState(Bulk, Writing, Addressed, rx.State):
     """One page of invoices, and those that something is done to."""
 
     shown: list[InvoiceRow] = []
@@ -61,6 +63,10 @@ class InvoicesState(Bulk, Addressed, rx.State):
         self.shown, self.next_cursor = found.rows, found.next_cursor
         there = {row.invoice_id for row in found.rows}
         self.picked = [one for one in self.picked if one in there]
+        if self.may_sell and not self.writing and (payer := self.chosen.pop("new", "")):
+            self.payer = payer
+            return InvoicesState.begin_writing
+        return None
 
     @rx.event
     def filter(self, status: str):
@@ -107,8 +113,8 @@ def invoices() -> rx.Component:
     """The list, by state."""
     state = InvoicesState
     return rx.fragment(
-        tenant_heading(),
-        _progress(),
+        tenant_heading(rx.cond(state.may_sell, primary("New invoice", state.begin_writing))),
+        progress(state),
         listed(
             "Invoices",
             _deeds(),
@@ -129,6 +135,7 @@ def invoices() -> rx.Component:
             nothing=_nothing(),
         ),
         _confirm(),
+        dialog(state),
     )
 
 
@@ -167,30 +174,6 @@ def _deeds() -> rx.Component:
     return rx.cond(
         _pickable() & (state.picked.length() > 0),
         rx.cond(state.status == "draft", button("finalize", "Finalize"), button("void", "Void")),
-    )
-
-
-def _progress() -> rx.Component:
-    state = InvoicesState
-    bar = rx.el.div(
-        rx.el.i(style={"width": f"{state.percent}%"}),
-        class_name="progress",
-        role="progressbar",
-        aria_label="How far it is",
-        custom_attrs={"aria-valuenow": state.percent},
-    )
-    said = rx.fragment(state.done - state.refusals.length(), " of ", state.total, " done")
-    return rx.fragment(
-        rx.cond(state.running, rx.el.section(rx.el.div(said, bar, class_name="sheet-body stack"), class_name="sheet")),
-        rx.cond(
-            ~state.running & (state.refusals.length() > 0),
-            notice(
-                "bad",
-                rx.fragment(said, ", the others are as they were"),
-                rx.el.span(rx.foreach(state.refusals, lambda one: rx.el.span(one, class_name="below"))),
-            ),
-        ),
-        rx.cond(~state.running & (state.total > 0) & (state.refusals.length() == 0), notice("good", "Done", said)),
     )
 
 

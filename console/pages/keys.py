@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import exporting, rights
 from console.client import Client
 from console.components.figure import instant
 from console.components.notice import blank
-from console.components.table import cell, heading, row_heading, table
+from console.components.table import cell, export_button, heading, row_heading, table
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.rows import ApiKey
 from console.template import page
@@ -22,6 +22,16 @@ SCOPES = {
     "purchases:read": "read purchases",
     "billing:read": "read plans and subscriptions",
     "billing:write": "change subscriptions",
+}
+
+COLUMNS = {
+    "Key": "apiKeyId",
+    "Name": "name",
+    "Begins with": "prefix",
+    "May": "scopes",
+    "Created": "createdAt",
+    "Last used": "lastUsedAt",
+    "Expires": "expiresAt",
 }
 
 
@@ -39,6 +49,12 @@ class KeysState(PageState, rx.State):
         """Fetch them."""
         await enter(self, api)
         self.shown = await api.api_keys()
+
+    @rx.event
+    @asking(rights.manage_keys)
+    async def export_csv(self, api: Client):
+        """Every key, without its secret."""
+        return await exporting.download(api, "/auth/api-keys", COLUMNS, "api-keys")
 
     @rx.event
     def open(self, is_open: bool):
@@ -82,7 +98,11 @@ def keys() -> rx.Component:
     return rx.fragment(
         tenant_heading(_new_button("primary")),
         rx.el.section(
-            rx.el.div(rx.el.h2("API keys"), class_name="sheet-head centered"),
+            rx.el.div(
+                rx.el.h2("API keys"),
+                rx.cond(KeysState.shown.length() > 0, export_button(KeysState.export_csv)),
+                class_name="sheet-head centered",
+            ),
             rx.cond(
                 KeysState.shown.length() > 0,
                 _table(),

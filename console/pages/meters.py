@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import reflex as rx
 
 from console import exporting, metered, rights
-from console.client import Client
+from console.client import ApiRefused, Client
 from console.components.figure import dated
+from console.components.form import select_field, text_field
+from console.components.listed import form_dialog, primary
 from console.components.notice import blank, command
 from console.components.table import cell, export_button, heading, row_heading, table
 from console.figures import parse_instant
@@ -14,7 +18,15 @@ from console.listing import Addressed
 from console.metered import Counted, Event, Meter
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
-from console.viewer import asking
+from console.viewer import ViewerState, asking
+
+AGGREGATIONS = [
+    ("count", "How many there are"),
+    ("sum", "The sum of a property"),
+    ("max", "The largest value"),
+    ("unique", "How many different values"),
+    ("latest", "The latest value"),
+]
 
 
 class MetersState(Addressed, rx.State):
@@ -24,6 +36,10 @@ class MetersState(Addressed, rx.State):
     meter: Meter = Meter()
     counted: list[Counted] = []
     newest: list[Event] = []
+    may_sell: bool = False
+    adding: bool = False
+    refused: str = ""
+    _key: str = ""
 
     @rx.event
     @asking(rights.see_tenant)
@@ -31,6 +47,7 @@ class MetersState(Addressed, rx.State):
         """Fetch them; the first meter where the address names none."""
         self.read_address()
         head = await enter(self, api)
+        self.may_sell = (await self.get_state(ViewerState)).may_sell
         self.shown = await metered.meters(api)
         code = self.chosen.get("meter", "")
         self.meter = next((one for one in self.shown if one.code == code), (self.shown or [Meter()])[0])
@@ -40,6 +57,23 @@ class MetersState(Addressed, rx.State):
     @rx.event
     def look_at(self, code: str):
         """Another meter."""
+        return MetersState.choose("meter", code)
+
+    @rx.event
+    def ask(self, is_open: bool):
+        """Open or close the form."""
+        self.adding, self.refused, self._key = is_open, "", f"console-{uuid4()}"
+
+    @rx.event
+    @asking(rights.sell)
+    async def add(self, api: Client, form: dict[str, str]):
+        """Make a meter, and look at it."""
+        try:
+            code = await metered.create_meter(api, form, key=self._key)
+        except ApiRefused as refused:
+            self.refused = refused.advice
+            return None
+        self.adding = False
         return MetersState.choose("meter", code)
 
     @rx.event
@@ -58,13 +92,15 @@ class MetersState(Addressed, rx.State):
     state=MetersState,
     on_load=MetersState.load,
     bones=bones,
+    live=True,
     tenant_name=TenantState.head.name,
 )
 def meters() -> rx.Component:
     """A meter's customers, and what arrives."""
     state = MetersState
     return rx.fragment(
-        tenant_heading(),
+        tenant_heading(rx.cond(state.may_sell, primary("New meter", state.ask(True)))),
+        _dialog(),
         rx.cond(
             state.shown.length() > 0,
             rx.fragment(_counted(), _arrived()),
@@ -77,6 +113,25 @@ def meters() -> rx.Component:
                 class_name="sheet",
             ),
         ),
+    )
+
+
+def _dialog() -> rx.Component:
+    state = MetersState
+    return form_dialog(
+        "New meter",
+        "It counts the events of one name, from now on.",
+        text_field("name", "Name", required=True),
+        text_field("code", "Code", hint="Made of the name when empty; it stays."),
+        text_field("eventName", "Name of the events", required=True),
+        select_field("aggregation", "Counted by", AGGREGATIONS),
+        text_field("property", "Of their property", hint="Such as bytes; not for a count."),
+        submit="Make the meter",
+        on_submit=state.add,
+        is_open=state.adding,
+        on_open=state.ask,
+        refused=state.refused,
+        refused_title="This meter cannot be made",
     )
 
 

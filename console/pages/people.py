@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import reflex as rx
 
-from console import rights
+from console import exporting, joining, rights
 from console.client import ApiRefused, Client
 from console.components.figure import instant
 from console.components.form import select_field, text_field
 from console.components.listed import form_dialog, primary, question
 from console.components.notice import notice
-from console.components.table import cell, heading, row_heading, table, unseen
+from console.components.table import cell, export_button, heading, row_heading, table, unseen
 from console.figures import Moment, moment, parse_instant
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
@@ -24,6 +25,7 @@ ROLES = [
     ("developer", "Developer"),
     ("read_only", "Read only"),
 ]
+COLUMNS = {"E-mail": "email", "Name": "name", "Role": "role", "Since": "createdAt"}
 ABOUT = [
     ("Owner", "everything, and who else may do what"),
     ("Finance", "plans, customers, invoices, payments, settings, the audit log"),
@@ -43,14 +45,26 @@ class Member:
     since: Moment = field(default_factory=Moment)
 
 
+@dataclass
+class Invited:
+    """Somebody who has not accepted yet."""
+
+    invitation_id: str = ""
+    email: str = ""
+    role: str = ""
+    expires: Moment = field(default_factory=Moment)
+
+
 class PeopleState(PageState, rx.State):
-    """The members, and what is about to be done."""
+    """The members, who is invited, and what is about to be done."""
 
     shown: list[Member] = []
+    invited: list[Invited] = []
     sees_to_people: bool = False
     inviting: bool = False
     leaving: Member = Member()
     token: str = ""
+    link: str = ""
     said: str = ""
     refused: str = ""
 
@@ -64,6 +78,24 @@ class PeopleState(PageState, rx.State):
             Member(one["userId"], one["email"], one["name"] or "", one["role"], moment(one["createdAt"], now))
             for one in (await api.get_own("/auth/members"))["data"]
         ]
+        waiting = (await api.get_own("/auth/invitations"))["data"] if self.sees_to_people else []
+        wall = datetime.now(UTC)
+        self.invited = [
+            Invited(one["invitationId"], one["email"], one["role"], moment(one["expiresAt"], wall)) for one in waiting
+        ]
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """The members, for a spreadsheet."""
+        return await exporting.download(api, "/auth/members", COLUMNS, "people")
+
+    @rx.event
+    @asking(rights.see_to_people)
+    async def withdraw(self, api: Client, invitation_id: str):
+        """Take an invitation back."""
+        await self._try(api.change("DELETE", f"/auth/invitations/{invitation_id}"), "The invitation is withdrawn.")
+        return PeopleState.load
 
     @rx.event
     @asking(rights.see_to_people)
@@ -75,7 +107,7 @@ class PeopleState(PageState, rx.State):
     @rx.event
     def ask(self, is_open: bool):
         """Open or close the form."""
-        self.inviting, self.refused, self.token = is_open, "", ""
+        self.inviting, self.refused, self.token, self.link = is_open, "", "", ""
 
     @rx.event
     @asking(rights.see_to_people)
@@ -86,8 +118,10 @@ class PeopleState(PageState, rx.State):
             self.token = str((await api.change("POST", "/auth/invitations", json=wanted))["token"])
         except ApiRefused as refused:
             self.refused = refused.advice
-            return
+            return None
         self.inviting = False
+        self.link = joining.link(email=wanted["email"], tenant_id=api.tenant_id, word=self.token)
+        return PeopleState.load
 
     @rx.event
     def ask_about(self, member: Member):
@@ -136,10 +170,20 @@ def people() -> rx.Component:
         rx.cond((state.refused != "") & ~state.inviting, notice("bad", "This cannot be done", state.refused)),
         rx.cond(
             state.token != "",
-            notice("warn", "Send them this word: it is shown this once", rx.el.code(state.token, class_name="long")),
+            notice(
+                "warn",
+                "Send them this address: it is shown this once",
+                rx.fragment(
+                    rx.el.code(state.link, class_name="long"),
+                    rx.el.span(
+                        "Or the word by itself: ", rx.el.code(state.token, class_name="long"), class_name="below"
+                    ),
+                ),
+                rx.el.button("Copy", class_name="button small", type="button", on_click=rx.set_clipboard(state.link)),
+            ),
         ),
         rx.el.section(
-            rx.el.div(rx.el.h2("People"), class_name="sheet-head centered"),
+            rx.el.div(rx.el.h2("People"), export_button(state.export_csv), class_name="sheet-head centered"),
             table(
                 "Members, in the order they joined",
                 [heading("Who"), heading("Role"), heading("Since"), unseen("Deeds")],
@@ -147,6 +191,7 @@ def people() -> rx.Component:
             ),
             class_name="sheet",
         ),
+        rx.cond(state.invited.length() > 0, _invitations()),
         rx.el.section(
             rx.el.div(rx.el.h2("What each role may"), class_name="sheet-head centered"),
             rx.el.dl(
@@ -157,7 +202,7 @@ def people() -> rx.Component:
         ),
         form_dialog(
             "Invite somebody",
-            "They register with the word that you send them.",
+            "They accept at an address that you send them, within a week.",
             text_field("email", "E-mail", required=True),
             select_field("role", "Role", ROLES, value="read_only"),
             submit="Invite",
@@ -176,6 +221,31 @@ def people() -> rx.Component:
             on_not=state.keep,
             is_open=state.leaving.user_id != "",
         ),
+    )
+
+
+def _invitations() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(rx.el.h2("Invited"), class_name="sheet-head centered"),
+        table(
+            "Invitations that wait",
+            [heading("Who"), heading("Role"), heading("Until"), unseen("Deeds")],
+            rx.foreach(PeopleState.invited, _invitation),
+        ),
+        class_name="sheet",
+    )
+
+
+def _invitation(one: rx.Var[Invited]) -> rx.Component:
+    out = rx.el.button(
+        "Withdraw", class_name="button small", type="button", on_click=PeopleState.withdraw(one.invitation_id),
+        aria_label=f"Withdraw the invitation of {one.email}",
+    )  # fmt: skip
+    return rx.el.tr(
+        row_heading(one.email),
+        cell(one.role.replace("_", " "), label="Role"),
+        cell(instant(one.expires), label="Until"),
+        cell(out, kind="action num"),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import exporting, paying, rights
 from console.client import Client, purchase_key
 from console.components.browser import ticker
 from console.components.figure import brief, dated
 from console.components.notice import blank, notice
-from console.components.table import cell, heading, table, turner
+from console.components.table import cell, export_button, heading, table, turner
 from console.listing import Paged
 from console.pages.tenant import TenantState, bones, enter, recall, standing, tenant_heading, title
 from console.place import place
@@ -78,6 +78,12 @@ class PurchasesState(Paged, rx.State):
         self.offering, self.leaving, self.resumed = True, False, ""
 
     @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """Every purchase, amounts in the currency's smallest unit."""
+        return await exporting.download(api, paying.ADDRESS, paying.COLUMNS, "purchases")
+
+    @rx.event
     def choose(self, code: str):
         """Pick a package."""
         self.chosen = code
@@ -124,7 +130,11 @@ def purchases() -> rx.Component:
         _went_on(),
         standing(),
         rx.el.section(
-            rx.el.div(rx.el.h2("Purchases"), class_name="sheet-head centered"),
+            rx.el.div(
+                rx.el.h2("Purchases"),
+                rx.cond(state.shown.length() > 0, export_button(state.export_csv)),
+                class_name="sheet-head centered",
+            ),
             rx.cond(state.shown.length() > 0, _table(), _nothing()),
             class_name="sheet",
         ),

@@ -1,4 +1,4 @@
-"""One field for everything of a tenant: customers, invoices by number, subscriptions, payments."""
+"""One field for everything of a tenant: customers, plans, subscriptions, invoices by number, payments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import reflex as rx
 
-from console import customers, invoicing, paying, rights, subscribing
+from console import cataloguing, customers, invoicing, paying, rights, subscribing
 from console.client import Client
 from console.components.form import search_field
 from console.components.notice import blank
@@ -38,6 +38,7 @@ class SearchState(Addressed, rx.State):
     """What was looked for, and what was found."""
 
     shown: list[Found] = []
+    sought: str = ""
 
     @rx.event
     @asking(rights.see_tenant)
@@ -45,42 +46,56 @@ class SearchState(Addressed, rx.State):
         """Look for what the address names."""
         self.read_address()
         now = parse_instant((await enter(self, api)).clock_iso)
-        self.shown = []
         if not self.search:
+            self.shown, self.sought = [], ""
             return
         base = f"/tenants/{api.tenant_id}"
-        people, numbered = await asyncio.gather(
+        people, numbered, taken, paid, plans = await asyncio.gather(
             customers.customers(api, search=self.search, cursor="", now=now),
             invoicing.invoices(api, number=self.search, now=now),
+            subscribing.subscriptions(api, search=self.search, now=now),
+            paying.of_invoices(api, search=self.search, now=now),
+            cataloguing.every_plan(api),
         )
         found = [
             Found("Customer", one.name, one.email or one.external_id, "", "", f"{base}/customers/{one.customer_id}")
             for one in people.rows
         ]
+        found += [
+            Found("Plan", one.name, one.code, "", f"{one.price} a {one.every}", f"{base}/catalog/{one.code}")
+            for one in plans
+            if self.search.lower() in f"{one.name} {one.code}".lower()
+        ]
+        found += [
+            Found(
+                "Subscription", row.plan, row.customer, row.status.replace("_", " "), f"{row.price} a {row.every}",
+                f"{base}/subscriptions/{row.subscription_id}",
+            )
+            for row in taken.rows
+        ]  # fmt: skip
+        found += [
+            Found(
+                "Payment", f"{row.means}, {row.number}", row.customer, row.status, row.amount,
+                f"{base}/invoices/{row.invoice_id}",
+            )
+            for row in paid.rows
+        ]  # fmt: skip
         seen = {one.invoice_id for one in numbered.rows}
         found += [_invoice(one, base) for one in numbered.rows]
         for one in people.rows[:CUSTOMERS]:
-            taken, billed, paid = await asyncio.gather(
-                subscribing.subscriptions(api, status="", customer_id=one.customer_id, cursor="", now=now),
+            billed, bought = await asyncio.gather(
                 invoicing.invoices(api, customer_id=one.customer_id, now=now),
                 paying.payments(api, customer_id=one.customer_id, now=now),
             )
-            found += [
-                Found(
-                    "Subscription", row.plan, row.customer, row.status.replace("_", " "), f"{row.price} a {row.every}",
-                    f"{base}/subscriptions/{row.subscription_id}",
-                )
-                for row in taken.rows
-            ]  # fmt: skip
             found += [_invoice(row, base) for row in billed.rows if row.invoice_id not in seen]
             found += [
                 Found(
-                    "Payment", row.what, row.customer, row.status, row.amount,
-                    f"{base}/payments?payment={row.purchase_id}",
+                    "Purchase", row.what, row.customer, row.status, row.amount,
+                    f"{base}/payments?show=credits&payment={row.purchase_id}",
                 )
-                for row in paid.rows
+                for row in bought.rows
             ]  # fmt: skip
-        self.shown = found
+        self.shown, self.sought = found, self.search
 
 
 def _invoice(row: invoicing.InvoiceRow, base: str) -> Found:
@@ -101,7 +116,7 @@ def search() -> rx.Component:
     """The field, and what it finds."""
     state = SearchState
     return rx.fragment(
-        tenant_heading(search_field("Find anything", "Name, e-mail, id or invoice number", state)),
+        tenant_heading(search_field("Find anything", "Customer, plan, invoice number, reference", state)),
         rx.el.section(
             rx.el.div(rx.el.h2("Found"), class_name="sheet-head centered"),
             rx.cond(
@@ -112,11 +127,12 @@ def search() -> rx.Component:
                     rx.foreach(state.shown, _row),
                 ),
                 rx.cond(
-                    state.search != "",
+                    state.sought != "",
                     blank(
                         "search-x",
-                        "Nothing like this",
-                        "Customers' names, e-mail addresses and ids are searched, and numbers of invoices.",
+                        rx.fragment("Nothing was found for “", state.sought, "”"),
+                        "Names, e-mail addresses and ids of customers are searched, plans, numbers of invoices, "
+                        "and references of payments.",
                     ),
                     blank(
                         "search",

@@ -8,6 +8,7 @@ import reflex as rx
 
 from console import rights, selling
 from console.client import ApiRefused, Client
+from console.components.browser import plain_form
 from console.components.form import select_field, text_field
 from console.components.notice import notice
 from console.components.table import cell, heading, row_heading, table
@@ -19,6 +20,15 @@ from console.viewer import PageState, ViewerState, asking
 LATE = [("next_invoice", "On the next invoice"), ("credit_note", "As a credit note, or the next invoice for more")]
 ROUNDING = [("rate", "Once for each rate"), ("line", "Once for each line")]
 
+LOGO_SAID = {
+    "kept": "It is as you left it. Documents that were made stay as they are.",
+    "large": "It is too large: at most 200 kB are kept.",
+    "none": "No picture was chosen.",
+    "refused": "It cannot be read: choose a PNG, JPEG or SVG of at most 200 kB.",
+    "forbidden": "Your role does not change settings here.",
+    "down": "The API did not answer. Try again.",
+}
+
 
 class SettingsState(PageState, rx.State):
     """The settings, and what came of changing them. `edition` makes the form begin anew."""
@@ -29,6 +39,8 @@ class SettingsState(PageState, rx.State):
     saved: bool = False
     refused: str = ""
     may_sell: bool = False
+    manages_keys: bool = False
+    logo_said: str = ""
     _key: str = ""
 
     @rx.event
@@ -36,7 +48,9 @@ class SettingsState(PageState, rx.State):
     async def load(self, api: Client):
         """Fetch them."""
         await enter(self, api)
-        self.may_sell = (await self.get_state(ViewerState)).may_sell
+        viewer = await self.get_state(ViewerState)
+        self.may_sell, self.manages_keys = viewer.may_sell, viewer.manages_keys
+        self.logo_said = LOGO_SAID.get(dict(self.router.url.query_parameters).get("logo", ""), "")
         await self._show(api)
 
     async def _show(self, api: Client) -> None:
@@ -85,6 +99,8 @@ def settings() -> rx.Component:
     state = SettingsState
     return rx.fragment(
         tenant_heading(),
+        _elsewhere(),
+        rx.cond(state.logo_said != "", notice("", "The logo", state.logo_said)),
         rx.cond(
             state.saved, notice("good", "Saved", "Invoices from now on are made so; those issued stay as they are.")
         ),
@@ -137,7 +153,74 @@ def settings() -> rx.Component:
             class_name="stack",
             key=state.edition.to_string(),
         ),
+        _logo(),
         _rates(),
+    )
+
+
+def _elsewhere() -> rx.Component:
+    """What else is set, on pages of its own."""
+    base = f"/tenants/{TenantState.head.tenant_id}"
+
+    def go(text: str, about: str, where: str) -> rx.Component:
+        return rx.link(
+            rx.el.b(text),
+            rx.el.span(about, class_name="below"),
+            href=f"{base}/{where}",
+            class_name="way",
+            unstyled=True,
+        )
+
+    return rx.el.nav(
+        go("Dunning", "when a failed charge is tried again", "dunning"),
+        go("People", "who has which role", "people"),
+        rx.cond(SettingsState.manages_keys, go("API keys", "what programs may do", "keys")),
+        go("Notifications", "webhooks and what people are told", "notifications"),
+        rx.cond(TenantState.head.is_test, go("Test clock", "the time that this tenant lives in", "clock")),
+        aria_label="Further settings",
+        class_name="ways",
+    )
+
+
+def _logo() -> rx.Component:
+    state = SettingsState
+    action = f"/branding/{TenantState.head.tenant_id}/logo"
+    keep = plain_form(
+        rx.el.div(
+            rx.el.label("A picture: PNG, JPEG or SVG, at most 200 kB", html_for="logo"),
+            rx.el.input(
+                id="logo", name="logo", type="file", accept="image/png,image/jpeg,image/svg+xml", class_name="input"
+            ),
+            class_name="field",
+        ),
+        rx.el.div(rx.el.button("Keep this picture", class_name="button", type="submit"), class_name="page-actions"),
+        action=action,
+        method="post",
+        enc_type="multipart/form-data",
+        class_name="stack narrow",
+    )
+    remove = plain_form(
+        rx.el.button("Take it away", name="remove", value="yes", class_name="button", type="submit"),
+        action=action,
+        method="post",
+        enc_type="multipart/form-data",
+    )
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2("Logo"),
+            rx.el.span("At the head of invoices and credit notes.", class_name="note"),
+            class_name="sheet-head centered",
+        ),
+        rx.el.div(
+            rx.cond(
+                state.shown.logo != "",
+                rx.image(src=state.shown.logo, alt="The logo as it is", class_name="logo"),
+                rx.el.p("None yet.", class_name="small-print"),
+            ),
+            rx.cond(state.may_sell, rx.fragment(keep, rx.cond(state.shown.logo != "", remove))),
+            class_name="sheet-body stack",
+        ),
+        class_name="sheet",
     )
 
 

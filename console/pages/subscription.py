@@ -16,12 +16,13 @@ from console.components.notice import blank, notice
 from console.components.table import cell, heading, row_heading, table
 from console.figures import parse_instant
 from console.pages.subscriptions import status_badge
-from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
-from console.subscribing import Foreseen, Happened, Subscription, Taken
+from console.pages.tenant import TenantState, bones, enter, recall, tenant_heading, title
+from console.subscribing import AddOn, Foreseen, Happened, Subscription, Taken
 from console.template import page
 from console.viewer import PageState, ViewerState, asking
 
 APPLIES = [("now", "Now, the rest of the period settled"), ("renewal", "At the next renewal")]
+ENDS = {"cancel": {"when": "period_end"}, "cancel_now": {"when": "now", "unused": "credit"}}
 BILLING = [("next_invoice", "On the next invoice"), ("now", "At once")]
 
 
@@ -32,6 +33,8 @@ class SubscriptionState(PageState, rx.State):
     coming: list[Foreseen] = []
     plans: list[PlanRow] = []
     foreseen: list[Foreseen] = []
+    ending: list[Foreseen] = []
+    add_ons: list[AddOn] = []
     previewed: bool = False
     refused: str = ""
     doing: str = ""
@@ -53,7 +56,12 @@ class SubscriptionState(PageState, rx.State):
         self.shown = await subscribing.subscription(api, self.subscription_id, now=now)
         ended = self.shown.row.status in ("canceled", "paused", "incomplete")
         self.coming = [] if ended else await subscribing.upcoming(api, self.subscription_id, now=now)
-        self.foreseen, self.previewed, self.refused, self.doing = [], False, "", ""
+        row = self.shown.row
+        offers = self.may_sell and not ended
+        self.add_ons = (
+            await subscribing.add_ons(api, row.plan, row.currency, self.shown.parts, now=now) if offers else []
+        )
+        self.foreseen, self.ending, self.previewed, self.refused, self.doing = [], [], False, "", ""
         self.edition, self._wanted, self._key = self.edition + 1, {}, f"console-{uuid4()}"
 
     @rx.event
@@ -61,7 +69,7 @@ class SubscriptionState(PageState, rx.State):
     async def preview(self, api: Client, form: dict[str, str]):
         """What the change in the form would bill."""
         now = parse_instant((await enter(self, api)).clock_iso)
-        self._wanted = subscribing.change_of(form, self.shown.parts)
+        self._wanted = subscribing.change_of(form, self.shown.parts, self.add_ons)
         try:
             self.foreseen = await subscribing.preview(api, self.subscription_id, "change", self._wanted, now=now)
             self.previewed, self.refused = True, ""
@@ -75,19 +83,29 @@ class SubscriptionState(PageState, rx.State):
         await self._act(api, "change", self._wanted)
 
     @rx.event
-    def ask(self, doing: str):
-        """Say what is about to be done, before it is."""
+    @asking(rights.sell)
+    async def ask(self, api: Client, doing: str):
+        """Say what is about to be done and, of an end, what it would bill, before it is."""
+        self.ending, self.refused = [], ""
+        if doing in ("cancel", "cancel_now"):
+            now = parse_instant((await recall(self, api)).clock_iso)
+            try:
+                self.ending = await subscribing.preview(api, self.subscription_id, "cancel", ENDS[doing], now=now)
+            except ApiRefused as refused:
+                self.refused = refused.advice
+                return
         self.doing = doing
+
+    @rx.event
+    def keep(self):
+        """Leave it as it is."""
+        self.doing = ""
 
     @rx.event
     @asking(rights.sell)
     async def do(self, api: Client):
         """Do it."""
-        wanted = {
-            "cancel": {"when": "period_end"},
-            "cancel_now": {"when": "now", "unused": "credit"},
-            "pause": {"unused": "credit"},
-        }
+        wanted = {**ENDS, "pause": {"unused": "credit"}}
         await self._act(api, self.doing.removesuffix("_now"), wanted.get(self.doing, {}))
 
     @rx.event
@@ -250,6 +268,7 @@ def _change() -> rx.Component:
         rx.el.form(
             plan,
             rx.foreach(state.shown.parts, quantity),
+            rx.foreach(state.add_ons, _add_on),
             select_field("applies", "When", APPLIES),
             select_field("billing", "Billed", BILLING),
             rx.el.button("See what it would bill", class_name="button primary", type="submit"),
@@ -276,6 +295,14 @@ def _change() -> rx.Component:
             class_name="sheet-body page-actions",
         ),
         class_name="sheet",
+    )
+
+
+def _add_on(one: rx.Var[AddOn]) -> rx.Component:
+    return rx.el.label(
+        rx.el.input(type="checkbox", name=f"add-{one.code}", default_checked=one.taken),
+        rx.el.span(one.name, rx.el.span(one.price, class_name="below"), class_name="grow"),
+        class_name="choice",
     )
 
 
@@ -319,9 +346,10 @@ def _confirm() -> rx.Component:
                 size="4",
             ),
             rx.alert_dialog.description(said, size="2"),
+            rx.foreach(state.ending, _foreseen),
             rx.el.div(
                 rx.alert_dialog.cancel(
-                    rx.el.button("Not now", class_name="button plain", type="button", on_click=state.ask(""))
+                    rx.el.button("Not now", class_name="button plain", type="button", on_click=state.keep)
                 ),
                 rx.alert_dialog.action(
                     rx.el.button("Yes", class_name="button primary", type="button", on_click=state.do)

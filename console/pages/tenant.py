@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import exporting, rights
 from console.client import Client
 from console.components.figure import amount, brief, dated, figure, figures, instant
 from console.components.notice import blank, figure_bones, table_bones
-from console.components.table import cell, heading, pager, table
+from console.components.table import cell, export_button, heading, pager, table
 from console.listing import Paged
 from console.rows import Chain, LedgerPage, LedgerRow, TenantHead
 from console.template import page
@@ -26,6 +26,18 @@ KINDS = [
     ("adjustment", "Adjustments"),
     ("grant", "Credits granted"),
 ]
+
+COLUMNS = {
+    "When": "occurredAt",
+    "What": "kind",
+    "About": "description",
+    "Currency": "currency",
+    "Amount": "amount",
+    "Balance": "balanceAfter",
+    "Receivable": "receivable",
+    "Transaction": "transactionId",
+    "Recorded": "recordedAt",
+}
 
 
 class TenantState(rx.State):
@@ -77,6 +89,14 @@ class StatementState(Paged, rx.State):
     async def _show(self, api: Client, head: TenantHead) -> None:
         self.shown = await api.ledger(head, kind=self.kind, cursor=self.cursors[-1])
         self.next_cursor = self.shown.next_cursor
+
+    @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """Every posting of the kind that is shown, amounts in the currency."""
+        head = await recall(self, api)
+        asked = {"customerId": head.customer_id, "kind": self.kind}
+        return await exporting.download(api, "/api/ledger", COLUMNS, "statement", **asked)
 
     @rx.event
     def choose(self, kind: str):
@@ -143,7 +163,15 @@ def statement() -> rx.Component:
         tenant_heading(),
         standing(),
         rx.el.section(
-            rx.el.div(rx.el.h2("Statement"), _kinds(), class_name="sheet-head centered"),
+            rx.el.div(
+                rx.el.h2("Statement"),
+                rx.el.div(
+                    _kinds(),
+                    rx.cond(StatementState.shown.rows.length() > 0, export_button(StatementState.export_csv)),
+                    class_name="page-actions",
+                ),
+                class_name="sheet-head centered",
+            ),
             rx.cond(StatementState.shown.rows.length() > 0, _table(), _nothing()),
             _chain(),
             class_name="sheet",

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import exporting, rights
 from console.client import Client
 from console.components.figure import instant, owed, short
 from console.components.form import search_field
 from console.components.notice import blank, table_bones
-from console.components.table import cell, pager, row_heading, sort_heading, table
+from console.components.table import cell, export_button, pager, row_heading, sort_heading, table
 from console.components.table import heading as column
 from console.listing import Addressed
 from console.rows import TenantPage, TenantRow
 from console.template import page
 from console.viewer import asking
+
+COLUMNS = {
+    "Tenant": "name",
+    "Identifier": "tenantId",
+    "Currency": "currency",
+    "Available": "available",
+    "Balance": "balance",
+    "Receivable": "receivable",
+    "Open invoices": "invoicesOpen",
+    "Overdue": "invoicesOverdue",
+    "Usage, 30 days": "usage30d",
+    "Last used": "lastUsedAt",
+    "Members": "members",
+    "Since": "createdAt",
+}
 
 
 class TenantsState(Addressed, rx.State):
@@ -30,6 +45,13 @@ class TenantsState(Addressed, rx.State):
         self.read_address()
         self.shown = await api.tenants(search=self.search, sort=self.order, cursor=self.cursors[-1])
         self.next_cursor = self.shown.next_cursor
+
+    @rx.event
+    @asking(rights.see_installation)
+    async def export_csv(self, api: Client):
+        """Every tenant that is found, for a spreadsheet."""
+        entries = await api.every("/operations/tenants", search=self.search, sort=self.order)
+        return rx.download(data=exporting.fields_as_csv(COLUMNS, entries), filename=exporting.filename("tenants"))
 
 
 def bones() -> rx.Component:
@@ -57,7 +79,10 @@ def heading(*actions: rx.Component) -> rx.Component:
 def tenants() -> rx.Component:
     """Search, table, pager."""
     return rx.fragment(
-        heading(search_field("Find a tenant", "Name or identifier", TenantsState)),
+        heading(
+            search_field("Find a tenant", "Name or identifier", TenantsState),
+            rx.cond(TenantsState.shown.rows.length() > 0, export_button(TenantsState.export_csv)),
+        ),
         rx.el.section(
             rx.cond(TenantsState.shown.rows.length() > 0, _table(), _nobody()),
             class_name="sheet",

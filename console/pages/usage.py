@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import reflex as rx
 
-from console import rights
+from console import exporting, rights
 from console.client import Client
 from console.components.chart import days
 from console.components.choice import segments
 from console.components.figure import amount, brief, figure, figures
 from console.components.notice import blank, command
-from console.components.table import cell, heading, row_heading, table
+from console.components.table import cell, export_button, heading, row_heading, table
 from console.pages.tenant import TenantState, bones, enter, recall, tenant_heading, title
 from console.rows import ModelUsage, Usage
 from console.template import page
 from console.viewer import PageState, asking
 
 SPANS = [(7, "7 days"), (30, "30 days"), (90, "90 days")]
+
+COLUMNS = {
+    "Model": "model",
+    "Calls": "calls",
+    "Input tokens": "inputTokens",
+    "of them cached": "cachedTokens",
+    "Output tokens": "outputTokens",
+    "Charged": "charged",
+}
 
 
 class UsageState(PageState, rx.State):
@@ -38,6 +47,13 @@ class UsageState(PageState, rx.State):
         self.shown = await api.usage(days=self.span, now=(await recall(self, api)).clock_iso)
 
     @rx.event
+    @asking(rights.see_tenant)
+    async def export_csv(self, api: Client):
+        """The days at hand by model, for a spreadsheet."""
+        entries = await api.models_used(days=self.span, now=(await recall(self, api)).clock_iso)
+        return rx.download(data=exporting.fields_as_csv(COLUMNS, entries), filename=exporting.filename("usage"))
+
+    @rx.event
     def choose(self, span: int):
         """Look further back, or less far."""
         self.span = span
@@ -51,6 +67,7 @@ class UsageState(PageState, rx.State):
     state=UsageState,
     on_load=UsageState.load,
     bones=bones,
+    live=True,
     tenant_name=TenantState.head.name,
 )
 def usage() -> rx.Component:
@@ -76,7 +93,11 @@ def _days_and_models(about: rx.Component) -> rx.Component:
             rx.el.div(days(UsageState.shown.by_day, color="--chart-2", about=about), class_name="sheet-body"),
             class_name="sheet",
         ),
-        rx.el.section(rx.el.div(rx.el.h2("By model"), class_name="sheet-head centered"), _models(), class_name="sheet"),
+        rx.el.section(
+            rx.el.div(rx.el.h2("By model"), export_button(UsageState.export_csv), class_name="sheet-head centered"),
+            _models(),
+            class_name="sheet",
+        ),
     )
 
 

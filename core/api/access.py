@@ -189,6 +189,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("POST", "/billing/invoices/items"): pays(BILLING_WRITE),
     ("GET", "/billing/invoices/{invoice_id}"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/lines"): reads(BILLING_READ),
+    ("POST", "/billing/invoices/{invoice_id}/lines"): pays(BILLING_WRITE),
     ("GET", "/billing/invoices/{invoice_id}/pdf"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/xml"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/corrections"): reads(BILLING_READ),
@@ -240,6 +241,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("DELETE", "/billing/payment-methods/{payment_method_id}"): pays(BILLING_WRITE),
     # Invoices being paid
     ("POST", "/billing/invoices/{invoice_id}/pay"): pays(BILLING_WRITE),
+    ("GET", "/billing/payments"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/payments"): reads(BILLING_READ),
     ("POST", "/billing/invoices/{invoice_id}/payments"): pays(BILLING_WRITE),
     ("POST", "/billing/invoices/{invoice_id}/payment-link"): pays(BILLING_WRITE),

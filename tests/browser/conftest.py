@@ -23,6 +23,7 @@ from console.serve import build
 from core.foundation.embedded.ports import free_port
 from core.foundation.settings import Settings, load_settings
 from core.operations.backups.restoring import Restores
+from tests.browser.books import Books
 from tests.support import environment
 from tests.support.browser import find_chromium
 from tests.support.callers import PASSWORD, create_installation_user
@@ -183,6 +184,12 @@ def _home() -> Iterator[Path]:
         for copy in restores.names():
             restores.drop(copy)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def books(installation: Installation) -> Books:
+    """Made once for all stories of finance."""
+    return Books(installation)
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ def test_what_a_meter_counts_is_seen_as_it_arrives(installation: Installation, o
     body = {"events": [{**event, "idempotencyKey": f"call-{number}"} for number in range(3)]}
     sent = installation.as_person(owner, "POST", "/billing/usage/events", json=body)
     assert sent.status_code == 200, sent.text
-    page.reload()
-    expect(page.get_by_role("row").filter(has_text="7.5")).to_contain_text("globex")
+    # Nobody loads the page anew: it is live.
+    expect(page.get_by_role("row").filter(has_text="7.5")).to_contain_text("globex", timeout=20_000)
     expect(page.get_by_role("row").filter(has_text="size 2.5")).to_have_count(3)
 
 
@@ -137,14 +137,15 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
 
     price = {"model": "per_unit", "unitPrice": "10"}
     seats = {"code": "seats", "name": "Seats", "price": price}
-    prices = [{"currency": "USD", "components": [seats]}]
+    support = {"code": "support", "name": "Support", "addOn": True, "price": {"model": "flat", "amount": "7"}}
+    prices = [{"currency": "USD", "components": [seats, support]}]
     api("POST", "/billing/plans", json={"code": "team", "name": "Team", "prices": prices})
     api("POST", "/billing/customers", json={"name": "Globex", "externalId": "globex"})
     page = open_window(owner)
     page.goto(f"/tenants/{owner.tenant}/subscriptions")
     page.get_by_role("button", name="New subscription").click()
     page.get_by_label("Customer").select_option(label="Globex")
-    page.get_by_label("Plan").select_option("team")
+    page.get_by_role("dialog").get_by_label("Plan").select_option("team")
     page.get_by_label("Paid").select_option("send_invoice")
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("heading", name="The next invoice")).to_be_visible()
@@ -158,6 +159,20 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
     expect(page.locator(".bill-line").filter(has_text="unused, back")).to_contain_text("−9.97 USD")
     page.get_by_role("button", name="Make this change").click()
     expect(page.get_by_label("Seats")).to_have_value("3")
+    subscription = page.url.rpartition("/")[2]
+    wanted = {"addOns": ["support"], "billing": "next_invoice"}
+    foreseen = api("POST", f"/billing/subscriptions/{subscription}/change/preview", json=wanted)["invoices"][0]
+    page.get_by_label("Support").check()
+    page.get_by_role("button", name="See what it would bill").click()
+    total = f"{foreseen['totalMinor'] / 100:,.2f} USD"
+    expect(page.locator("[aria-live] .bill-sums .total")).to_contain_text(total)
+    expect(page.locator("[aria-live] .bill-line").filter(has_text="Support").first).to_be_visible()
+    question = page.get_by_role("alertdialog")
+    page.get_by_role("button", name="End with the period").click()
+    question.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("It ends", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("button", name="End with the period")).to_be_visible()
 
     move(hours=2)
     page.goto(f"/tenants/{owner.tenant}/invoices?status=open")
@@ -171,3 +186,15 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
     page.get_by_role("button", name="Void").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Void").click()
     expect(page.get_by_text("void", exact=True)).to_be_visible()
+
+    page.goto(f"/tenants/{owner.tenant}/subscriptions/{subscription}")
+    page.get_by_role("button", name="Pause").click()
+    question.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("Until resumed.")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    question.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("heading", name="Change it")).to_be_visible()
+    page.get_by_role("button", name="End now").click()
+    expect(question.locator(".bill-sums .total")).to_be_visible()
+    question.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("canceled", exact=True)).to_be_visible()

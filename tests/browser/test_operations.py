@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Installation
+from tests.browser.walking import faults_here
 from tests.support.deployed import deployment_of
 
 Window = Callable[..., Page]
@@ -180,6 +181,8 @@ def test_what_a_deployment_changed_is_seen(
     expect(page.get_by_text("keep them for 30 days")).to_be_visible()
     expect(page.get_by_text("https://api.billing.example.com")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("pulumi up"))).to_contain_text("the service did not become stable")
+
+    assert faults_here(page, "deployment") == []
 
     page.get_by_role("link", name="the one before").click()
     expect(page.get_by_text("There was none before")).to_be_visible()

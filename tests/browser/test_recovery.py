@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from core.operations.recovery.holding import hold_copy
 from tests.browser.conftest import Installation
+from tests.browser.walking import faults_here
 from tests.operations.backups.conftest import eventually
 
 Window = Callable[..., Page]
@@ -126,6 +127,7 @@ def test_a_drill_is_started_and_watched_and_leaves_evidence(
     page.get_by_text("The document", exact=True).click()
     expect(page.locator("pre.document")).to_contain_text('"scenario": "pitr"')
     picture(page, "drill")
+    assert faults_here(page, "drill") == []
 
     page.get_by_role("link", name="All drills").click()
     row = page.get_by_role("row", name=re.compile("evidence"))

@@ -32,6 +32,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/notification/webhooks/{webhook_id}/replay"): {"since": "2026-11-01T00:00:00Z"},
     ("PUT", "/notification/opt-outs/{customer_id}"): {"optOuts": []},
     ("PATCH", "/billing/meters/{meter_id}"): {"name": "Taken"},
+    ("POST", "/billing/invoices/{invoice_id}/lines"): {"lines": [{"description": "Taken", "amountMinor": 1}]},
     ("PATCH", "/billing/payment-methods/{payment_method_id}"): {"isDefault": True},
     ("PUT", "/billing/wallets/{customer_id}/watch"): {"alertBelow": "1"},
     ("POST", "/billing/usage/events/{metered_event_id}/amendments"): {"kind": "void", "reason": "taken"},

@@ -1,9 +1,10 @@
 """Customers: every SELECT."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, TextClause, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.identity.tenants.models import Customer
@@ -15,22 +16,55 @@ async def find_customer(session: AsyncSession, tenant_id: UUID, customer_id: UUI
     return (await session.scalars(select(Customer).where(Customer.tenant_id == tenant_id, which))).one_or_none()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which customers; None does not matter. `search` is part of the name, the e-mail or the tenant's own id."""
+
+    ids: Sequence[UUID] | None = None
+    external_id: str | None = None
+    search: str | None = None
+    currency: str | None = None
+    country: str | None = None
+    owes: bool | None = None
+    subscribed: str | None = None
+
+
 async def list_customers(
-    session: AsyncSession,
-    tenant_id: UUID,
-    *,
-    external_id: str | None,
-    search: str | None,
-    before: UUID | None,
-    limit: int,
+    session: AsyncSession, tenant_id: UUID, wanted: Wanted, *, before: UUID | None, limit: int
 ) -> Sequence[Customer]:
-    """Customers, newest first; `search` is part of the name, the e-mail address or the tenant's own id."""
-    statement = select(Customer).where(Customer.tenant_id == tenant_id)
-    if external_id is not None:
-        statement = statement.where(Customer.external_id == external_id)
+    """Customers, newest first."""
+    statement = select(Customer).where(Customer.tenant_id == tenant_id, *_conditions(wanted))
     if before is not None:
         statement = statement.where(Customer.id < before)
-    if search:
-        columns = (Customer.name, Customer.email, Customer.external_id)
-        statement = statement.where(or_(*(column.icontains(search, autoescape=True) for column in columns)))
     return (await session.scalars(statement.order_by(Customer.id.desc()).limit(limit))).all()
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool] | TextClause]:
+    conditions: list[ColumnElement[bool] | TextClause] = []
+    if wanted.ids is not None:
+        conditions.append(Customer.id.in_(wanted.ids))
+    if wanted.external_id is not None:
+        conditions.append(Customer.external_id == wanted.external_id)
+    if wanted.search:
+        columns = (Customer.name, Customer.email, Customer.external_id)
+        conditions.append(or_(*(column.icontains(wanted.search, autoescape=True) for column in columns)))
+    if wanted.currency is not None:
+        own = func.coalesce(Customer.currency, _TENANTS_CURRENCY)
+        conditions.append(own == wanted.currency)
+    if wanted.country is not None:
+        conditions.append(Customer.address["country"].astext == wanted.country)
+    if wanted.owes is not None:
+        conditions.append(_OWES.bindparams(owes=wanted.owes))
+    if wanted.subscribed is not None:
+        conditions.append(_SUBSCRIBED.bindparams(state=wanted.subscribed))
+    return conditions
+
+
+# Of rooms that know this one: by their tables, not by their code.
+_TENANTS_CURRENCY = text("(SELECT t.currency FROM tenants t WHERE t.id = customers.tenant_id)")
+_OWES = text("""EXISTS (
+    SELECT FROM invoices i WHERE i.tenant_id = customers.tenant_id AND i.customer_id = customers.id
+      AND i.state = 'open' AND i.open_minor > 0) = :owes""")
+_SUBSCRIBED = text("""EXISTS (
+    SELECT FROM subscriptions s WHERE s.tenant_id = customers.tenant_id AND s.customer_id = customers.id
+      AND s.state = :state)""")

@@ -1,6 +1,6 @@
 """/billing/customers: who pays the tenant."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
@@ -13,7 +13,7 @@ from core.foundation.errors import KeyInFlight, KeyReused
 from core.foundation.ids import parse_id
 from core.foundation.paging import Cursor, Limit, cut
 from core.foundation.refusals import refusals
-from core.foundation.schemas import Page, dump
+from core.foundation.schemas import Page, Text, dump
 from core.foundation.zones import TimeZoneUnknown
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
@@ -24,6 +24,7 @@ from core.identity.tenants.models import Customer
 router = APIRouter(prefix="/billing/customers", tags=["billing"])
 
 CustomerPath = Annotated[str, Path(max_length=63, description="The id, or `self` for the tenant itself.")]
+SubscriptionStatus = Literal["incomplete", "trialing", "active", "past_due", "paused", "canceled"]
 _PROFILE = (TaxIdInvalid, TaxExemptInvalid, CountryUnknown, TimeZoneUnknown)
 
 
@@ -51,17 +52,35 @@ async def list_customers(
     scope: Reading,
     limit: Limit = 50,
     cursor: Cursor = None,
+    customer_id: Annotated[
+        list[UUID] | None, Query(alias="customerId", max_length=200, description="Only these.")
+    ] = None,
     external_id: Annotated[str | None, Query(alias="externalId", max_length=200)] = None,
     search: Annotated[
-        str | None, Query(max_length=200, description="Part of the name, the e-mail address or the external id.")
+        Text | None, Query(max_length=200, description="Part of the name, the e-mail address or the external id.")
+    ] = None,
+    currency: Annotated[
+        Text | None, Query(pattern="^[A-Z]{3}$", description="Billed in it: their own, else the tenant's.")
+    ] = None,
+    country: Annotated[Text | None, Query(pattern="^[A-Z]{2}$", description="Of the address.")] = None,
+    open_invoices: Annotated[bool | None, Query(alias="openInvoices", description="Whether they owe.")] = None,
+    subscription_status: Annotated[
+        SubscriptionStatus | None, Query(alias="subscriptionStatus", description="Having a subscription so.")
     ] = None,
 ) -> Page[CustomerAnswer]:
-    """Customers, newest first."""
+    """Customers, newest first; those to whom all of what is asked applies."""
     before = parse_id(cursor, "cursor") if cursor is not None else None
+    wanted = repository.Wanted(
+        ids=customer_id,
+        external_id=external_id,
+        search=search,
+        currency=currency,
+        country=country,
+        owes=open_invoices,
+        subscribed=subscription_status,
+    )
     async with scope.reading() as unit:
-        rows = await repository.list_customers(
-            unit.session, unit.tenant_id, external_id=external_id, search=search, before=before, limit=limit + 1
-        )
+        rows = await repository.list_customers(unit.session, unit.tenant_id, wanted, before=before, limit=limit + 1)
     page, last = cut(rows, limit)
     return Page(data=[_shown(row) for row in page], next_cursor=str(last.id) if last else None)
 

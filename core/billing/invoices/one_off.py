@@ -9,8 +9,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.invoices import repository
+from core.billing.invoices.bills import Bill
 from core.billing.invoices.drafting import Drafted, write_drafts
 from core.billing.invoices.errors import NothingToBill
+from core.billing.invoices.listing import bill_of
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.working import Group, known_at, open_sale, work_out_one
 from core.billing.subscriptions.models import InvoiceItem
@@ -107,6 +110,24 @@ async def draft_by_hand(
     )
     session.expire_all()
     return invoice
+
+
+async def add_to_draft(session: AsyncSession, invoice: Invoice, items: Sequence[InvoiceItem]) -> Bill:
+    """Puts new items on a draft, which is locked; what it comes to with them. Written once: a mistake is offset."""
+    session.add_all(items)
+    await session.flush()
+    await repository.take_items(session, invoice.tenant_id, {item.id: invoice.id for item in items})
+    session.expire_all()
+    await session.refresh(invoice)
+    bill = await bill_of(session, invoice)
+    invoice.lines, invoice.subtotal_minor, invoice.discount_minor = (
+        len(bill.lines),
+        bill.subtotal_minor,
+        bill.discount_minor,
+    )
+    invoice.tax_minor, invoice.total_minor, invoice.open_minor = bill.tax_minor, bill.total_minor, bill.total_minor
+    await session.flush()
+    return bill
 
 
 def _amount(line: Written, currency: str, place: int) -> tuple[int, dict[str, str]]:

@@ -28,6 +28,7 @@ from core.billing.invoices.schemas import (
     ItemAnswer,
     ItemsAnswer,
     LineAnswer,
+    MoreLines,
     NewInvoice,
     NewItems,
     NewLine,
@@ -169,6 +170,31 @@ async def list_lines(scope: Reading, invoice_id: UUID, limit: Limit = 50, cursor
         rows = await listing.list_lines(unit.session, invoice, after=after, limit=limit + 1)
     kept, last = cut(rows, limit)
     return Page(data=[line_of(row) for row in kept], next_cursor=encode_cursor(last.position) if last else None)
+
+
+@router.post(
+    "/{invoice_id}/lines",
+    operation_id="add_invoice_lines",
+    status_code=201,
+    responses=refusals(InvoiceNotFound, InvoiceNotDraft, TaxRateMissing, NothingToBill, KeyReused, KeyInFlight),
+)
+async def add_lines(
+    scope: Writing, invoice_id: UUID, body: MoreLines, idempotency_key: KeyHeader = None
+) -> InvoiceDetail:
+    """Writes lines on a draft, in its currency. What was wrong is offset by one below zero."""
+    async with scope.writing() as unit:
+
+        async def write() -> InvoiceDetail:
+            draft = await service.get_invoice(unit.session, unit.tenant_id, invoice_id, lock=True)
+            if draft.state != "draft":
+                raise InvoiceNotDraft(draft.state)
+            items = await _items(unit, draft.customer_id, draft.currency, body.lines, bill_at=draft.bill_at)
+            bill = await one_off.add_to_draft(unit.session, draft, items)
+            return detailed(draft, [], bill)
+
+        document = {**dump(body), "invoiceId": str(invoice_id)}
+        answer = await answer_once(unit, write, door="invoice_lines", key=idempotency_key, document=document)
+    return InvoiceDetail.model_validate(answer)
 
 
 @router.post(

@@ -63,6 +63,12 @@ class NewInvoice(Body):
     """`automatic`: once final it is charged by the customer's default card, and followed up."""
 
 
+class MoreLines(Body):
+    """Lines for a draft."""
+
+    lines: Annotated[list[NewLine], Field(min_length=1, max_length=1000)]
+
+
 class NewItems(Body):
     """Lines for the run to bill at `billAt` (now, without it), with what else is due for the customer then."""
 

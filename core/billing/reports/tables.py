@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
 from core.foundation.schemas import Answer, dump
 
-_FORMULAS = ("=", "+", "@", "\t", "\r")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[-+]?[\d.,]+")
 
 
 def as_csv(kind: type[Answer], rows: Iterable[Answer]) -> str:
@@ -22,5 +24,5 @@ def as_csv(kind: type[Answer], rows: Iterable[Answer]) -> str:
 
 
 def _harmless(field: str) -> str:
-    is_formula = field.startswith(_FORMULAS) or (field[:1] == "-" and not field[1:2].isdigit())
+    is_formula = field.startswith(_FORMULAS) and _NUMBER.fullmatch(field) is None
     return f"'{field}" if is_formula else field

@@ -19,8 +19,10 @@ async def list_subscriptions(
     limit: int,
     customer_id: UUID | None = None,
     state: str | None = None,
+    plan: str | None = None,
+    search: str | None = None,
 ) -> Sequence[Row[Any]]:
-    """Subscriptions with their plans, newest first."""
+    """Subscriptions with their plans, newest first; `search` is part of who has it, or of its plan."""
     where = {
         "tenant": tenant_id,
         "id": None,
@@ -28,6 +30,8 @@ async def list_subscriptions(
         "limit": limit,
         "customer": customer_id,
         "state": state,
+        "plan": plan,
+        "search": search or None,
     }
     return (await session.execute(_SUBSCRIPTIONS, where)).all()
 
@@ -41,6 +45,8 @@ async def find_subscription(session: AsyncSession, tenant_id: UUID, subscription
         "limit": 1,
         "customer": None,
         "state": None,
+        "plan": None,
+        "search": None,
     }
     return (await session.execute(_SUBSCRIPTIONS, where)).one_or_none()
 
@@ -161,6 +167,10 @@ WHERE s.tenant_id = :tenant
   AND (CAST(:before AS uuid) IS NULL OR s.id < :before)
   AND (CAST(:customer AS uuid) IS NULL OR s.customer_id = :customer)
   AND (CAST(:state AS text) IS NULL OR s.state = :state)
+  AND (CAST(:plan AS text) IS NULL OR l.code = :plan)
+  AND (CAST(:search AS text) IS NULL OR strpos(lower(concat_ws(' ', l.code, l.name)), lower(:search)) > 0 OR EXISTS (
+        SELECT FROM customers c WHERE c.tenant_id = s.tenant_id AND c.id = s.customer_id
+          AND strpos(lower(concat_ws(' ', c.name, c.email, c.external_id)), lower(:search)) > 0))
 ORDER BY s.id DESC LIMIT :limit
 """)
 

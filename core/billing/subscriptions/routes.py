@@ -45,7 +45,7 @@ from core.foundation.errors import KeyInFlight, KeyReused
 from core.foundation.ids import parse_id
 from core.foundation.paging import Cursor, Limit, cut
 from core.foundation.refusals import refusals
-from core.foundation.schemas import Page, dump
+from core.foundation.schemas import Page, Text, dump
 from core.foundation.zones import TimeZoneUnknown
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
@@ -92,12 +92,21 @@ async def list_subscriptions(
     cursor: Cursor = None,
     customer_id: Annotated[UUID | None, Query(alias="customerId")] = None,
     status: Annotated[State | None, Query()] = None,
+    plan: Annotated[Text | None, Query(max_length=63, description="Its code.")] = None,
+    search: Annotated[Text | None, Query(max_length=200, description="Part of who has it, or of its plan.")] = None,
 ) -> Page[SubscriptionAnswer]:
-    """Subscriptions, newest first; of one customer, in one state."""
+    """Subscriptions, newest first; those to which all of what is asked applies."""
     before = parse_id(cursor, "cursor") if cursor is not None else None
     async with scope.reading() as unit:
         rows = await repository.list_subscriptions(
-            unit.session, unit.tenant_id, before=before, limit=limit + 1, customer_id=customer_id, state=status
+            unit.session,
+            unit.tenant_id,
+            before=before,
+            limit=limit + 1,
+            customer_id=customer_id,
+            state=status,
+            plan=plan,
+            search=search,
         )
         page, last = cut(rows, limit)
         shown = await show(unit.session, unit.tenant_id, page)

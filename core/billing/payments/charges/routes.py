@@ -1,14 +1,14 @@
 """Charging invoices: by the tenant, and the address by which its customer pays."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from core.billing.invoices import service as invoices
 from core.billing.invoices.errors import InvoiceNotFound, PaymentTooLarge
-from core.billing.payments.charges import by_hand, charging, links, performing, repository
+from core.billing.payments.charges import by_hand, charging, links, listing, performing, repository
 from core.billing.payments.charges.errors import NoPaymentMethod, NothingToPay, PaymentInFlight, ReferenceUsed
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.charges.schemas import (
@@ -16,6 +16,7 @@ from core.billing.payments.charges.schemas import (
     AttemptOrigin,
     AttemptStatus,
     ChargeWanted,
+    InvoicePayment,
     LinkAnswer,
     PaymentByHand,
     PaymentMeans,
@@ -32,8 +33,11 @@ from core.billing.payments.models import Payment, Refund
 from core.billing.payments.providers.errors import ProviderUnavailable
 from core.billing.payments.routes import PROVIDER_FAULTS
 from core.foundation.clock import wall_now
+from core.foundation.ids import parse_id
+from core.foundation.paging import Cursor, Limit, cut
 from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
+from core.foundation.schemas import Page, Text
 from core.identity.scope import Reading, Writing
 from core.identity.tenants.auditing import record
 
@@ -106,6 +110,52 @@ async def list_payments(scope: Reading, invoice_id: UUID) -> PaymentsOfInvoice:
         by_hand_minor = await repository.by_hand_minor(unit.session, unit.tenant_id, invoice_id)
     return PaymentsOfInvoice(
         data=[payment_answer(payment, attempts, refunds) for payment in found], give_back_by_hand_minor=by_hand_minor
+    )
+
+
+@router.get("/billing/payments", summary="Payments of invoices, newest first", operation_id="list_payments_of_invoices")
+async def list_all_payments(
+    scope: Reading,
+    status: PaymentStatus | None = None,
+    customer_id: Annotated[UUID | None, Query(alias="customerId")] = None,
+    search: Annotated[
+        Text | None, Query(max_length=200, description="Part of the invoice's number, the reference or who pays.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[InvoicePayment]:
+    """Charged by card or recorded by hand. Purchases of credits have a list of their own: GET /api/purchases."""
+    before = parse_id(cursor, "cursor") if cursor is not None else None
+    async with scope.reading() as unit:
+        rows = await listing.list_all(
+            unit.session,
+            unit.tenant_id,
+            state=status,
+            customer_id=customer_id,
+            search=search,
+            before=before,
+            limit=limit + 1,
+        )
+    page, last = cut(rows, limit)
+    return Page(
+        data=[
+            InvoicePayment(
+                payment_id=row.id,
+                invoice_id=row.invoice_id,
+                invoice_number=row.number,
+                customer_id=row.customer_id,
+                means=row.means,
+                status=row.state,
+                amount_minor=row.amount_minor,
+                currency=row.currency,
+                refunded_minor=row.refunded_minor,
+                failure_code=row.failure_code,
+                reference=row.reference,
+                at=row.at,
+            )
+            for row in page
+        ],
+        next_cursor=str(last.id) if last else None,
     )
 
 

@@ -78,6 +78,23 @@ class PaymentOfInvoice(Answer):
     refunds: list[RefundOfInvoice]
 
 
+class InvoicePayment(Answer):
+    """A payment in the list of all; `at` is when it came, or was begun, on the tenant's clock."""
+
+    payment_id: UUID
+    invoice_id: UUID
+    invoice_number: str | None
+    customer_id: UUID
+    means: PaymentMeans
+    status: PaymentStatus
+    amount_minor: int
+    currency: str
+    refunded_minor: int
+    failure_code: str | None
+    reference: str | None
+    at: Instant
+
+
 class PaymentsOfInvoice(Answer):
     """Every payment of an invoice, oldest first."""
 
