@@ -159,3 +159,12 @@ async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[An
     """The psycopg connection under a session's current transaction; ask anew inside each savepoint."""
     raw = await (await session.connection()).get_raw_connection()
     return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+
+
+async def plan_by_indexes(session: AsyncSession) -> None:
+    """For the rest of the transaction, plans that are right for large tables, however small they are yet.
+
+    Plans are kept for as long as a connection lives, also those of foreign keys and triggers: one that was made while a
+    table was nearly empty reads it whole, ever again, while a run fills it.
+    """
+    await session.execute(text("SET LOCAL enable_seqscan = off"))

@@ -11,7 +11,7 @@ from core.billing.invoices.drafting import draft_due
 from core.billing.invoices.finalizing import finalize_due
 from core.billing.subscriptions.due import SubscriptionsDue
 from core.foundation.clock import tenant_now
-from core.foundation.database import Database
+from core.foundation.database import Database, plan_by_indexes
 
 _RENEWALS = SubscriptionsDue()
 
@@ -25,6 +25,7 @@ async def run_tenant(database: Database, tenant_id: UUID) -> int:
     for step in (_RENEWALS.run, draft_due, finalize_due):
         while True:
             async with database.tenant(tenant_id) as session:
+                await plan_by_indexes(session)
                 now = await tenant_now(session, tenant_id)
                 seen = await step(session, tenant_id=tenant_id, now=now)
             done += seen

@@ -9,7 +9,7 @@ from uuid import UUID
 from core.billing.reports.months import Month
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
     """A row that a figure is made of: an amount or a quantity, and where it comes from."""
 
@@ -47,28 +47,27 @@ class Sums:
     """Figures as their entries come in: by month, currency, figure and key."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[Month, str, str, str], Figure] = {}
-        self._customers: dict[tuple[Month, str, str, str], set[UUID]] = {}
+        self._found: dict[tuple[Month, str, str, str], tuple[Figure, set[UUID]]] = {}
 
     def add(self, entry: Entry) -> None:
         """One more entry."""
         place = (entry.month, entry.currency, entry.figure, entry.key)
-        figure = self._found.get(place)
-        if figure is None:
-            figure = self._found[place] = Figure(
-                month=entry.month, figure=entry.figure, currency=entry.currency, key=entry.key
-            )
-            self._customers[place] = set()
+        known = self._found.get(place)
+        if known is None:
+            made = Figure(month=entry.month, figure=entry.figure, currency=entry.currency, key=entry.key)
+            known = self._found[place] = (made, set())
+        figure, customers = known
         figure.amount_micro += entry.amount_micro
         figure.entries += 1
         if entry.quantity is not None:
             figure.quantity = (figure.quantity or Decimal(0)) + entry.quantity
         if entry.customer_id is not None:
-            self._customers[place].add(entry.customer_id)
+            customers.add(entry.customer_id)
 
     def figures(self, order: Sequence[str]) -> list[Figure]:
         """By month, currency, figure (in the report's order) and key."""
-        for place, figure in self._found.items():
-            figure.customers = len(self._customers[place])
+        for figure, customers in self._found.values():
+            figure.customers = len(customers)
         ranks = {name: rank for rank, name in enumerate(order)}
-        return sorted(self._found.values(), key=lambda one: (one.month, one.currency, ranks[one.figure], one.key))
+        found = [figure for figure, _ in self._found.values()]
+        return sorted(found, key=lambda one: (one.month, one.currency, ranks[one.figure], one.key))

@@ -31,11 +31,12 @@ async def revenue(
 ) -> AsyncGenerator[Entry]:
     """Invoiced in the month, recognized in it, deferred before and after it; and what calls used of credits."""
     begin, end = months[0].begin, months[-1].end
+    spans = [(month, month.begin, month.end) for month in months]
     async with aclosing(repository.stream_documents(session, tenant_id, begin=begin, end=end)) as rows:
         async for row in rows:
-            for month in months:
-                if row.at < month.end:
-                    for entry in _revenue(row, month, now):
+            for month, since, until in spans:
+                if row.at < until:
+                    for entry in _revenue(row, month, since, until, now):
                         yield entry
     for row in await repository.list_earned(session, tenant_id, begin=begin, end=end):
         if row.kind not in INVOICED_ALREADY:
@@ -51,11 +52,10 @@ async def revenue(
             )
 
 
-def _revenue(row: Row[Any], month: Month, now: datetime) -> list[Entry]:
-    since, until = min(month.begin, now), min(month.end, now)
-    before = recognized(row.net_minor, row.period_start, row.period_end, at=since) if row.at < month.begin else 0
-    after = recognized(row.net_minor, row.period_start, row.period_end, at=until)
-    is_new = row.at >= month.begin
+def _revenue(row: Row[Any], month: Month, begin: datetime, end: datetime, now: datetime) -> list[Entry]:
+    is_new = row.at >= begin
+    before = 0 if is_new else recognized(row.net_minor, row.period_start, row.period_end, at=min(begin, now))
+    after = recognized(row.net_minor, row.period_start, row.period_end, at=min(end, now))
     amounts = {
         "invoiced": row.net_minor if is_new else 0,
         "recognized": after - before,

@@ -68,6 +68,8 @@ async def list_counted(session: AsyncSession, tenant_id: UUID, *, begin: datetim
 
 
 async def _stream(session: AsyncSession, statement: TextClause, where: Mapping[str, Any]) -> Stream:
+    # Read to the end more often than not: planned as a whole, not for its first rows.
+    await session.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
     result = await session.stream(statement, where, execution_options={"yield_per": _AT_ONCE})
     try:
         async for row in result:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -94,8 +94,9 @@ async def raw_usage_of(
         await cursor.execute(_EVENTS, where)
         with localcontext(EXACT):
             while rows := await cursor.fetchmany(_PAGE):
-                for row in rows:
-                    counts[row[0] - 1].add(definitions, aggregation, row[1:], with_amounts=with_amounts)
+                for row in cast("list[tuple[Any, ...]]", rows):
+                    place: int = row[0] - 1
+                    counts[place].add(definitions, aggregation, row[1:], with_amounts=with_amounts)
     return [one.result(aggregation) for one in counts]
 
 
