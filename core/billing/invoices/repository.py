@@ -199,13 +199,13 @@ WHERE EXISTS (SELECT FROM invoices i
 """)  # noqa: S608
 
 # The window is read in the order of the index, so a batch costs what it takes and not what waits. Each customer is
-# locked as it is met, until there are enough.
+# locked as it is met, until there are enough; those who have usage to bill after the others, who do not wait for it.
 _LOCK_CUSTOMERS = text(f"""
 WITH near AS MATERIALIZED (
-    SELECT i.customer_id FROM invoice_items i
+    SELECT i.customer_id, i.kind IN ('usage', 'correction') AS is_metered FROM invoice_items i
     WHERE i.tenant_id = :tenant AND i.invoice_id IS NULL AND i.bill_at <= :now {_NOT_PARKED}
     ORDER BY i.bill_at LIMIT :window
-), due AS MATERIALIZED (SELECT DISTINCT customer_id FROM near)
+), due AS MATERIALIZED (SELECT customer_id FROM near GROUP BY customer_id ORDER BY bool_or(is_metered), customer_id)
 SELECT customer_id FROM due
 WHERE pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant AS text) || customer_id::text, 16)) LIMIT :most
 """)  # noqa: S608
