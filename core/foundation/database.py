@@ -61,6 +61,12 @@ def create_engine(where: Callable[[], str], settings: Settings) -> AsyncEngine:
     return engine
 
 
+_ENTER = text("SELECT set_config('app.tenant_id', :tenant, true)")
+_ENTER_AUDITED = text("SELECT set_config('app.tenant_id', :tenant, true), set_config('app.audited', 'on', true)")
+AUDITED = "audited"
+"""In a session's `info`: the database notes what it changes (migrations/sql/0030/changes.sql)."""
+
+
 class TenantSession(Session):
     """A session whose every transaction carries the tenant named in `info`."""
 
@@ -69,7 +75,8 @@ class TenantSession(Session):
 def _set_tenant(session: Session, _transaction: Any, connection: Any) -> None:
     tenant_id: UUID | None = session.info.get(_TENANT)
     if tenant_id is not None:
-        connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)})
+        statement = _ENTER_AUDITED if session.info.get(AUDITED) else _ENTER
+        connection.execute(statement, {"tenant": str(tenant_id)})
 
 
 @contextmanager

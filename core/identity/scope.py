@@ -108,12 +108,12 @@ class TenantScope:
         self, opening: AbstractAsyncContextManager[AsyncSession], *, writes: bool = False
     ) -> AsyncGenerator[Unit]:
         async with opening as session:
+            pending = auditing.begin(session, origin=self._origin, route=self._route) if writes else None
             # Only a test tenant has a clock: the others are spared the question.
             now = await tenant_now(session, self.tenant_id) if self._is_test else wall_now()
-            if not writes:
+            if pending is None:
                 yield Unit(session, self.tenant_id, now, self.principal)
                 return
-            pending = auditing.begin(session, origin=self._origin, route=self._route)
             if self.principal.installation_role is not None:
                 auditing.record(
                     session,

@@ -14,8 +14,10 @@ from typing import Any, cast
 from uuid import UUID, uuid5
 
 import orjson
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.foundation.database import AUDITED
 from core.foundation.ids import new_id
 from core.foundation.telemetry import REQUEST_ID
 from core.identity.access import Principal
@@ -34,6 +36,8 @@ class Pending:
     route: str | None
     rows: list[tuple[AuditEntry, dict[str, Any] | None]] = field(default_factory=list[Any])
     changed: bool = True
+    sealed_for: UUID | None = None
+    """Whose key seals what the database noted: the one customer that it is about, else the actor's."""
 
 
 def audit_subject(subject_id: UUID) -> UUID:
@@ -45,6 +49,8 @@ def begin(session: AsyncSession, *, origin: str | None, route: str | None) -> Pe
     """From now on the rows of this session wait for `complete`."""
     pending = Pending(origin, route)
     session.info[_PENDING] = pending
+    # From the first statement on, which is still to come: what a request changes is noted by the database.
+    session.info[AUDITED] = route is not None
     return pending
 
 
@@ -99,17 +105,40 @@ async def complete(
     own = [entry for entry, _ in pending.rows if entry.action != ENTERED]
     if not own and pending.route is not None and pending.changed:
         record(session, tenant_id=tenant_id, actor=actor, action=pending.route, occurred_at=now)
+    if pending.route is not None and pending.rows and all(change is None for _, change in pending.rows):
+        await _take_notes(session, pending)
     request = REQUEST_ID.get() or None
     for entry, change in pending.rows:
         entry.request_id = request
         if pending.origin is not None:
             entry.origin = await _sealed(session, tenant_id, actor.id, {"address": pending.origin})
         if change is not None:
-            entry.sealed_for = subject = _subject(entry, actor)
+            entry.sealed_for = subject = pending.sealed_for or _subject(entry, actor)
             entry.change = await _sealed(session, tenant_id, subject, change)
         session.add(entry)
     pending.rows.clear()
     session.info.pop(_PENDING, None)
+
+
+async def _take_notes(session: AsyncSession, pending: Pending) -> None:
+    """Gives the first row of the request's own what the database noted: columns as they were and as they are."""
+    await session.flush()
+    noted = [orjson.loads(line) for line in (await session.scalar(_NOTED) or "").splitlines()]
+    place = next((at for at, (entry, _) in enumerate(pending.rows) if entry.action != ENTERED), None)
+    if not noted or place is None:
+        return
+    tables = [one["table"] for one in noted]
+    change: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
+    for one in noted:
+        name = one["table"] if tables.count(one["table"]) == 1 else f"{one['table']}/{one['id']}"
+        for side, shown in change.items():
+            shown.update({f"{name}.{column}": value for column, value in one[side].items()})
+    customers = {one["customer"] for one in noted if one["customer"]}
+    pending.sealed_for = UUID(customers.pop()) if len(customers) == 1 else None
+    pending.rows[place] = (pending.rows[place][0], {side: shown or None for side, shown in change.items()})
+
+
+_NOTED = text("SELECT current_setting('app.changes', true)")
 
 
 def _subject(entry: AuditEntry, actor: Principal) -> UUID:

@@ -102,9 +102,9 @@ async def erase_customer(
             }
         )
     keeps += [
-        {"what": row.what, "count": row.count, "why": _WHY[row.what], "until": None}
+        {"what": row.what, "count": row.found, "why": _WHY[row.what], "until": None}
         for row in await session.execute(_ALSO_KEPT, {"tenant": tenant_id, "customer": customer_id})
-        if row.count
+        if row.found
     ]
     erasure = Erasure(
         tenant_id=tenant_id,
@@ -220,7 +220,7 @@ SELECT count(*) FROM invoice_items
 WHERE tenant_id = :tenant AND customer_id = :customer AND invoice_id IS NULL AND amount_minor <> 0
 """)
 _ALSO_KEPT = text("""
-SELECT 'openInvoices' AS what, count(*) AS count FROM invoices
+SELECT 'openInvoices' AS what, count(*) AS found FROM invoices
 WHERE tenant_id = :tenant AND customer_id = :customer AND state = 'open'
 UNION ALL SELECT 'payments', count(*) FROM (
     SELECT p.id FROM payments p JOIN purchases b ON b.tenant_id = p.tenant_id AND b.id = p.purchase_id

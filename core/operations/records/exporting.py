@@ -119,7 +119,7 @@ async def _audit(
     key = audit_subject(customer_id)
     seal = (await find_seals(session, tenant_id, [key])).get(key)
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(_AUDIT, [tenant_id, str(customer_id), MOST_ROWS])
+        await cursor.execute(_AUDIT, {"tenant": tenant_id, "customer": customer_id, "most": MOST_ROWS})
         rows = await cursor.fetchall()
     found: list[dict[str, Any]] = []
     for action, occurred_at, change in rows:
@@ -155,5 +155,6 @@ WHERE k.contype = 'f' AND cardinality(k.conkey) = 2 AND c.relnamespace = 'public
 ORDER BY 1, 2
 """
 _AUDIT = """
-SELECT action, occurred_at, change FROM audit_log WHERE tenant_id = %s AND subject = %s ORDER BY id LIMIT %s
+SELECT action, occurred_at, change FROM audit_log
+WHERE tenant_id = %(tenant)s AND (subject = %(customer)s::text OR sealed_for = %(customer)s) ORDER BY id LIMIT %(most)s
 """

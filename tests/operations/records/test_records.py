@@ -128,3 +128,34 @@ async def test_an_erased_user_signs_in_no_more_and_the_last_owner_stays(tenant: 
     assert [(row["email"], row["name"]) for row in shown] == [(f"erased-{member.user_id}@erased.invalid", None)]
     refused = await operator.post(f"/operations/users/{tenant.user_id}/erasure")
     assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+
+
+async def test_what_anyone_sets_or_decides_says_what_was_and_what_is(tenant: Caller, connect: Connect) -> None:
+    async def last(action: str) -> tuple[Any, Any]:
+        row = (await made(tenant.get("/billing/audit", action=action, limit=1)))["data"][0]
+        return row["before"], row["after"]
+
+    await made(tenant.put("/billing/settings/dunning", {"retryDays": [3], "finalDays": 9}))
+    await made(tenant.put("/billing/settings/dunning", {"retryDays": [3, 5], "finalDays": 9}))
+    assert await last("dunning.changed") == ({"dunning_terms.retry_days": [3]}, {"dunning_terms.retry_days": [3, 5]})
+    await made(tenant.patch("/billing/settings", {"chargePolicy": "receivable"}))
+    assert await last("change_settings") == (
+        {"tenants.charge_policy": "refuse"}, {"tenants.charge_policy": "receivable"},
+    )  # fmt: skip
+    member = await invite(tenant, "finance")
+    assert (await tenant.patch(f"/auth/members/{member.user_id}", {"role": "developer"})).is_success
+    assert await last("member") == ({"memberships.role": "finance"}, {"memberships.role": "developer"})
+    key = await made(tenant.post("/auth/api-keys", {"name": "k", "scopes": ["usage:write"]}))
+    _, after = await last("api_key")
+    assert (after["api_keys.name"], "api_keys.key_hash" in after) == ("k", False)
+    assert (await tenant.delete(f"/auth/api-keys/{key['apiKeyId']}")).is_success
+    before, after = await last("api_key")
+    assert (before, list(after)) == (None, ["api_keys.revoked_at"])
+    subscription = await made(tenant.post("/billing/subscriptions", {"planId": "starter", "tenantId": tenant.tenant}))
+    await made(tenant.post(f"/billing/subscriptions/{subscription['subscriptionId']}/cancel", {"when": "now"}))
+    before, after = await last("subscription")
+    assert after["subscriptions.state"] == "canceled"
+    assert before["subscriptions.state"] in ("incomplete", "active")
+    refused = await tenant.put("/billing/settings/dunning", {"retryDays": [9], "finalDays": 9})
+    assert refused.status_code == 422
+    assert await last("dunning.changed") == ({"dunning_terms.retry_days": [3]}, {"dunning_terms.retry_days": [3, 5]})
