@@ -14,6 +14,7 @@ from console.figures import Moment, moment
 Json = Mapping[str, Any]
 
 ADDRESS = "/billing/audit"
+OF_ALL = "/operations/audit"
 COLUMNS = {
     "When": "occurredAt",
     "Recorded": "recordedAt",
@@ -48,7 +49,19 @@ AREAS = [
     ("member", "Members"),
     ("invitation", "Invitations"),
     ("api_key", "API keys"),
+    ("records", "Records removed by time"),
     ("tenant", "Entering as operator"),
+]
+OF_INSTALLATION = [
+    ("", "Everything"),
+    ("tenant", "Tenants, entered or made"),
+    ("user", "Users"),
+    ("member", "Members"),
+    ("invitation", "Invitations"),
+    ("api_key", "API keys"),
+    ("retention", "Retention set"),
+    ("records", "Records removed by time"),
+    ("customer", "Customers"),
 ]
 
 
@@ -71,6 +84,7 @@ class AuditRow:
     about: str = ""
     reason: str = ""
     origin: str = ""
+    tenant: str = ""
     at: Moment = field(default_factory=Moment)
     changes: list[Difference] = field(default_factory=list)
 
@@ -88,6 +102,12 @@ async def log(api: Client, asked: Mapping[str, str], *, cursor: str, now: dateti
     body = await api.get_own(ADDRESS, **where(asked), cursor=cursor, limit=PAGE_ROWS)
     people = {one["userId"]: one["email"] for one in (await api.get_own("/auth/members"))["data"]}
     return AuditPage([_row(one, people, now) for one in body["data"]], body["nextCursor"] or "")
+
+
+async def log_of_all(api: Client, asked: Mapping[str, str], *, cursor: str, now: datetime) -> AuditPage:
+    """The same of all tenants and of the installation itself."""
+    body = await api.get_own(OF_ALL, **where(asked), cursor=cursor, limit=PAGE_ROWS)
+    return AuditPage([_row(one, {}, now) for one in body["data"]], body["nextCursor"] or "")
 
 
 def where(asked: Mapping[str, str]) -> dict[str, str]:
@@ -110,6 +130,7 @@ def _row(one: Json, people: Mapping[str, str], now: datetime) -> AuditRow:
         about=one["subject"] or "",
         reason=one["reason"] or "",
         origin=one["address"] or "",
+        tenant=one["tenantId"],
         at=moment(one["occurredAt"], now),
         changes=differences(one["before"], one["after"]) or differences(None, one["details"]),
     )

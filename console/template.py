@@ -104,6 +104,7 @@ def _groups(slug: rx.Var[str] | None, tenant_name: Any) -> list[tuple[Any, Any, 
         Link("backups", "Backups", "database-backup", "/backups"),
         Link("recovery", "Disaster recovery", "life-buoy", "/recovery"),
         Link("alerts", "Alerts", "bell", "/alerts"),
+        Link("audit-of-all", "Audit", "book-open-check", "/audit"),
     ]
     groups: list[tuple[Any, Any, list[Link]]] = [("Installation", ViewerState.sees_installation, installation)]
     if slug is not None:

@@ -3,6 +3,7 @@
 from console.pages import (
     alerts,
     audit,
+    audit_of_all,
     backups,
     catalog,
     clock,
@@ -42,6 +43,7 @@ from console.pages import (
 __all__ = [
     "alerts",
     "audit",
+    "audit_of_all",
     "backups",
     "catalog",
     "clock",

@@ -79,11 +79,11 @@ def audit() -> rx.Component:
             "Audit",
             search_field("Find what was done to one thing", "Its whole id", state),
             chooser("About", recorded.AREAS, state.action, state.filter),
-            _day("From", state.since, state.begin),
-            _day("Until", state.until, state.end),
+            day("From", state.since, state.begin),
+            day("Until", state.until, state.end),
             state=state,
-            headings=[heading("What"), heading("When, UTC"), heading("Who"), heading("About"), heading("What changed")],
-            row=_row,
+            headings=columns(),
+            row=row,
             nothing=blank("scroll-text", "Nothing like this was done", "Choose another kind or other days."),
             foot=rx.el.p(
                 "Nothing here is ever changed or taken out: rows are chained by their hashes, and ",
@@ -96,23 +96,31 @@ def audit() -> rx.Component:
     )
 
 
-def _day(label: str, value: rx.Var[str], on_change: rx.EventHandler) -> rx.Component:
+def day(label: str, value: rx.Var[str], on_change: rx.EventHandler) -> rx.Component:
+    """A day to begin or to end with."""
     return rx.el.input(
         type="date", value=value, on_change=on_change, class_name="input compact", aria_label=label, title=label
     )
 
 
-def _row(row: rx.Var[AuditRow]) -> rx.Component:
+def columns() -> list[rx.Component]:
+    """The headings of the log."""
+    return [heading("What"), heading("When, UTC"), heading("Who"), heading("About"), heading("What changed")]
+
+
+def row(one: rx.Var[AuditRow], *second: rx.Component) -> rx.Component:
+    """One row of the log; `second` are cells after when it was."""
     changed = rx.el.details(
-        rx.el.summary(row.changes.length(), rx.cond(row.changes.length() == 1, " field", " fields")),
-        rx.el.dl(rx.foreach(row.changes, _difference), class_name="inputs"),
+        rx.el.summary(one.changes.length(), rx.cond(one.changes.length() == 1, " field", " fields")),
+        rx.el.dl(rx.foreach(one.changes, _difference), class_name="inputs"),
     )
     return rx.el.tr(
-        row_heading(row.what, rx.cond(row.reason != "", rx.el.span("“", row.reason, "”", class_name="below"))),
-        cell(dated(row.at), label="When"),
-        cell(row.actor, rx.cond(row.origin != "", rx.el.span(row.origin, class_name="below")), label="Who"),
-        cell(rx.el.span(row.about, class_name="mono long"), kind="quiet", label="About"),
-        cell(rx.cond(row.changes.length() > 0, changed), kind="wide"),
+        row_heading(one.what, rx.cond(one.reason != "", rx.el.span("“", one.reason, "”", class_name="below"))),
+        cell(dated(one.at), label="When"),
+        *second,
+        cell(one.actor, rx.cond(one.origin != "", rx.el.span(one.origin, class_name="below")), label="Who"),
+        cell(rx.el.span(one.about, class_name="mono long"), kind="quiet", label="About"),
+        cell(rx.cond(one.changes.length() > 0, changed), kind="wide"),
     )
 
 

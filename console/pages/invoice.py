@@ -6,16 +6,18 @@ from uuid import uuid4
 
 import reflex as rx
 
-from console import collecting, invoicing, paying, rights
+from console import collecting, correcting, invoicing, paying, rights
 from console.client import ApiRefused, Client
 from console.collecting import Paying
 from console.components.bill import bill
 from console.components.browser import plain_link
+from console.components.corrections import corrections
 from console.components.figure import figure, figures, instant
 from console.components.form import text_field
 from console.components.listed import form_dialog, question
 from console.components.notice import notice
 from console.components.table import cell, heading, row_heading, table
+from console.correcting import Correction
 from console.figures import parse_instant
 from console.invoicing import CreditNote, Drift, Invoice, Recomputed
 from console.pages.invoice_changing import Changing, dialogs
@@ -40,6 +42,7 @@ class InvoiceState(Changing, rx.State):
     refused: str = ""
     may_sell: bool = False
     payments: list[Paying] = []
+    corrections: list[Correction] = []
     recording: bool = False
     link: str = ""
     _key: str = ""
@@ -55,6 +58,7 @@ class InvoiceState(Changing, rx.State):
         now = parse_instant((await enter(self, api)).clock_iso)
         self.shown = await invoicing.invoice(api, self.invoice_id, now=now)
         self.payments = await collecting.payments_of(api, self.invoice_id, now=now)
+        self.corrections = await correcting.corrections_of(api, self.invoice_id, now=now)
         self.recording, self.said, self.link = False, "", ""
         self.crediting = self.writing = False
         self.recomputed, self.doing, self.refused, self._key = Recomputed(), "", "", f"console-{uuid4()}"
@@ -160,6 +164,7 @@ def invoice() -> rx.Component:
         ),
         rx.el.div(_lines(), _document(), class_name="wide-and-narrow even loose"),
         rx.cond(state.payments.length() > 0, _payments()),
+        corrections(state.corrections, f"/tenants/{TenantState.head.tenant_id}/invoices"),
         rx.cond(state.shown.notes.length() > 0, _notes()),
         _confirm(),
         dialogs(state),

@@ -6,12 +6,13 @@ from uuid import uuid4
 
 import reflex as rx
 
-from console import rights, selling
+from console import keeping, rights, selling
 from console.client import ApiRefused, Client
 from console.components.browser import plain_form
 from console.components.form import select_field, text_field
 from console.components.notice import notice
 from console.components.table import cell, heading, row_heading, table
+from console.keeping import Kept
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.selling import Settings, TaxRate
 from console.template import page
@@ -35,12 +36,14 @@ class SettingsState(PageState, rx.State):
 
     shown: Settings = Settings()
     rates: list[TaxRate] = []
+    kept: list[Kept] = []
     edition: int = 0
     saved: bool = False
     refused: str = ""
     may_sell: bool = False
     manages_keys: bool = False
     logo_said: str = ""
+    may_keep: bool = False
     _key: str = ""
 
     @rx.event
@@ -51,12 +54,14 @@ class SettingsState(PageState, rx.State):
         viewer = await self.get_state(ViewerState)
         self.may_sell, self.manages_keys = viewer.may_sell, viewer.manages_keys
         self.logo_said = LOGO_SAID.get(dict(self.router.url.query_parameters).get("logo", ""), "")
+        self.may_keep = viewer.sees_to_people
         await self._show(api)
 
     async def _show(self, api: Client) -> None:
         self.shown = await selling.settings(api)
         country = self.shown.fields["country"]
         self.rates = await selling.tax_rates(api, country=country) if country else []
+        self.kept = await keeping.kept(api)
         self.edition, self.saved, self.refused, self._key = self.edition + 1, False, "", f"console-{uuid4()}"
 
     @rx.event
@@ -65,6 +70,18 @@ class SettingsState(PageState, rx.State):
         """Put what the form says."""
         try:
             await selling.put_settings(api, form)
+        except ApiRefused as refused:
+            self.refused, self.saved = refused.advice, False
+            return
+        await self._show(api)
+        self.saved = True
+
+    @rx.event
+    @asking(rights.see_to_people)
+    async def keep(self, api: Client, form: dict[str, str]):
+        """Put how long records are kept."""
+        try:
+            await keeping.keep(api, form)
         except ApiRefused as refused:
             self.refused, self.saved = refused.advice, False
             return
@@ -102,7 +119,7 @@ def settings() -> rx.Component:
         _elsewhere(),
         rx.cond(state.logo_said != "", notice("", "The logo", state.logo_said)),
         rx.cond(
-            state.saved, notice("good", "Saved", "Invoices from now on are made so; those issued stay as they are.")
+            state.saved, notice("good", "Saved", "It holds from now on; invoices that were issued stay as they are.")
         ),
         rx.cond(state.refused != "", notice("bad", "This cannot be saved", state.refused)),
         rx.el.form(
@@ -155,6 +172,7 @@ def settings() -> rx.Component:
         ),
         _logo(),
         _rates(),
+        _kept(),
     )
 
 
@@ -278,3 +296,42 @@ def _rate(rate: rx.Var[TaxRate]) -> rx.Component:
         cell(rate.since, label="From"),
         cell(rate.percent, kind="num main"),
     )
+
+
+def _kept() -> rx.Component:
+    state = SettingsState
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2("How long records are kept"),
+            rx.el.span("What is over its time is removed at night, for good.", class_name="note"),
+            class_name="sheet-head centered",
+        ),
+        table(
+            "How long records are kept",
+            [heading("Record"), heading("What it is"), heading("Kept for", num=True)],
+            rx.foreach(state.kept, _kind),
+        ),
+        rx.cond(
+            state.may_keep,
+            rx.el.form(
+                rx.foreach(state.kept, _term),
+                rx.el.div(rx.el.button("Keep so", class_name="button", type="submit"), class_name="field"),
+                on_submit=state.keep,
+                class_name="sheet-body fields",
+                key=f"kept-{state.edition}",
+            ),
+        ),
+        class_name="sheet",
+    )
+
+
+def _kind(one: rx.Var[Kept]) -> rx.Component:
+    return rx.el.tr(
+        row_heading(one.name, rx.cond(one.own != "", rx.el.span("own", class_name="badge"))),
+        cell(one.what, kind="wide", label="What it is"),
+        cell(one.days, kind="num main", label="Kept for"),
+    )
+
+
+def _term(one: rx.Var[Kept]) -> rx.Component:
+    return rx.cond(one.field != "", text_field(one.field, one.label, value=one.own, numeric=True))

@@ -99,3 +99,24 @@ def test_who_did_what_is_found_with_what_changed(books: Books, open_window: Wind
     expect(page.get_by_role("link", name="Audit")).to_have_count(0)
     page.goto(f"{books.address}/audit")
     expect(page.get_by_text("shield", exact=False).or_(page.get_by_role("alert"))).to_be_visible()
+
+
+def test_how_long_records_are_kept_is_set_and_who_did_it_stands_in_the_audit_of_the_installation(
+    books: Books, open_window: Window
+) -> None:
+    page = open_window(books.owner)
+    page.goto(f"{books.address}/settings")
+    page.get_by_label("Invitations: 1 to 3,650 days, else 90").fill("10")
+    page.get_by_role("button", name="Keep so").click()
+    kept = page.get_by_role("table", name="How long records are kept")
+    expect(kept.get_by_role("row").filter(has_text="Invitations")).to_contain_text("10 days")
+    expect(kept.get_by_role("row").filter(has_text="Ledger")).to_contain_text("not removed")
+    page.get_by_label("Mails and SMS: 90 to 3,650 days, else 730").fill("30")
+    page.get_by_role("button", name="Keep so").click()
+    expect(page.get_by_text("This cannot be saved")).to_be_visible()
+
+    page = open_window(books.installation.operator)
+    page.goto("/audit?action=retention")
+    row = page.get_by_role("row").filter(has_text="Retention changed").filter(has_text=books.owner.tenant)
+    row.locator("summary").click()
+    expect(row.locator("ins").filter(has_text="10")).to_be_visible()

@@ -145,6 +145,7 @@ DEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "plan_builder.create": (("POST", PLANS),),
     "plan_builder.load": (("POST", PLANS),),
     "settings.save": (("PUT", "/billing/settings/invoices"),),
+    "settings.keep": (("PUT", "/billing/settings/retention"),),
     "settings.add_rate": (("POST", "/billing/tax-rates"),),
     "subscription.ask": (("POST", f"{ONE}/cancel"),),
     "subscription.preview": (("POST", f"{ONE}/change"),),
