@@ -122,6 +122,7 @@ def question(
                 class_name="dialog-foot",
             ),
             max_width="400px",
+            on_escape_key_down=on_not,
         ),
         open=is_open,
     )

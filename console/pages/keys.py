@@ -243,6 +243,7 @@ def _revoke_dialog() -> rx.Component:
                 class_name="dialog-foot",
             ),
             max_width="400px",
+            on_escape_key_down=KeysState.ask_revoke(""),
         ),
         open=KeysState.revoking != "",
     )

@@ -357,6 +357,7 @@ def _confirm() -> rx.Component:
                 class_name="dialog-foot",
             ),
             max_width="400px",
+            on_escape_key_down=state.keep,
         ),
         open=state.doing != "",
     )

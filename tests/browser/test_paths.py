@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -30,7 +31,7 @@ def api(installation: Installation, person: Person, method: str, path: str, **re
     return answer.json() if answer.content else {}
 
 
-def test_finance_writes_an_invoice_by_hand_brands_it_and_puts_the_logo_on_it(
+def test_finance_writes_an_invoice_by_hand_brands_it_and_takes_a_part_back(
     installation: Installation, open_window: Window
 ) -> None:
     owner = installation.sign_up("Writes Invoices", testTenant=True)
@@ -73,9 +74,44 @@ def test_finance_writes_an_invoice_by_hand_brands_it_and_puts_the_logo_on_it(
     text = document.pages[0].extract_text()
     assert "Paths GmbH" in text
     assert "Travel" in text
+    page.locator("summary").filter(has_text="Consulting").click()
+    expect(page.locator("details[open]").get_by_text("rounded once")).to_be_visible()
+    page.get_by_role("button", name="Recompute").click()
+    expect(page.get_by_text("it comes to the same, line by line")).to_be_visible()
+
+    page.get_by_role("button", name="Credit", exact=True).click()
+    dialog.get_by_label("Travel").fill("60")
+    dialog.get_by_role("button", name="Issue credit note").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_label("Travel").fill("50")
+    dialog.get_by_role("button", name="Issue credit note").click()
+    expect(page.get_by_text("Credit note CN-00001 is issued.")).to_be_visible()
+    expect(page.locator(".figure").nth(2).locator(".value")).to_contain_text("297.50 USD")
+    page.get_by_role("button", name="Record a payment").click()
+    dialog.get_by_label("Amount").fill("100")
+    dialog.get_by_label("Reference").fill("DE-17")
+    dialog.get_by_role("button", name="Record it").click()
+    expect(page.get_by_text("It is recorded.")).to_be_visible()
+    page.get_by_role("button", name="Give it up").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Give it up").click()
+    expect(page.get_by_text("uncollectible", exact=True)).to_be_visible()
+
+    page.goto(f"{address}/payments")
+    page.get_by_label("Find a payment").fill("de-17")
+    row = page.get_by_role("row").filter(has_text="DE-17")
+    expect(row).to_contain_text("100.00 USD")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="CSV").click()
+    assert ",DE-17," in Path(taken.value.path()).read_text()
+    page.goto(f"{address}/search?search=de-17")
+    expect(page.get_by_role("row").filter(has_text="Payment")).to_have_count(1)
+    page.get_by_label("Find anything").fill("nobody of that name")
+    expect(page.get_by_text("Nothing was found for “nobody of that name”")).to_be_visible()
 
 
-def test_somebody_is_invited_and_accepts(installation: Installation, open_window: Window) -> None:
+def test_somebody_is_invited_accepts_is_given_another_role_and_leaves(
+    installation: Installation, open_window: Window
+) -> None:
     owner = installation.sign_up("Invites People", testTenant=True)
     address = f"/tenants/{owner.tenant}"
     page = open_window(owner)
@@ -103,6 +139,14 @@ def test_somebody_is_invited_and_accepts(installation: Installation, open_window
     guest.goto(f"{address}/customers")
     expect(guest.get_by_role("heading", name="Customers")).to_be_visible()
     expect(guest.get_by_role("button", name="New customer")).to_have_count(0)
+
+    page.reload()
+    page.get_by_label("Role of bob@invited.test", exact=True).select_option("finance")
+    expect(page.get_by_text("It holds from now on.")).to_be_visible()
+    page.get_by_role("button", name="Take the role of bob@invited.test away").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Take it away").click()
+    expect(page.get_by_text("They have no role here now.")).to_be_visible()
+    expect(page.get_by_text("bob@invited.test")).to_have_count(0)
 
 
 def test_a_tenant_is_set_up_and_what_went_wrong_is_sent_again(installation: Installation, open_window: Window) -> None:

@@ -110,3 +110,11 @@ def test_a_dialog_is_left_by_the_keyboard_to_where_one_was(books: Books, open_wi
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(opener).to_be_focused()
+    page.goto(f"{books.address}/people")
+    page.get_by_role("button", name=f"Take the role of {books.owner.email} away").click()
+    question = page.get_by_role("alertdialog")
+    expect(question.get_by_role("button", name="Not now")).to_be_focused()
+    assert faults_here(page, "dialog-question") == []
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    expect(page.get_by_role("button", name=f"Take the role of {books.owner.email} away")).to_be_focused()
