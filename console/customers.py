@@ -24,7 +24,7 @@ COLUMNS = {
     "Since": "createdAt",
 }
 NAMED = 200
-FILTERS = ("search", "currency", "country", "openInvoices", "subscriptionStatus")
+FILTERS = ("sort", "search", "currency", "country", "openInvoices", "subscriptionStatus")
 ADDRESS = ("line1", "line2", "postalCode", "city", "region", "country")
 PLAIN = ("name", "email", "phone", "taxId", "taxTreatment", "taxExemptReason", "language", "timeZone", "currency")
 

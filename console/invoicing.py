@@ -15,7 +15,6 @@ from console.paying import in_minor
 
 Json = Mapping[str, Any]
 
-NEWEST = "-createdAt"
 ADDRESS = "/billing/invoices"
 COLUMNS = {
     "Number": "number",
@@ -114,7 +113,7 @@ async def invoices(
     status: str = "",
     customer_id: str = "",
     number: str = "",
-    sort: str = NEWEST,
+    sort: str = "",
     cursor: str = "",
     now: datetime,
 ) -> InvoicePage:

@@ -8,6 +8,8 @@ import reflex as rx
 
 from console.viewer import PageState
 
+NEWEST = "-createdAt"
+
 
 class Paged(PageState, mixin=True):
     """A list that is turned on the page. Its state has an event `turn`, which fetches the page at hand."""

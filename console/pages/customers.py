@@ -13,10 +13,10 @@ from console.components.figure import instant
 from console.components.form import search_field, text_field
 from console.components.listed import chooser, form_dialog, listed, primary
 from console.components.notice import blank
-from console.components.table import cell, heading, row_heading
+from console.components.table import cell, row_heading, sort_heading
 from console.customers import CustomerRow
 from console.figures import parse_instant
-from console.listing import Addressed
+from console.listing import NEWEST, Addressed
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
 from console.viewer import ViewerState, asking
@@ -36,6 +36,7 @@ class CustomersState(Addressed, rx.State):
     """One page of customers, and the one that is being added."""
 
     shown: list[CustomerRow] = []
+    _by: str = NEWEST
     currency: str = ""
     country: str = ""
     owes: str = ""
@@ -123,7 +124,13 @@ def customers() -> rx.Component:
             _code("Currency", "currency", state.currency, 3),
             _code("Country", "country", state.country, 2),
             state=state,
-            headings=[heading(text) for text in ("Customer", "E-mail", "Identifier", "Country", "Since")],
+            headings=[
+                sort_heading("Customer", "name", state.order, state.sort),
+                sort_heading("E-mail", "email", state.order, state.sort),
+                sort_heading("Identifier", "externalId", state.order, state.sort),
+                sort_heading("Country", "country", state.order, state.sort),
+                sort_heading("Since", "createdAt", state.order, state.sort),
+            ],
             row=_row,
             nothing=_nobody(),
         ),

@@ -15,7 +15,7 @@ from console.components.progress import progress
 from console.components.table import cell, heading, row_heading, sort_heading
 from console.figures import parse_instant
 from console.invoicing import InvoiceRow
-from console.listing import Addressed
+from console.listing import NEWEST, Addressed
 from console.pages.invoice_writing import Writing, dialog
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
@@ -40,7 +40,7 @@ class InvoicesState(Bulk, Writing, Addressed, rx.State):
 
     shown: list[InvoiceRow] = []
     status: str = ""
-    _by: str = invoicing.NEWEST
+    _by: str = NEWEST
     may_sell: bool = False
 
     @rx.event

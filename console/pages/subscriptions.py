@@ -16,9 +16,9 @@ from console.components.form import chosen_field, search_field, select_field, te
 from console.components.listed import chooser, form_dialog, listed, primary, question
 from console.components.notice import blank
 from console.components.progress import progress
-from console.components.table import cell, heading, row_heading
+from console.components.table import cell, row_heading, sort_heading
 from console.figures import parse_instant
-from console.listing import Addressed
+from console.listing import NEWEST, Addressed
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.subscribing import SubscriptionRow
 from console.template import page
@@ -40,6 +40,7 @@ class SubscriptionsState(Bulk, Addressed, rx.State):
     """One page of subscriptions, and the one that is being made."""
 
     shown: list[SubscriptionRow] = []
+    _by: str = NEWEST
     status: str = ""
     plan: str = ""
     may_sell: bool = False
@@ -76,7 +77,8 @@ class SubscriptionsState(Bulk, Addressed, rx.State):
 
     def _asked(self) -> dict[str, str]:
         customer = self.chosen.get("customer", "")
-        return {"status": self.status, "plan": self.plan, "search": self.search, "customerId": customer}
+        asked = {"status": self.status, "plan": self.plan, "search": self.search, "customerId": customer}
+        return {**asked, "sort": self.order}
 
     async def _open(self, api: Client) -> None:
         self.customers = await people.choices(api, chosen=self.chosen_customer)
@@ -190,11 +192,11 @@ def subscriptions() -> rx.Component:
             state=state,
             headings=[
                 _all(),
-                heading("Customer"),
-                heading("Plan"),
-                heading("State"),
-                heading("Renews or ends"),
-                heading("Fixed part", num=True),
+                sort_heading("Customer", "customer", state.order, state.sort),
+                sort_heading("Plan", "plan", state.order, state.sort),
+                sort_heading("State", "status", state.order, state.sort),
+                sort_heading("Renews or ends", "renewsAt", state.order, state.sort),
+                sort_heading("Fixed part", "amount", state.order, state.sort, num=True),
             ],
             row=_row,
             nothing=_nothing(),

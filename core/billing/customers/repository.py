@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, TextClause, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.foundation.sorting import Sort, Sorts, by_text, page_of
 from core.identity.tenants.models import Customer
 
 
@@ -29,14 +30,24 @@ class Wanted:
     subscribed: str | None = None
 
 
+SORTS: Sorts = {
+    "createdAt": None,
+    "name": by_text(Customer.name),
+    "email": by_text(Customer.email),
+    "externalId": by_text(Customer.external_id),
+    "country": by_text(Customer.address["country"].astext),
+}
+"""What customers may be sorted by."""
+
+
 async def list_customers(
-    session: AsyncSession, tenant_id: UUID, wanted: Wanted, *, before: UUID | None, limit: int
-) -> Sequence[Customer]:
-    """Customers, newest first."""
-    statement = select(Customer).where(Customer.tenant_id == tenant_id, *_conditions(wanted))
-    if before is not None:
-        statement = statement.where(Customer.id < before)
-    return (await session.scalars(statement.order_by(Customer.id.desc()).limit(limit))).all()
+    session: AsyncSession, tenant_id: UUID, wanted: Wanted, *, sort: Sort, cursor: str | None, limit: int
+) -> tuple[list[Customer], str | None]:
+    """A page of customers, and the next one's cursor."""
+    statement = select(Customer).add_columns(Customer.id).where(Customer.tenant_id == tenant_id, *_conditions(wanted))
+    statement = sort.apply(statement, then=Customer.id, cursor=cursor, limit=limit + 1)
+    page, next_cursor = page_of((await session.execute(statement)).all(), limit)
+    return [row.Customer for row in page], next_cursor
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool] | TextClause]:

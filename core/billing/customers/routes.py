@@ -11,9 +11,10 @@ from core.billing.customers.schemas import CustomerAnswer, CustomerChange, NewCu
 from core.foundation.countries import CountryUnknown
 from core.foundation.errors import KeyInFlight, KeyReused
 from core.foundation.ids import parse_id
-from core.foundation.paging import Cursor, Limit, cut
+from core.foundation.paging import Cursor, Limit
 from core.foundation.refusals import refusals
 from core.foundation.schemas import Page, Text, dump
+from core.foundation.sorting import describe_sorts, read_sort
 from core.foundation.zones import TimeZoneUnknown
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
@@ -67,9 +68,10 @@ async def list_customers(
     subscription_status: Annotated[
         SubscriptionStatus | None, Query(alias="subscriptionStatus", description="Having a subscription so.")
     ] = None,
+    sort: Annotated[str, Query(max_length=20, description=describe_sorts(repository.SORTS))] = "-createdAt",
 ) -> Page[CustomerAnswer]:
     """Customers, newest first; those to whom all of what is asked applies."""
-    before = parse_id(cursor, "cursor") if cursor is not None else None
+    by = read_sort(sort, repository.SORTS)
     wanted = repository.Wanted(
         ids=customer_id,
         external_id=external_id,
@@ -80,9 +82,10 @@ async def list_customers(
         subscribed=subscription_status,
     )
     async with scope.reading() as unit:
-        rows = await repository.list_customers(unit.session, unit.tenant_id, wanted, before=before, limit=limit + 1)
-    page, last = cut(rows, limit)
-    return Page(data=[_shown(row) for row in page], next_cursor=str(last.id) if last else None)
+        page, next_cursor = await repository.list_customers(
+            unit.session, unit.tenant_id, wanted, sort=by, cursor=cursor, limit=limit
+        )
+    return Page(data=[_shown(row) for row in page], next_cursor=next_cursor)
 
 
 @router.get("/{customer_id}", operation_id="get_customer", responses=refusals(CustomerNotFound))

@@ -5,49 +5,40 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, RowMapping, select, text
+from sqlalchemy import BigInteger, Row, RowMapping, Text, Uuid, column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from core.billing.subscriptions.models import InvoiceItem
+from core.foundation.sorting import Sort, Sorts, page_of
 
 
 async def list_subscriptions(
     session: AsyncSession,
     tenant_id: UUID,
     *,
-    before: UUID | None,
+    sort: Sort,
+    cursor: str | None,
     limit: int,
     customer_id: UUID | None = None,
     state: str | None = None,
     plan: str | None = None,
     search: str | None = None,
-) -> Sequence[Row[Any]]:
-    """Subscriptions with their plans, newest first; `search` is part of who has it, or of its plan."""
-    where = {
-        "tenant": tenant_id,
-        "id": None,
-        "before": before,
-        "limit": limit,
-        "customer": customer_id,
-        "state": state,
-        "plan": plan,
-        "search": search or None,
-    }
-    return (await session.execute(_SUBSCRIPTIONS, where)).all()
+) -> tuple[list[Row[Any]], str | None]:
+    """A page of subscriptions with their plans, and the next one's cursor; `search` is part of who has it, or of its
+    plan.
+    """
+    where = {"tenant": tenant_id, "customer": customer_id, "state": state, "plan": plan, "search": search or None}
+    statement = sort.apply(select(_LISTED.c.id), then=_LISTED.c.id, cursor=cursor, limit=limit + 1)
+    page, next_cursor = page_of((await session.execute(statement, where)).all(), limit)
+    ids = [row.id for row in page]
+    found = {row.id: row for row in await session.execute(_SUBSCRIPTIONS, {"tenant": tenant_id, "ids": ids})}
+    return [found[one] for one in ids], next_cursor
 
 
 async def find_subscription(session: AsyncSession, tenant_id: UUID, subscription_id: UUID) -> Row[Any] | None:
     """One subscription with its plan."""
-    where = {
-        "tenant": tenant_id,
-        "id": subscription_id,
-        "before": None,
-        "limit": 1,
-        "customer": None,
-        "state": None,
-        "plan": None,
-        "search": None,
-    }
+    where = {"tenant": tenant_id, "ids": [subscription_id]}
     return (await session.execute(_SUBSCRIPTIONS, where)).one_or_none()
 
 
@@ -162,17 +153,38 @@ SELECT s.*, l.code AS plan_code, r.amount_minor
 FROM subscriptions s
 JOIN plans l ON l.tenant_id = s.plan_tenant_id AND l.id = s.plan_id
 JOIN prices r ON r.tenant_id = s.plan_tenant_id AND r.id = s.price_id
+WHERE s.tenant_id = :tenant AND s.id = ANY(CAST(:ids AS uuid[]))
+""")
+
+_KEYS: dict[str, TypeEngine[Any]] = {
+    "customer": Text(collation="C"),
+    "plan": Text(collation="C"),
+    "status": Text(collation="C"),
+    "renewsAt": BigInteger(),
+    "amount": BigInteger(),
+}
+_LISTED = (
+    text("""
+SELECT s.id, lower(coalesce(c.name, c.external_id)) COLLATE "C" AS "by_customer", l.code COLLATE "C" AS "by_plan",
+       s.state COLLATE "C" AS "by_status", r.amount_minor AS "by_amount",
+       (extract(epoch FROM coalesce(s.canceled_at, s.cancel_at, s.current_period_end)) * 1000000)::bigint
+           AS "by_renewsAt"
+FROM subscriptions s
+JOIN customers c ON c.tenant_id = s.tenant_id AND c.id = s.customer_id
+JOIN plans l ON l.tenant_id = s.plan_tenant_id AND l.id = s.plan_id
+JOIN prices r ON r.tenant_id = s.plan_tenant_id AND r.id = s.price_id
 WHERE s.tenant_id = :tenant
-  AND (CAST(:id AS uuid) IS NULL OR s.id = :id)
-  AND (CAST(:before AS uuid) IS NULL OR s.id < :before)
   AND (CAST(:customer AS uuid) IS NULL OR s.customer_id = :customer)
   AND (CAST(:state AS text) IS NULL OR s.state = :state)
   AND (CAST(:plan AS text) IS NULL OR l.code = :plan)
-  AND (CAST(:search AS text) IS NULL OR strpos(lower(concat_ws(' ', l.code, l.name)), lower(:search)) > 0 OR EXISTS (
-        SELECT FROM customers c WHERE c.tenant_id = s.tenant_id AND c.id = s.customer_id
-          AND strpos(lower(concat_ws(' ', c.name, c.email, c.external_id)), lower(:search)) > 0))
-ORDER BY s.id DESC LIMIT :limit
+  AND (CAST(:search AS text) IS NULL OR strpos(lower(concat_ws(' ', l.code, l.name)), lower(:search)) > 0
+    OR strpos(lower(concat_ws(' ', c.name, c.email, c.external_id)), lower(:search)) > 0)
 """)
+    .columns(column("id", Uuid()), *(column(f"by_{name}", kind) for name, kind in _KEYS.items()))
+    .subquery("listed")
+)
+SORTS: Sorts = {"createdAt": None, **{name: _LISTED.c[f"by_{name}"] for name in _KEYS}}
+"""What subscriptions may be sorted by; `renewsAt`: when they renew, end or have ended."""
 
 _ROWS = text("SELECT * FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id")
 

@@ -46,6 +46,7 @@ from core.foundation.ids import parse_id
 from core.foundation.paging import Cursor, Limit, cut
 from core.foundation.refusals import refusals
 from core.foundation.schemas import Page, Text, dump
+from core.foundation.sorting import describe_sorts, read_sort
 from core.foundation.zones import TimeZoneUnknown
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
@@ -94,23 +95,24 @@ async def list_subscriptions(
     status: Annotated[State | None, Query()] = None,
     plan: Annotated[Text | None, Query(max_length=63, description="Its code.")] = None,
     search: Annotated[Text | None, Query(max_length=200, description="Part of who has it, or of its plan.")] = None,
+    sort: Annotated[str, Query(max_length=20, description=describe_sorts(repository.SORTS))] = "-createdAt",
 ) -> Page[SubscriptionAnswer]:
     """Subscriptions, newest first; those to which all of what is asked applies."""
-    before = parse_id(cursor, "cursor") if cursor is not None else None
+    by = read_sort(sort, repository.SORTS)
     async with scope.reading() as unit:
-        rows = await repository.list_subscriptions(
+        page, next_cursor = await repository.list_subscriptions(
             unit.session,
             unit.tenant_id,
-            before=before,
-            limit=limit + 1,
+            sort=by,
+            cursor=cursor,
+            limit=limit,
             customer_id=customer_id,
             state=status,
             plan=plan,
             search=search,
         )
-        page, last = cut(rows, limit)
         shown = await show(unit.session, unit.tenant_id, page)
-    return Page(data=shown, next_cursor=str(last.id) if last else None)
+    return Page(data=shown, next_cursor=next_cursor)
 
 
 @router.get("/{subscription_id}", operation_id="get_subscription", responses=refusals(SubscriptionNotFound))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.billing.invoices.conftest import Shop
+from tests.billing.invoices.conftest import Shop, flat
 
 
 async def pages(shop: Shop, path: str, **params: Any) -> list[dict[str, Any]]:
@@ -64,3 +64,39 @@ async def test_the_cursor_of_another_order_is_refused(shop: Shop) -> None:
     refused = await shop.caller.get("/billing/invoices", sort="total", cursor=cursor)
     assert refused.status_code == 422
     assert "nextCursor" in refused.text
+
+
+async def test_customers_are_sorted_by_each_column_either_way(shop: Shop) -> None:
+    for name, country in (("Zoe", "DE"), ("adam", "AT"), ("Mia", "CH")):
+        await shop.customer(
+            name, email=f"{name.lower()}@shop.test", address={"line1": "1", "city": "X", "country": country}
+        )
+
+    async def by(sort: str) -> list[str]:
+        found = await pages(shop, "/billing/customers", sort=sort)
+        return [one["name"] for one in found if one["externalId"] != "self"]
+
+    assert await by("name") == ["adam", "Mia", "Zoe"]
+    assert await by("-email") == ["Zoe", "Mia", "adam"]
+    assert await by("externalId") == ["adam", "Mia", "Zoe"]
+    assert await by("country") == ["adam", "Mia", "Zoe"]
+    assert await by("createdAt") == ["Zoe", "adam", "Mia"]
+    assert await by("-createdAt") == ["Mia", "adam", "Zoe"]
+
+
+async def test_subscriptions_are_sorted_by_each_column_either_way(shop: Shop) -> None:
+    cheap = await shop.plan(flat("5.00"), code="b-cheap")
+    dear = await shop.plan(flat("90.00"), code="a-dear", interval="year")
+    for name, plan in (("Zoe", cheap), ("adam", dear), ("Mia", cheap)):
+        await shop.subscribe(await shop.customer(name), plan)
+    names = {one["customerId"]: one["name"] for one in await pages(shop, "/billing/customers")}
+
+    async def by(sort: str, **asked: str) -> list[str | None]:
+        return [names[one["customerId"]] for one in await pages(shop, "/billing/subscriptions", sort=sort, **asked)]
+
+    assert await by("customer") == ["adam", "Mia", "Zoe"]
+    assert await by("-plan") == ["Mia", "Zoe", "adam"]
+    assert await by("amount") == ["Zoe", "Mia", "adam"]
+    assert await by("-renewsAt") == ["adam", "Mia", "Zoe"]
+    assert await by("createdAt") == ["Zoe", "adam", "Mia"]
+    assert await by("customer", plan="b-cheap") == ["Mia", "Zoe"]
