@@ -72,6 +72,18 @@ def test_a_customer_is_added_completed_and_found(installation: Installation, ope
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.get_by_role("link", name="Globex GmbH")).to_be_visible()
 
+    page.goto(f"/tenants/{owner.tenant}/customers")
+    first, last = page.locator("tbody tr").first, page.locator("tbody tr").last
+    expect(first).to_contain_text("Globex GmbH")
+    page.get_by_role("button", name="Customer", exact=True).click()
+    expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}/customers?sort=name")
+    expect(page.get_by_role("columnheader", name="Customer")).to_have_attribute("aria-sort", "ascending")
+    page.get_by_role("button", name="Country", exact=True).click()
+    expect(last).to_contain_text("DE")
+    page.get_by_role("button", name="Country", exact=True).click()
+    expect(page).to_have_url(f"{installation.console}/tenants/{owner.tenant}/customers?sort=-country")
+    expect(first).to_contain_text("DE")
+
 
 def test_what_a_meter_counts_is_seen_as_it_arrives(installation: Installation, open_window: Window) -> None:
     owner = installation.sign_up("Counts Calls", testTenant=True)
