@@ -6,6 +6,7 @@ the same rows on that server only. They are kept as text, which JSON and a bound
 
 import select
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -135,7 +136,7 @@ def pieces_of(connection: Connection, statement: sql.Composed) -> Generator[byte
             else:
                 break
         _expect(libpq, _result(libpq), ExecStatus.COMMAND_OK)
-        if libpq.get_result() is not None:
+        if _result(libpq) is not None:
             raise psycopg.InternalError("COPY answered more than once")
         done = True
         if piece:
@@ -171,6 +172,7 @@ def _sample(percent: float) -> sql.Composable:
 
 
 def _result(libpq: PGconn) -> PGresult | None:
+    # libpq's own wait stops the whole process: who looks after a wire that fell silent must go on.
     while libpq.is_busy():
         select.select([libpq.socket], [], [])
         libpq.consume_input()
@@ -179,8 +181,9 @@ def _result(libpq: PGconn) -> PGresult | None:
 
 def _expect(libpq: PGconn, result: PGresult | None, status: ExecStatus) -> None:
     if result is None or result.status != status:
-        while libpq.get_result() is not None:
-            pass
+        with suppress(psycopg.OperationalError):  # what it said before is the reason
+            while _result(libpq) is not None:
+                pass
         if result is None or libpq.status != ConnStatus.OK:
             raise psycopg.OperationalError(libpq.get_error_message())
         raise psycopg.errors.error_from_result(result)
