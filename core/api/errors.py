@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from core.foundation.errors import CloudBillError, Unavailable
 from core.foundation.fence import is_fenced
+from core.foundation.fields import TITLES
 from core.foundation.following import WritesPaused
 from core.foundation.settings import SettingsInvalid
 from core.foundation.telemetry import REQUEST_ID, log
@@ -186,10 +187,11 @@ async def _invalid(_request: Request, error: Exception) -> Response:
         return of_error(MalformedJson(f"{entries[0]['ctx']['error']} at byte {entries[0]['loc'][1]}"))
     found = [_line(entry) for entry in entries]
     first = found[0] if found else {"field": "body", "message": "is not valid"}
+    code = entries[0]["type"] if entries and entries[0]["type"] in TITLES else "invalid_input"
     return problem(
         422,
-        code="invalid_input",
-        title="The request is not valid",
+        code=code,
+        title=TITLES.get(code, "The request is not valid"),
         detail=f"{first['field']}: {first['message']}",
         extra={"errors": found},
     )

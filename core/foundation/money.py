@@ -79,12 +79,29 @@ class AmountOutOfRange(InvalidInput):
         super().__init__(field, f"comes to more than {MAX_MINOR} minor units; check quantity and price")
 
 
+class CurrencyUnknown(InvalidInput):
+    """A currency that this installation does not know."""
+
+    code = "currency_unknown"
+    title = "The currency is not known here"
+
+    def __init__(self, field: str = "currency") -> None:
+        super().__init__(field, f"must be one of {', '.join(MINOR_DIGITS)}, in capitals")
+
+
+class AmountInvalid(InvalidInput):
+    """An amount that is none, or out of range."""
+
+    code = "amount_invalid"
+    title = "The amount cannot be taken"
+
+
 def minor_digits(currency: str) -> int:
-    """Decimal digits of the currency's minor unit. Raises InvalidInput for a currency that is not known."""
+    """Decimal digits of the currency's minor unit. Raises CurrencyUnknown."""
     try:
         return MINOR_DIGITS[currency]
     except KeyError:
-        raise InvalidInput("currency", f"must be one of {', '.join(MINOR_DIGITS)}") from None
+        raise CurrencyUnknown from None
 
 
 def minor_to_micro(amount_minor: int, currency: str) -> int:
@@ -199,12 +216,12 @@ def parse_amount(text: str, field: str) -> int:
     """A decimal string such as "0.0075" in micro-units. At most six decimals, no exponent, positive, bounded."""
     head, _, tail = text.partition(".")
     if not (head.isascii() and head.isdigit()) or (("." in text) and not (tail.isascii() and tail.isdigit())):
-        raise InvalidInput(field, 'must be a decimal string such as "0.05"')
+        raise AmountInvalid(field, 'must be a decimal string such as "0.05"')
     if len(tail) > 6 or len(head) > 12:
-        raise InvalidInput(field, "must have at most 12 digits before and 6 after the point")
+        raise AmountInvalid(field, "must have at most 12 digits before and 6 after the point")
     amount_micro = int(head) * MICRO_PER_UNIT + int(tail.ljust(6, "0"))
     if not 0 < amount_micro <= MAX_WALLET_MICRO:
-        raise InvalidInput(field, "must be more than 0 and at most 1000000000")
+        raise AmountInvalid(field, "must be more than 0 and at most 1000000000")
     return amount_micro
 
 

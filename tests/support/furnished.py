@@ -73,6 +73,8 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
     written = {"customerId": payer["customerId"], "lines": [{"description": "Work", "amountMinor": 100}]}
     invoice = await made(owner.post("/billing/invoices", {**written, "finalize": True}))
     note = await made(owner.post(f"/billing/invoices/{invoice['invoiceId']}/credit-notes", {}))
+    rate = {"country": "DE", "name": "Own", "percent": "19", "effectiveFrom": "2030-01-01"}
+    tax_rate = await made(owner.post("/billing/tax-rates", rate))
     wallets = (await made(owner.get("/billing/wallets")))["data"]
     return Furnished(
         owner=owner,
@@ -98,6 +100,7 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
             "webhook_id": webhook["webhookId"],
             "invoice_id": invoice["invoiceId"],
             "credit_note_id": note["creditNoteId"],
+            "tax_rate_id": tax_rate["taxRateId"],
             "customer_id": wallets[0]["customerId"],
         },
         keys={"hold": hold_key, "usage": usage_key, "purchase": purchase_key},

@@ -7,13 +7,9 @@ from pydantic import AfterValidator, Field
 
 from core.billing.catalog.payable import MOST_MINOR
 from core.foundation.errors import InvalidInput
-from core.foundation.money import MAX_MICRO, MAX_WALLET_MICRO, minor_digits, minor_to_micro, parse_amount
+from core.foundation.fields import CurrencyCode, named
+from core.foundation.money import MAX_MICRO, MAX_WALLET_MICRO, minor_to_micro, parse_amount
 from core.foundation.schemas import Answer, Body, Credits, Name, StrictBoolean, StrictInteger, Text
-
-
-def _currency(text: str) -> str:
-    minor_digits(text)
-    return text
 
 
 def _no_id(code: str) -> str:
@@ -30,9 +26,9 @@ Code = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits, hyphens; no UUID."),
     AfterValidator(_no_id),
 ]
-Currency = Annotated[Text, Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
+Currency = CurrencyCode
 Flag = StrictBoolean
-AmountMinor = Annotated[StrictInteger, Field(gt=0, le=MOST_MINOR)]
+AmountMinor = Annotated[StrictInteger, Field(gt=0, le=MOST_MINOR), named("amount_invalid")]
 
 
 class PackageAnswer(Answer):

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
+from core.foundation.fields import named
 from core.foundation.money import parse_amount
 from core.foundation.schemas import Answer, Body, Credits, Instant, InstantInput, Key
 
@@ -19,7 +20,12 @@ def _amount_text(text: str) -> str:
     return text
 
 
-AmountText = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$"), AfterValidator(_amount_text)]
+AmountText = Annotated[
+    str,
+    Field(max_length=20, pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$"),
+    AfterValidator(_amount_text),
+    named("amount_invalid"),
+]
 Tokens = Annotated[int, Field(strict=True, ge=0, le=MAX_TOKENS)]
 
 

@@ -17,6 +17,7 @@ from core.billing.invoices.listing import bill_of
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.working import Group, known_at, open_sale, work_out_one
 from core.billing.subscriptions.models import InvoiceItem
+from core.billing.subscriptions.proration import NegativePeriod
 from core.foundation.errors import InvalidInput
 from core.foundation.ids import new_id
 from core.foundation.money import MAX_MINOR, format_decimal, minor_digits, round_to_whole
@@ -57,7 +58,7 @@ def make_items(
         if (line.period_start is None) != (line.period_end is None) or (
             line.period_start is not None and line.period_end is not None and line.period_end < line.period_start
         ):
-            raise InvalidInput(f"lines[{place}].periodEnd", "goes with periodStart, and must not lie before it")
+            raise NegativePeriod(f"lines[{place}].periodEnd", "goes with periodStart, and must not lie before it")
         amount_minor, basis = _amount(line, currency, place)
         items.append(
             InvoiceItem(

@@ -1,38 +1,31 @@
 """Bodies of invoices. Amounts are minor units of `currency`; quantities and rates decimal strings."""
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
-from core.foundation.errors import InvalidInput
+from core.foundation.fields import CurrencyCode, named
 from core.foundation.money import MAX_MINOR, format_decimal
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, Name, StrictBoolean, StrictInteger, Text
 
 State = Literal["draft", "open", "paid", "void", "uncollectible"]
-Amount = Annotated[StrictInteger, Field(ge=-MAX_MINOR, le=MAX_MINOR)]
-Positive = Annotated[StrictInteger, Field(ge=0, le=MAX_MINOR)]
+Amount = Annotated[StrictInteger, Field(ge=-MAX_MINOR, le=MAX_MINOR), named("amount_invalid")]
+Positive = Annotated[StrictInteger, Field(ge=0, le=MAX_MINOR), named("amount_invalid")]
 Exact = Annotated[Decimal, PlainSerializer(format_decimal, return_type=str)]
 
 
 def _decimal_text(value: object) -> object:
-    if not isinstance(value, str) or not value.replace(".", "", 1).lstrip("-").isdigit():
-        raise ValueError('must be a decimal string such as "0.05"')
-    return value
-
-
-def _in_range(value: Decimal) -> Decimal:
-    exponent = value.as_tuple().exponent
-    if abs(value) > Decimal(10) ** 12 or not isinstance(exponent, int) or exponent < -12:
-        raise InvalidInput("lines", "have a quantity or price of more than 12 digits before or after the point")
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", value):
+        raise ValueError('must be a decimal string such as "0.05": 12 digits before and 12 after the point at most')
     return value
 
 
 ExactInput = Annotated[
     Decimal,
     BeforeValidator(_decimal_text),
-    AfterValidator(_in_range),
     Field(json_schema_extra={"type": "string", "examples": ["1.5"]}),
 ]
 
@@ -43,8 +36,8 @@ class NewLine(Body):
     description: Name
     code: Annotated[Text, Field(min_length=1, max_length=64)] = "one-off"
     amount_minor: Amount | None = None
-    quantity: ExactInput = Decimal(1)
-    unit_price: ExactInput | None = None
+    quantity: Annotated[ExactInput, named("quantity_invalid")] = Decimal(1)
+    unit_price: Annotated[ExactInput, named("price_invalid")] | None = None
     tax_code: Annotated[Text, Field(min_length=1, max_length=40)] | None = None
     period_start: InstantInput | None = None
     period_end: InstantInput | None = None
@@ -54,7 +47,7 @@ class NewInvoice(Body):
     """A draft written by hand. Without `currency` the customer's, else the tenant's."""
 
     customer_id: UUID
-    currency: Annotated[Text, Field(pattern="^[A-Z]{3}$")] | None = None
+    currency: CurrencyCode | None = None
     memo: Annotated[Text, Field(max_length=500)] | None = None
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=1000)]
     finalize: StrictBoolean = False
@@ -73,7 +66,7 @@ class NewItems(Body):
     """Lines for the run to bill at `billAt` (now, without it), with what else is due for the customer then."""
 
     customer_id: UUID
-    currency: Annotated[Text, Field(pattern="^[A-Z]{3}$")] | None = None
+    currency: CurrencyCode | None = None
     bill_at: InstantInput | None = None
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=1000)]
 

@@ -109,7 +109,9 @@ async def work_out(
     bills: list[Bill | CloudBillError] = []
     for group, computed in zip(groups, await compute_groups(session, groups, as_of=as_of), strict=True):
         try:
-            bills.append(computed if isinstance(computed, CloudBillError) else bill_of(group, computed, sale))
+            bills.append(
+                computed if isinstance(computed, CloudBillError) else bill_of(group, computed, sale, as_of=as_of)
+            )
         except CloudBillError as error:
             bills.append(error)
     return bills
@@ -139,7 +141,7 @@ async def work_out_one(session: AsyncSession, group: Group, sale: Sale, *, as_of
         await compute(session, items, as_of=as_of, assumed=group.assumed, coupons=group.coupons)
         for items in _by_subscription(group.items)
     ]
-    return bill_of(group, computed, sale)
+    return bill_of(group, computed, sale, as_of=as_of)
 
 
 def _by_subscription(items: Iterable[InvoiceItem]) -> list[list[InvoiceItem]]:
@@ -154,6 +156,7 @@ def bill_of(
     computed: Sequence[Computed],
     sale: Sale,
     *,
+    as_of: datetime | None,
     seller: Seller | None = None,
     buyer: Buyer | None = None,
     zone: str | None = None,
@@ -173,7 +176,8 @@ def bill_of(
         )
         for (line, shares), on in zip(untaxed, supplied, strict=True)
     ]
-    taxes = sale.provider.tax_of(taxed, seller=seller, buyer=buyer, at=billed_on)
+    provider = sale.provider if as_of is None else sale.provider.known_at(as_of)
+    taxes = provider.tax_of(taxed, seller=seller, buyer=buyer, at=billed_on)
     lines = [
         Line(
             item_id=line.item.id,

@@ -6,6 +6,7 @@ ends at once and reaches nothing. A value that is not there is an error, not an 
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,11 +39,18 @@ _TESTS = ("none",)
 
 
 def _day(value: datetime, zone: str = "UTC") -> str:
-    return value.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d")
+    return value.astimezone(_zone(zone)).strftime("%Y-%m-%d")
 
 
 def _minute(value: datetime, zone: str = "UTC") -> str:
-    return value.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+    return value.astimezone(_zone(zone)).strftime("%Y-%m-%d %H:%M")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, TypeError, ValueError):  # zoneinfo looks for a file of that name, and says how that went
+        raise ValueError(f"{name!r} is no time zone such as Europe/Berlin") from None
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
@@ -75,21 +83,31 @@ def check(template: str, *, channel: str, subject: str | None, body: str) -> Non
             raise TemplateInvalid(template, part, None, "it is empty")
         if len(source) > longest[part]:
             raise TemplateInvalid(template, part, None, f"it is longer than {longest[part]} characters")
+        _refuse_control_characters(template, part, source)
         _check_part(template, part, source)
+
+
+def _refuse_control_characters(template: str, part: str, source: str) -> None:
+    for place, character in enumerate(source):
+        if (character < " " and character not in "\n\r\t") or character == "\x7f" or "\ud800" <= character <= "\udfff":
+            line = source.count("\n", 0, place) + 1
+            raise TemplateInvalid(template, part, line, "it must not contain control characters")
 
 
 def _check_part(template: str, part: str, source: str) -> None:
     try:
         tree = _JINJA.parse(source)
+        _refuse_foreign(template, part, tree)
+        _JINJA.compile(tree)
     except TemplateSyntaxError as error:
         raise TemplateInvalid(template, part, error.lineno, error.message or "it cannot be read") from None
-    _refuse_foreign(template, part, tree)
+    except (SyntaxError, RecursionError):  # Python's own bounds on the program that Jinja makes of it
+        raise TemplateInvalid(template, part, None, "its conditions are nested too deeply") from None
     for variables in samples(template):
         try:
             shown = render(source, variables)
         except UndefinedError as error:
-            known = ", ".join(sorted(variables))
-            raise TemplateInvalid(template, part, _line(error), f"{error.message}; there are: {known}") from None
+            raise TemplateInvalid(template, part, _line(error), str(error.message)) from None
         except (TemplateError, SecurityError, ArithmeticError, AttributeError, TypeError, ValueError) as error:
             missing = ", ".join(sorted(name for name, value in variables.items() if value is None))
             hint = f" (these may be none: {missing})" if missing else ""
@@ -99,7 +117,12 @@ def _check_part(template: str, part: str, source: str) -> None:
 
 
 def _refuse_foreign(template: str, part: str, tree: nodes.Template) -> None:
+    variables = VARIABLES[template]
     for node in tree.find_all(nodes.Node):
+        # Looked for everywhere: a branch that no example takes is taken one day.
+        if isinstance(node, nodes.Name) and node.name not in variables:
+            known = ", ".join(sorted(variables))
+            raise TemplateInvalid(template, part, node.lineno, f"{node.name!r} is undefined; there are: {known}")
         if not isinstance(node, _ALLOWED):
             word = type(node).__name__.lower()
             raise TemplateInvalid(template, part, node.lineno, f"{word} is not allowed: values, if and filters are")
@@ -110,10 +133,12 @@ def _refuse_foreign(template: str, part: str, tree: nodes.Template) -> None:
 
 
 def samples(template: str) -> list[dict[str, Any]]:
-    """What a text of this kind may be given: everything, and everything but what may be missing."""
+    """What a text of this kind may be given: everything, everything but what may be missing, and all between."""
     variables = VARIABLES[template]
+    optional = [name for name, one in variables.items() if one.optional]
     whole = {name: one.sample for name, one in variables.items()}
-    return [whole, {name: None if one.optional else one.sample for name, one in variables.items()}]
+    missing = [some for count in range(len(optional) + 1) for some in combinations(optional, count)]
+    return [{**whole, **dict.fromkeys(some)} for some in missing]
 
 
 def _line(error: BaseException) -> int | None:

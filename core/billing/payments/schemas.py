@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
+from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Credits, Instant, Key, Name, StrictInteger, Text
 
 
@@ -43,7 +44,7 @@ class PurchaseWanted(Body):
 class RefundWanted(Body):
     """Money to give back; without an amount all that is left."""
 
-    amount_minor: Annotated[StrictInteger | None, Field(gt=0, le=10**12)] = None
+    amount_minor: Annotated[StrictInteger | None, Field(gt=0, le=10**12), named("amount_invalid")] = None
     reason: Annotated[Text | None, Field(max_length=500)] = None
 
 

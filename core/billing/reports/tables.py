@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from core.foundation.schemas import Answer, dump
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER = re.compile(r"[-+]?[\d.,]+")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FIGURE = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*( ?[A-Z]{3}| ?%)?")
 
 
 def as_csv(kind: type[Answer], rows: Iterable[Answer]) -> str:
@@ -24,5 +24,4 @@ def as_csv(kind: type[Answer], rows: Iterable[Answer]) -> str:
 
 
 def _harmless(field: str) -> str:
-    is_formula = field.startswith(_FORMULAS) and _NUMBER.fullmatch(field) is None
-    return f"'{field}" if is_formula else field
+    return f"'{field}" if field.startswith(_FORMULAS) and not _FIGURE.fullmatch(field) else field

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Self
 
 from core.billing.pricing.schemes.arithmetic import Rated, part_of
 from core.billing.subscriptions.periods import Period, find_zone
@@ -33,10 +33,12 @@ class NegativePeriod(InvalidInput):
     """A change that lies outside the period it is for, or ends before it begins."""
 
     code = "negative_period"
-    title = "The change lies outside its period"
+    title = "The period would end before it begins"
 
-    def __init__(self, at: datetime, period: Period) -> None:
-        super().__init__(
+    @classmethod
+    def outside(cls, at: datetime, period: Period) -> Self:
+        """An instant that is not of the period."""
+        return cls(
             "at", f"is {at.isoformat()}, but must lie from {period.start.isoformat()} to {period.end.isoformat()}"
         )
 
@@ -59,9 +61,9 @@ def share(period: Period, start: datetime, end: datetime, *, basis: Basis, zone:
     """
     for at in (start, end):
         if not period.start <= at <= period.end:
-            raise NegativePeriod(at, period)
+            raise NegativePeriod.outside(at, period)
     if end < start:
-        raise NegativePeriod(end, Period(period.number, start, period.end))
+        raise NegativePeriod.outside(end, Period(period.number, start, period.end))
     whole = _length(period.start, period.end, basis, zone)
     if not whole:
         # Shorter than the calendar can tell: by the clock, then.
@@ -84,7 +86,7 @@ def change(
     is only in `after` is added, one only in `before` removed. Raises NegativePeriod for an instant outside.
     """
     if not period.start <= at < period.end:
-        raise NegativePeriod(at, period)
+        raise NegativePeriod.outside(at, period)
     rest = share(period, at, period.end, basis=basis, zone=zone)
     changed = [code for code in dict.fromkeys((*before, *after)) if before.get(code) != after.get(code)]
     unused = [

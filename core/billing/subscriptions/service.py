@@ -24,6 +24,7 @@ from core.billing.subscriptions.errors import (
     SubscriptionState,
 )
 from core.billing.subscriptions.models import CouponRedemption
+from core.billing.subscriptions.proration import NegativePeriod
 from core.billing.subscriptions.transitions import Begun, Bill, Outcome, Unused
 from core.foundation.ids import new_id
 from core.identity.access import Principal
@@ -224,9 +225,9 @@ async def pause(
     unused: Unused = "credit",
     actor: Principal | None = None,
 ) -> Row[Any]:
-    """Stops billing until it is resumed; one that is paused stays so. Raises SubscriptionState, ChangeInvalid."""
+    """Stops billing until it is resumed; one that is paused stays so. Raises SubscriptionState, NegativePeriod."""
     if resume_at is not None and resume_at <= now:
-        raise ChangeInvalid("resumeAt", f"must lie after {now.isoformat()}, the tenant's now")
+        raise NegativePeriod("resumeAt", f"must lie after {now.isoformat()}, the tenant's now")
     agreement = await _current(session, tenant_id, subscription_id, now=now)
     if agreement.state != "paused":
         outcome = transitions.pause(agreement, at=now, resume_at=resume_at, unused=unused)

@@ -28,8 +28,15 @@ async def list_rates(
     return (await session.execute(_RATES, where)).all()
 
 
+async def find_rate(session: AsyncSession, tenant_id: UUID, rate_id: UUID) -> Row[Any] | None:
+    """One of the tenant's own."""
+    return (await session.execute(_RATE, {"tenant": tenant_id, "id": rate_id})).one_or_none()
+
+
+_RATE = text("SELECT id, code, effective_from FROM tax_rates WHERE tenant_id = :tenant AND id = :id")
+
 _RATES = text("""
-SELECT tenant_id, id, country, region, code, name, percent, effective_from FROM tax_rates
+SELECT tenant_id, id, country, region, code, name, percent, effective_from, created_at FROM tax_rates
 WHERE tenant_id = ANY(:owners) AND (CAST(:country AS text) IS NULL OR country = :country)
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit

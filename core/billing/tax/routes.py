@@ -1,12 +1,13 @@
 """/billing/tax-rates."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from core.billing.tax import repository, service
-from core.billing.tax.errors import TaxRateExists
+from core.billing.tax.errors import TaxRateExists, TaxRateKept, TaxRateNotFound
 from core.billing.tax.models import TaxRate
 from core.billing.tax.schemas import NewTaxRate, TaxRateAnswer
 from core.foundation.countries import Country, CountryUnknown
@@ -70,6 +71,14 @@ async def list_tax_rates(
         )
     page, last = cut(rows, limit)
     return Page(data=[_shown(row) for row in page], next_cursor=str(last.id) if last else None)
+
+
+@router.delete("/{tax_rate_id}", operation_id="delete_tax_rate", responses=refusals(TaxRateNotFound, TaxRateKept))
+async def delete_tax_rate(scope: Writing, tax_rate_id: UUID) -> TaxRateAnswer:
+    """Always refused: rates are what invoices are computed anew from. 409 `tax_rate_kept` says what to do instead."""
+    async with scope.writing() as unit:
+        found = await repository.find_rate(unit.session, unit.tenant_id, tax_rate_id)
+        raise TaxRateNotFound if found is None else TaxRateKept(found.code, found.effective_from)
 
 
 def _shown(row: TaxRate | Row[Any]) -> TaxRateAnswer:

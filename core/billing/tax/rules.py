@@ -12,7 +12,7 @@ from zero.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -80,6 +80,8 @@ class Rate:
     name: str
     percent: Decimal
     effective_from: date
+    created_at: datetime = datetime.min.replace(tzinfo=UTC)
+    """By the server's clock: what was computed before knows nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

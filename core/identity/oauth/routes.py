@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse
 from core.foundation.clock import wall_now
 from core.foundation.crypto import Sealer
 from core.foundation.errors import CloudBillError, Forbidden, NotFound
+from core.foundation.fields import CurrencyCode
 from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.foundation.telemetry import SIGN_IN_FAILURES
@@ -32,7 +33,7 @@ from core.identity.oauth.errors import (
 from core.identity.oauth.providers import Provider
 from core.identity.oauth.schemas import Claim, IdentitiesAnswer, IdentityAnswer, ProviderAnswer, ProvidersAnswer
 from core.identity.scope import Caller
-from core.identity.sign_in.schemas import Currency, Slug, Token
+from core.identity.sign_in.schemas import Slug, Token
 
 router = APIRouter(tags=["auth"])
 SIGN_IN_FAILURES.labels("oauth")
@@ -66,7 +67,7 @@ async def start(
     return_to: Annotated[str | None, Query(alias="returnTo", max_length=2000)] = None,
     purpose: Literal["sign-in", "register", "link"] = "sign-in",
     tenant_id: Annotated[Slug | None, Query(alias="tenantId")] = None,
-    currency: Annotated[Currency, Query()] = "USD",
+    currency: Annotated[CurrencyCode, Query()] = "USD",
     invitation_token: Annotated[Token | None, Query(alias="invitationToken")] = None,
 ) -> Response:
     """Lead the browser to the provider. `purpose=register` needs a tenantId, and joins with an invitationToken."""

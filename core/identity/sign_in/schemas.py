@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from core.foundation.money import MINOR_DIGITS
+from core.foundation.fields import CurrencyCode
 from core.foundation.schemas import Answer, Body, InstantInput, Name, StrictBoolean, Text
 from core.identity.users.emails import Email
 from core.identity.users.passwords import LONGEST
@@ -20,12 +20,6 @@ def _within_reason(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-def _known_currency(currency: str) -> str:
-    if currency not in MINOR_DIGITS:
-        raise ValueError(f"must be one of {', '.join(MINOR_DIGITS)}")
-    return currency
-
-
 Slug = Annotated[
     str,
     Field(
@@ -36,7 +30,6 @@ Slug = Annotated[
 ]
 Password = Annotated[str, Field(min_length=1, max_length=LONGEST, examples=["Test123!"])]
 ClockStart = Annotated[InstantInput, AfterValidator(_within_reason)]
-Currency = Annotated[str, Field(examples=["USD"]), AfterValidator(_known_currency)]
 Token = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -48,7 +41,7 @@ class NewMember(Body):
     name: Name | None = Field(None, description="Your name.")
     tenant_name: Name | None = Field(None, description="What the tenant is called; its tenantId if left out.")
     invitation_token: Token | None = None
-    currency: Currency = "USD"
+    currency: CurrencyCode = "USD"
     test_tenant: StrictBoolean = Field(
         False, description="A test tenant has a clock of its own and never pays with a live key."
     )

@@ -27,6 +27,7 @@ from core.identity.tenants.customers import CustomerNotFound
 from core.identity.tenants.models import Customer
 from core.identity.tenants.subject_keys import destroy_key
 from core.operations.records.models import Erasure
+from core.operations.records.repository import count_bills
 
 INVOICES_KEPT = timedelta(days=3653)
 """Ten years: what tax law asks of invoices in most countries (Germany: section 147 of the Abgabenordnung)."""
@@ -57,6 +58,31 @@ class CustomerStillBilled(Conflict):
             draftInvoiceIds=drafts,
             unbilledItems=unbilled,
         )
+
+
+class CustomerInUse(Conflict):
+    """Bills name it."""
+
+    code = "customer_in_use"
+    title = "The customer is on bills"
+
+    def __init__(self, customer_id: UUID, bills: int) -> None:
+        super().__init__(
+            f"{bills} invoices, subscriptions and lines to bill rest on this customer, so it cannot be deleted. Cancel "
+            f"its subscriptions; POST /billing/customers/{customer_id}/erasure erases the person and keeps the books."
+        )
+
+
+async def delete_customer(
+    session: AsyncSession, *, tenant_id: UUID, customer_id: UUID, requested_by: UUID, now: datetime
+) -> Erasure:
+    """Erases a customer that no bill rests on. Raises CustomerInUse, CustomerNotFound, SelfNotErased."""
+    bills = await count_bills(session, tenant_id, customer_id)
+    if bills:
+        raise CustomerInUse(customer_id, bills)
+    return await erase_customer(
+        session, tenant_id=tenant_id, customer_id=customer_id, requested_by=requested_by, now=now
+    )
 
 
 async def erase_customer(

@@ -9,6 +9,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
+async def count_bills(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> int:
+    """How many invoices, subscriptions and lines to bill name a customer."""
+    return await session.scalar(_BILLS, {"tenant": tenant_id, "customer": customer_id}) or 0
+
+
 async def list_entries(
     session: AsyncSession,
     *,
@@ -65,6 +70,12 @@ async def try_lock_chain(session: AsyncSession, tenant_id: UUID) -> bool:
     """Whether nobody else seals this tenant's audit log until the end of the transaction."""
     return bool(await session.scalar(_LOCK, {"name": f"audit {tenant_id}"}))
 
+
+_BILLS = text("""
+SELECT (SELECT count(*) FROM invoices WHERE tenant_id = :tenant AND customer_id = :customer)
+     + (SELECT count(*) FROM subscriptions WHERE tenant_id = :tenant AND customer_id = :customer)
+     + (SELECT count(*) FROM invoice_items WHERE tenant_id = :tenant AND customer_id = :customer)
+""")
 
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 7))")
 _ENTRIES = text("""

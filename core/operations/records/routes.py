@@ -1,6 +1,6 @@
 """The audit log, and a person's right to know and to be forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from core.identity.tenants.customers import CustomerNotFound
 from core.identity.tenants.repository import find_tenant_by_slug
 from core.identity.tenants.subject_keys import SubjectSeal, find_seals
 from core.operations.records import erasing, exporting, repository, users
-from core.operations.records.erasing import CustomerStillBilled, SelfNotErased
+from core.operations.records.erasing import CustomerInUse, CustomerStillBilled, SelfNotErased
 from core.operations.records.models import Erasure
 from core.operations.records.schemas import AuditAnswer, ErasureAnswer
 
@@ -98,8 +98,23 @@ async def export_customer(scope: Reading, customer_id: UUID) -> dict[str, Any]:
 )
 async def erase_customer(scope: Writing, customer_id: UUID) -> ErasureAnswer:
     """Erases a customer's personal data; the books stay and name nobody. The same again gives the same answer."""
+    return await _erase(scope, customer_id, erasing.erase_customer)
+
+
+@router.delete(
+    "/billing/customers/{customer_id}",
+    operation_id="delete_customer",
+    tags=["billing"],
+    responses=refusals(CustomerNotFound, SelfNotErased, CustomerInUse),
+)
+async def delete_customer(scope: Writing, customer_id: UUID) -> ErasureAnswer:
+    """Erases a customer that was never billed; 409 `customer_in_use` for one that bills rest on."""
+    return await _erase(scope, customer_id, erasing.delete_customer)
+
+
+async def _erase(scope: Writing, customer_id: UUID, erase: Callable[..., Awaitable[Erasure]]) -> ErasureAnswer:
     async with scope.writing() as unit:
-        erasure = await erasing.erase_customer(
+        erasure = await erase(
             unit.session,
             tenant_id=unit.tenant_id,
             customer_id=customer_id,

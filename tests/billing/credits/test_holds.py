@@ -208,12 +208,12 @@ async def test_a_hold_of_another_customer_is_refused(funded_tenant: Caller) -> N
 async def test_bad_holds_change_nothing(funded_tenant: Caller) -> None:
     by_model = {"model": "gpt-4o", "inputTokens": 1, "maxOutputTokens": 1}
     bad: list[tuple[dict[str, Any], int, str]] = [
-        (hold("0"), 422, "invalid_input"),
-        (hold("-1"), 422, "invalid_input"),
-        (hold("0.0000001"), 422, "invalid_input"),
-        (hold("1e3"), 422, "invalid_input"),
-        (hold("NaN"), 422, "invalid_input"),
-        (hold("1000000001"), 422, "invalid_input"),
+        (hold("0"), 422, "amount_invalid"),
+        (hold("-1"), 422, "amount_invalid"),
+        (hold("0.0000001"), 422, "amount_invalid"),
+        (hold("1e3"), 422, "amount_invalid"),
+        (hold("NaN"), 422, "amount_invalid"),
+        (hold("1000000001"), 422, "amount_invalid"),
         (hold(None), 422, "invalid_input"),
         (hold("1", **by_model), 422, "invalid_input"),
         (hold(None, model="gpt-4o"), 422, "invalid_input"),

@@ -87,7 +87,7 @@ async def test_one_that_came_by_using_something_is_completed_later(tenant: Calle
         ({"address": {**ADA["address"], "country": "DX"}}, "country_unknown", "country"),  # pyright: ignore
         ({"address": {"city": "Berlin", "country": "DE"}}, "invalid_input", "address.line1"),
         ({"timeZone": "Europe/Atlantis"}, "time_zone_unknown", "timeZone"),
-        ({"currency": "XXX"}, "invalid_input", "currency"),
+        ({"currency": "XXX"}, "currency_unknown", "currency"),
         ({"phone": "030 123"}, "invalid_input", "phone"),
         ({"email": "nobody"}, "invalid_input", "email"),
         ({"language": "German"}, "invalid_input", "language"),

@@ -42,6 +42,19 @@ async def test_what_was_billed_is_computed_again_to_the_cent(billed: Shop) -> No
     assert (result.recomputed, result.drifted, result.parked, found) == (3, 0, 0, [])
 
 
+async def test_a_tax_rate_added_later_for_days_gone_by_changes_nothing_that_was_billed(billed: Shop) -> None:
+    rate = {"country": "DE", "name": "USt", "percent": "21", "effectiveFrom": "2026-01-15"}
+    await made(billed.caller.post("/billing/tax-rates", rate))
+    result, found = await drifts(billed)
+    assert (result.recomputed, result.drifted, found) == (3, 0, [])
+    await billed.move("2026-04-02T00:00:00Z")
+    newest = (await made(billed.caller.get("/billing/invoices")))["data"][0]
+    lines = (await made(billed.caller.get(f"/billing/invoices/{newest['invoiceId']}/lines")))["data"]
+    assert {line["taxRate"] for line in lines} == {"21"}
+    result, found = await drifts(billed)
+    assert (result.recomputed, result.drifted, found) == (4, 0, [])
+
+
 # What somebody changes behind its back, as the owner with triggers off, and what is named.
 ALTERED = {
     "UPDATE usage_events SET quantity = 2, occurred_at = occurred_at + interval '1 second' "

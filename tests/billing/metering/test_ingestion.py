@@ -132,7 +132,7 @@ async def test_the_tenants_own_clock_says_what_the_future_is(clocked: Metering) 
 @pytest.mark.parametrize("count", [0, 1_001])
 async def test_no_event_and_1001_are_refused_whole(metering: Metering, count: int) -> None:
     answer = await metering.caller.post("/billing/usage/events", {"events": [event() for _ in range(count)]})
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert (answer.status_code, answer.json()["code"]) == (422, "usage_batch_size")
     assert "events" in answer.json()["errors"][0]["field"]
     assert (await made(metering.caller.get("/billing/usage/events")))["data"] == []
 

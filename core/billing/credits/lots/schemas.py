@@ -5,9 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Credits, Instant, InstantInput, Key, Name, StrictInteger
 
-AmountText = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$")]
+AmountText = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$"), named("amount_invalid")]
 """Read by the route, which knows the field's name."""
 
 

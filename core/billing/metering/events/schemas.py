@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
 
+from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Instant
 
 _EVENT: dict[str, Any] = {
@@ -37,6 +38,7 @@ class EventBatch(Body):
         list[Any],
         Field(min_length=1, max_length=1_000),
         WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 1_000, "items": _EVENT}),
+        named("usage_batch_size"),
     ]
 
 

@@ -3,6 +3,7 @@
 NotFound └── MeterNotFound 404 meter_not_found
 Conflict ├── MeterCodeTaken 409 meter_code_taken
          ├── MeterArchived 409 meter_archived
+         ├── MeterInUse 409 meter_in_use
          └── TooMuchToCount 409 meter_counts_too_much
 """
 
@@ -37,6 +38,19 @@ class MeterArchived(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The meter is archived and does not change any more. Make a new one.")
+
+
+class MeterInUse(Conflict):
+    """Plans price what it counts."""
+
+    code = "meter_in_use"
+    title = "The meter is in use"
+
+    def __init__(self, code: str, plans: int) -> None:
+        super().__init__(
+            f"{plans} plans price what the meter '{code}' counts, so it cannot be deleted: bills rest on it. "
+            "POST /billing/meters/{meterId}/archive ends its counting; what was counted stays."
+        )
 
 
 class TooMuchToCount(Conflict):

@@ -36,6 +36,11 @@ async def load_definitions(session: AsyncSession, tenant_id: UUID, *, meter_id: 
     return read_definitions([tuple(row) for row in rows])
 
 
+async def count_plans(session: AsyncSession, tenant_id: UUID, meter_id: UUID) -> int:
+    """How many plans ever priced what the meter counts."""
+    return await session.scalar(_PLANS, {"tenant": tenant_id, "meter": meter_id}) or 0
+
+
 async def lock_definitions(session: AsyncSession) -> None:
     """Alone until the end: batches under way are waited for, and new ones wait."""
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(app_tenant()::text, 6))"))
@@ -49,6 +54,12 @@ FROM meters m JOIN LATERAL (
     ORDER BY v.version DESC LIMIT 1) v ON true
 WHERE m.tenant_id = :tenant
 """
+
+_PLANS = text("""
+SELECT count(DISTINCT r.plan_id) FROM price_components c
+JOIN prices r ON r.tenant_id = c.tenant_id AND r.id = c.price_id
+WHERE c.tenant_id = :tenant AND c.meter_id = :meter
+""")
 
 _METERS = text(
     _COLUMNS

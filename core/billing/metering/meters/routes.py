@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from core.billing.metering.meters import repository, service
-from core.billing.metering.meters.errors import MeterArchived, MeterCodeTaken, MeterNotFound, TooMuchToCount
+from core.billing.metering.meters.errors import MeterArchived, MeterCodeTaken, MeterInUse, MeterNotFound, TooMuchToCount
 from core.billing.metering.meters.schemas import (
     FilterAnswer,
     MeterAnswer,
@@ -118,6 +118,16 @@ async def archive_meter(scope: Writing, meter_id: UUID) -> MeterAnswer:
     """Count nothing that occurs from now on. What was counted stays, and late events of before are counted still."""
     async with scope.writing() as unit:
         row = await service.archive_meter(unit.session, meter_id, tenant_id=unit.tenant_id, now=unit.now)
+    return MeterAnswer(**_shown(row))
+
+
+@router.delete(
+    "/{meter_id}", operation_id="delete_meter", responses=refusals(MeterNotFound, MeterInUse, TooMuchToCount)
+)
+async def delete_meter(scope: Writing, meter_id: UUID) -> MeterAnswer:
+    """Archives a meter that no plan ever priced; 409 `meter_in_use` for one that bills rest on."""
+    async with scope.writing() as unit:
+        row = await service.delete_meter(unit.session, meter_id, tenant_id=unit.tenant_id, now=unit.now)
     return MeterAnswer(**_shown(row))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.metering.events.recount import MOST_RECOUNTED, TooMany, recount_meter
 from core.billing.metering.meters import repository
-from core.billing.metering.meters.errors import MeterArchived, MeterCodeTaken, MeterNotFound, TooMuchToCount
+from core.billing.metering.meters.errors import MeterArchived, MeterCodeTaken, MeterInUse, MeterNotFound, TooMuchToCount
 from core.billing.metering.models import Meter, MeterVersion
 from core.foundation.database import driver_connection
 from core.foundation.errors import InvalidInput
@@ -105,6 +105,15 @@ async def archive_meter(session: AsyncSession, meter_id: UUID, *, tenant_id: UUI
         )
         await _recount(session, meter_id, tenant_id=tenant_id, since=now)
     return await get_meter(session, tenant_id, meter_id=meter_id)
+
+
+async def delete_meter(session: AsyncSession, meter_id: UUID, *, tenant_id: UUID, now: datetime) -> Row[Any]:
+    """Archives a meter that no plan ever priced. Raises MeterInUse, MeterNotFound."""
+    meter = await get_meter(session, tenant_id, meter_id=meter_id)
+    plans = await repository.count_plans(session, tenant_id, meter_id)
+    if plans:
+        raise MeterInUse(meter.code, plans)
+    return await archive_meter(session, meter_id, tenant_id=tenant_id, now=now)
 
 
 async def get_meter(

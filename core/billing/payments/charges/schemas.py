@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from core.billing.payments.schemas import RefundStatus, WebAddress
+from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, StrictInteger, Text
 
 AttemptStatus = Literal["pending", "action_required", "succeeded", "failed", "canceled"]
@@ -18,7 +19,7 @@ class ChargeWanted(Body):
     """What to charge an invoice by: its customer's default card and all that is open, unless said otherwise."""
 
     payment_method_id: UUID | None = None
-    amount_minor: Annotated[StrictInteger | None, Field(gt=0, le=10**12)] = None
+    amount_minor: Annotated[StrictInteger | None, Field(gt=0, le=10**12), named("amount_invalid")] = None
 
 
 class AttemptAnswer(Answer):
@@ -39,7 +40,7 @@ class AttemptAnswer(Answer):
 class PaymentByHand(Body):
     """Money that came past the provider."""
 
-    amount_minor: Annotated[StrictInteger, Field(gt=0, le=10**12)]
+    amount_minor: Annotated[StrictInteger, Field(gt=0, le=10**12), named("amount_invalid")]
     reference: Annotated[
         Text,
         Field(

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Credits, Instant, Name, StrictInteger
 
-AmountText = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$")]
+AmountText = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$"), named("amount_invalid")]
 """Read by the route, which knows the field's name."""
 
 
@@ -17,7 +18,9 @@ class TopUpWanted(Body):
     package_code: Annotated[Name, Field(max_length=100)]
     below: AmountText
     monthly_limit_minor: Annotated[
-        StrictInteger, Field(gt=0, le=10**12, description="The most that top-ups may cost in a calendar month (UTC).")
+        StrictInteger,
+        Field(gt=0, le=10**12, description="The most that top-ups may cost in a calendar month (UTC)."),
+        named("amount_invalid"),
     ]
 
 

@@ -12,6 +12,7 @@ from core.billing.pricing.schemes.commitments import Commitment, Minimum
 from core.billing.pricing.schemes.definitions import SchemeBody
 from core.billing.pricing.schemes.errors import QuantityInvalid
 from core.billing.pricing.schemes.rating import check_quantity
+from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, Name, StrictInteger, Text
 
 Interval = Literal["day", "week", "month", "quarter", "year"]
@@ -76,7 +77,7 @@ class NewPlan(Terms):
     name: Name
     description: Description | None = None
     product: Reference | None = None
-    amount_minor: Annotated[StrictInteger, Field(ge=0, le=MOST_MINOR)] | None = None
+    amount_minor: Annotated[StrictInteger, Field(ge=0, le=MOST_MINOR), named("amount_invalid")] | None = None
     currency: Currency | None = None
 
 

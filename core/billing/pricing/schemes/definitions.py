@@ -20,6 +20,7 @@ from core.billing.pricing.schemes.errors import (
     TiersOverlap,
     TiersUnordered,
 )
+from core.foundation.fields import named
 from core.foundation.money import Rounding, format_decimal
 from core.foundation.schemas import Body, StrictInteger
 
@@ -41,6 +42,7 @@ Amount = Annotated[
     BeforeValidator(_decimal),
     PlainSerializer(format_decimal, return_type=str),
     WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["0.05"]}),
+    named("price_invalid"),
 ]
 """Zero or more, in units of the currency (of a quantity: in units of the quantity)."""
 
