@@ -93,7 +93,7 @@ def status(
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="How to answer.")] = "text",
 ) -> None:
     """Say how each part is; exit code 0 only when all are healthy."""
-    from core.cli.supervisor.status import ask_all
+    from core.cli.supervisor.status import ask_all, find_demo
 
     parts = ask_all(Home.find())
     if form == "json":
@@ -101,6 +101,8 @@ def status(
     else:
         for name, part in parts.items():
             typer.echo(f"{name:<9} {'healthy' if part.healthy else 'not healthy':<12} {part.url}".rstrip())
+        if demo := find_demo(Home.find()):
+            typer.echo(f"The demo is {demo}.")
     if not all(part.healthy for part in parts.values()):
         raise typer.Exit(1)
 

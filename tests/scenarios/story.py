@@ -150,6 +150,13 @@ class Story:
         )
         return client.v1.payment_methods.list({"limit": 1}).data[0].id
 
+    def pays(self, payment_intent: str) -> None:
+        """The customer confirms on the provider's page, by a card that pays."""
+        client = stripe.StripeClient(
+            "sk_test_tests", base_addresses={"api": self.house.stripe.url}, max_network_retries=0
+        )
+        client.v1.payment_intents.confirm(payment_intent, {"payment_method": "pm_card_visa"})
+
     def card_does(self, card: str, /, **behaviour: str) -> None:
         """From now on a saved card does something else: `card` a test card's name, or `decline_code`."""
         self.house.stripe.control(f"cards/{card}", **behaviour)

@@ -89,3 +89,22 @@ async def test_the_same_grant_sent_twice_is_given_once(begin: Begin) -> None:
     other = await story.caller.post("/billing/credits/grants", {**body, "amount": "6"}, key="gift")
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
     assert await story.ledger(ada) == ["grant 5"]
+
+
+async def test_a_top_up_that_is_asked_for_and_reported_twice_is_booked_once(begin: Begin) -> None:
+    story = await begin(START, currency="USD")
+    ada = await story.customer(currency="USD")
+    wanted = {"packageCode": "starter", "customerId": ada}
+    first = await made(story.caller.post("/api/purchases", wanted, key="top-up"))
+    again = await made(story.caller.post("/api/purchases", wanted, key="top-up"))
+    assert (again["purchaseId"], again["replayed"]) == (first["purchaseId"], True)
+    story.pays(first["paymentIntentId"])
+    for _ in range(2):
+        synced = await made(story.caller.post(f"/api/purchases/{first['purchaseId']}/sync"))
+        assert synced["status"] == "paid"
+    assert await story.ledger(ada) == ["purchase 5"]
+    assert await story.balance(ada) == "5"
+    assert [one["data"]["amountMinor"] for one in await story.webhooks("payment.succeeded")] == [500]
+    assert [mail["template"] for mail in (await made(story.caller.get("/notification/messages")))["data"]] == [
+        "receipt"
+    ]

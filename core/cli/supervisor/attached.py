@@ -19,6 +19,8 @@ from core.cli.supervisor.supervision import Supervision, stop_all
 from core.cli.supervisor.tasks import Task
 from core.foundation.settings import load_settings
 
+BEING_MADE, MADE = "being made", "made"
+
 
 def run_attached(home: Home, *, in_background: bool) -> None:
     """Start, watch, stop. Raises what made the start fail, after stopping what it had started."""
@@ -43,13 +45,14 @@ def run_attached(home: Home, *, in_background: bool) -> None:
             supervision = Supervision(home, startup.started, progress, stop, state=state)
             if not startup.choices.demo:
                 progress.say(f"No demo: {startup.choices.why_no_demo}.")
-            elif home.was_done("demo") or _make_demo(startup.demo(environment), supervision, progress, stop, state):
-                state.has_demo = True
-                home.mark_done("demo")
+            else:
+                state.demo = MADE if home.was_done("demo") else BEING_MADE
             state.phase = "running"
             write_state(home.run, state)
             if not in_background:
                 show_summary(home, state, last_line="Ctrl-C stops everything; the data stays.")
+            if state.demo == BEING_MADE and _make_demo(startup.demo(environment), supervision, progress, stop, state):
+                home.mark_done("demo")
             _finish_recording(startup.recording, supervision, progress)
             supervision.watch()
         except StopRequested:
@@ -63,20 +66,28 @@ def run_attached(home: Home, *, in_background: bool) -> None:
 
 
 def _make_demo(task: Task, supervision: Supervision, progress: Progress, stop: Event, state: State) -> bool:
-    """Make the demo while everything already runs and is watched; false when it could not be made."""
+    """Make the demo while everything is used and watched already; false when it could not be made."""
+
+    def under_way() -> bool:
+        running = task.under_way(step)
+        state.demo = f"{BEING_MADE}: {said}" if (said := step.said) else BEING_MADE
+        return running
+
     try:
-        with progress.step(f"Demo (all else is up: {state.parts['console'].url})") as step:
+        with progress.step("Demo (all else is up)") as step:
             task.start()
             try:
-                supervision.watch(lambda: task.under_way(step))
+                supervision.watch(under_way)
                 if stop.is_set():
                     raise StopRequested
                 # What it says ends with a password, which belongs into the summary and not among the steps.
                 step.outcome = "made" if task.finish(step) else "was made before"
             finally:
                 task.stop()
+        state.demo = MADE
         return True
     except StartRefused as error:
+        state.demo = "not made: `cloudbill demo create` tries again"
         progress.warn(f"{error}. All else runs; `cloudbill demo create` tries again.")
         return False
 

@@ -33,6 +33,11 @@ class Step:
         """Since the step began."""
         return time.monotonic() - self._started
 
+    @property
+    def said(self) -> str:
+        """The last note."""
+        return self._note
+
     def note(self, text: str) -> None:
         """What it is busy with now; plain output repeats the last note now and then instead of every change."""
         self._note = text.strip()[:100] or self._note

@@ -1,4 +1,4 @@
-"""The order of a start: servers, schema, first operator, console, programs, demo; each step shown as it goes."""
+"""The order of a start: servers, schema, first operator, programs, console; each step shown as it goes."""
 
 from contextlib import suppress
 from importlib.util import find_spec

@@ -30,7 +30,8 @@ class State:
     """Seconds since the epoch."""
     operator: str | None = None
     """E-mail of the default operator, where there is one; its password is a secret file."""
-    has_demo: bool = False
+    demo: str = ""
+    """How far the demo is, in a few words; empty where there is to be none."""
     outside_database: bool = False
     """The database is one that DATABASE_URL or DB_HOST named at the start."""
 

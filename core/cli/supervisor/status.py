@@ -25,6 +25,12 @@ def ask_all(home: Home) -> dict[str, PartState]:
     return {name: PartState(_usual_address(name)) for name in PARTS}
 
 
+def find_demo(home: Home) -> str:
+    """How far the demo of an installation that runs here is; empty where there is none."""
+    state = find_state(home.run)
+    return state.demo if state is not None and home.is_held() else ""
+
+
 def _usual_address(name: str) -> str:
     usual = {"api": ("PORT", "8080"), "console": ("CONSOLE_PORT", "3000"), "stripe": ("STRIPE_PORT", "12111")}
     if name not in usual:

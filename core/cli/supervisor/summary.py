@@ -20,8 +20,8 @@ def show_summary(home: Home, state: State, *, last_line: str) -> None:
         sections.append([("Operator", state.operator), ("password", home.secrets.find("operator-password") or "")])
     if state.outside_database:
         sections.append([("Operator", "whom you make: cloudbill operator create EMAIL")])
-    if state.has_demo:
-        sections.append(_demo(home))
+    if state.demo:
+        sections.append([*_demo(home), ("", f"The demo is {state.demo}.")])
     places = [("Data", str(home.folder)), ("Logs", str(home.log))]
     if backups := state.parts.get("backups"):
         places.append(("Backups", f"{backups.url} (`cloudbill backup list`)"))
