@@ -246,6 +246,8 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/payments"): reads(BILLING_READ),
     ("GET", "/billing/invoices/{invoice_id}/payments"): reads(BILLING_READ),
     ("POST", "/billing/invoices/{invoice_id}/payments"): pays(BILLING_WRITE),
+    ("POST", "/billing/invoices/{invoice_id}/payments/{payment_id}/take-back"): pays(BILLING_WRITE),
+    ("POST", "/billing/invoices/{invoice_id}/refunds/{refund_id}/retry"): pays(BILLING_WRITE),
     ("POST", "/billing/invoices/{invoice_id}/payment-link"): pays(BILLING_WRITE),
     ("GET", "/billing/settings/dunning"): reads(BILLING_READ),
     ("PUT", "/billing/settings/dunning"): pays(BILLING_WRITE),

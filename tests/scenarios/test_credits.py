@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from tests.scenarios.story import Story, flat
+from tests.scenarios.story import TAXED, Story, flat, metered
 from tests.support.furnished import made
 
 Begin = Callable[..., Awaitable[Story]]
@@ -108,3 +108,63 @@ async def test_a_top_up_that_is_asked_for_and_reported_twice_is_booked_once(begi
     assert [mail["template"] for mail in (await made(story.caller.get("/notification/messages")))["data"]] == [
         "receipt"
     ]
+
+
+async def test_credits_for_a_meter_pay_its_lines_and_go_back_to_it(begin: Begin) -> None:
+    story = await begin(START)
+    await story.bills_as(**TAXED)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("both", flat("10"), metered("0.10"))
+    await story.subscribes(ada, "both")
+    await story.grants(ada, "50", label="calls only", meters=["calls"])
+    await story.uses(ada, 30)
+    await story.until("2026-03-01T00:00:00Z")
+    # The base is paid ahead and not by them. In February: 3.00 of calls with 0.57 of tax.
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 10.00, tax 1.90 = 11.90 EUR",
+        "INV-00002 2026-02-28 open: calls 3.00, base 10.00, tax 2.47 = 15.47 EUR, 3.57 from the wallet",
+    ]
+    assert await usable(story, ada) == ("0", [(["calls"], "46.43")])
+    # What a credit note gives back goes to where it came from, before anything becomes free to use.
+    second = (await story.invoices(ada))[1]
+    calls = next(row for row in await story.lines(second) if row["code"] == "calls")
+    lines = [{"lineId": calls["lineId"], "amountMinor": 300}]
+    body = {"reason": "requested", "lines": lines, "walletMinor": 357}
+    note = await made(story.caller.post(f"/billing/invoices/{second['invoiceId']}/credit-notes", body))
+    assert note["toWalletMinor"] == 357
+    assert await usable(story, ada) == ("0", [(["calls"], "50")])
+    rows = (await made(story.caller.get("/api/ledger", customerId=ada)))["data"][::-1]
+    assert [(row["kind"], row["amount"], row["limited"]) for row in rows] == [
+        ("grant", "0", "50"),
+        ("invoice", "0", "-3.57"),
+        ("invoice_credit", "0", "3.57"),
+    ]
+
+
+async def test_a_preview_knows_what_credits_for_a_meter_will_pay_and_voiding_returns_it(begin: Begin) -> None:
+    story = await begin(START)
+    ada = await story.customer()
+    await story.meters()
+    await story.sells("both", flat("10"), metered("0.10"))
+    subscription = await story.subscribes(ada, "both")
+    await story.grants(ada, "2", meters=["calls"])
+    await story.grants(ada, "4")
+    await story.uses(ada, 30)
+    upcoming = await made(story.caller.get(f"/billing/subscriptions/{subscription}/upcoming-invoice"))
+    assert [(one["totalMinor"], one["appliedMinor"]) for one in upcoming["invoices"]] == [(1300, 600)]
+    await story.until("2026-03-01T00:00:00Z")
+    # The first invoice took the 4.00 that are for anything; of the second's 3.00 of calls, 2.00 are theirs.
+    assert await story.bills(ada) == [
+        "INV-00001 2026-01-31 open: base 10.00 = 10.00 EUR, 4.00 from the wallet",
+        "INV-00002 2026-02-28 open: calls 3.00, base 10.00 = 13.00 EUR, 2.00 from the wallet",
+    ]
+    for invoice in await story.invoices(ada):
+        await made(story.caller.post(f"/billing/invoices/{invoice['invoiceId']}/void"))
+    assert await usable(story, ada) == ("4", [(["calls"], "2")])
+
+
+async def usable(story: Story, customer: str) -> tuple[str, list[tuple[list[str], str]]]:
+    """What may be used for anything, and what for which meters."""
+    wallet = await made(story.caller.get(f"/billing/wallets/{customer}"))
+    return wallet["available"], [(one["meters"], one["available"]) for one in wallet["limited"]]

@@ -75,6 +75,10 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
     note = await made(owner.post(f"/billing/invoices/{invoice['invoiceId']}/credit-notes", {}))
     rate = {"country": "DE", "name": "Own", "percent": "19", "effectiveFrom": "2030-01-01"}
     tax_rate = await made(owner.post("/billing/tax-rates", rate))
+    other = await made(owner.post("/billing/invoices", {**written, "finalize": True}))
+    payment = await made(
+        owner.post(f"/billing/invoices/{other['invoiceId']}/payments", {"amountMinor": 40, "reference": "own"})
+    )
     wallets = (await made(owner.get("/billing/wallets")))["data"]
     return Furnished(
         owner=owner,
@@ -99,6 +103,8 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
             "payment_method_id": saved["paymentMethodId"],
             "webhook_id": webhook["webhookId"],
             "invoice_id": invoice["invoiceId"],
+            "payment_id": payment["paymentId"],
+            "refund_id": payment["paymentId"],  # theirs, if no refund: that takes a worker
             "credit_note_id": note["creditNoteId"],
             "tax_rate_id": tax_rate["taxRateId"],
             "customer_id": wallets[0]["customerId"],

@@ -24,6 +24,8 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("credit_uses", "last_version"): 10**12,
     ("credit_lots", "rolled_from"): UUID("019b76da-a800-7000-8000-0000000000c0"),
     ("accounts", "floor_micro"): 0,
+    ("holds", "limited_micro"): 0,
+    ("credit_targets", "models"): ["gpt-4o"],
     ("coupons", "percent"): Decimal(10),
     ("coupons", "amount_minor"): None,
     ("coupons", "currency"): None,
@@ -247,7 +249,7 @@ def _value(shape: Shape, column: str, kind: str) -> Any:
 def _choices(definitions: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for definition in definitions:
-        if match := re.fullmatch(r'CHECK \(\("?(\w+)"? = ANY \(ARRAY\[(.*)\]\)\)\)', definition):
+        if match := re.fullmatch(r'CHECK \(\(+"?(\w+)"? = ANY \(ARRAY\[([^]]*)\]\)\)( OR .*)?\)+', definition):
             found[match[1]] = re.findall(r"'([^']*)'", match[2])
     return found
 

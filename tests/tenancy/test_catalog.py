@@ -306,6 +306,7 @@ async def test_what_is_written_once_is_guarded_by_a_trigger_too(admin: Connectio
         "WHERE t.tgname = 'never_changed' AND t.tgenabled = 'O' AND NOT c.relispartition",
     )
     assert {name for (name,) in guarded} == {
+        "credit_targets",
         "credit_uses",
         "actual_costs",
         "audit_blocks",

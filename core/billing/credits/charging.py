@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core.billing.credits.errors import HoldNotFound, HoldNotOpen, HoldOfAnother, InsufficientCredits
 from core.billing.credits.planning import CreditPlan, LockedHold
+from core.billing.credits.reserving import take_limited
 from core.billing.credits.standing import CustomerMissing, KnownKey, PricedTerms, Standing
 from core.billing.ledger.posting import LockedAccount
 from core.billing.pricing.rating import Charge, RateCard, rate
@@ -108,24 +109,41 @@ def charge(call: Call, standing: Standing, plan: CreditPlan, *, terms: PricedTer
         output_tokens=call.output_tokens,
     )
 
-    freed_micro = hold.amount_micro if hold and hold.state == "open" else 0
+    freed = hold if hold and hold.state == "open" else None
+    # What may be used for least is used first.
+    limited = take_limited(
+        standing.limited_to(call.model, wallet.customer_id), cost.amount_micro, freed=freed.shares if freed else {}
+    )
+    limited_micro = sum(share_micro for _, share_micro in limited)
+    freed_micro = freed.of_wallet_micro if freed else 0
     spendable_micro = max(0, wallet.available_micro + freed_micro - (wallet.floor_micro or 0))
-    if cost.amount_micro > spendable_micro and hold is None and standing.policy == "refuse":
-        return _refused(call, standing, plan, wallet, cost, card=card, customer_id=customer_id, occurred_at=occurred_at)
+    if cost.amount_micro - limited_micro > spendable_micro and hold is None and standing.policy == "refuse":
+        return _refused(
+            call,
+            standing,
+            plan,
+            wallet,
+            cost,
+            limited_micro=limited_micro,
+            card=card,
+            customer_id=customer_id,
+            occurred_at=occurred_at,
+        )
 
-    from_wallet_micro = min(cost.amount_micro, spendable_micro)
-    receivable_micro = cost.amount_micro - from_wallet_micro
+    from_wallet_micro = min(cost.amount_micro - limited_micro, spendable_micro)
+    receivable_micro = cost.amount_micro - limited_micro - from_wallet_micro
     revenue = standing.account(wallet.customer_id, "revenue")
     moves = [(wallet, -from_wallet_micro), (revenue, cost.amount_micro)]
+    moves += [(account, -share_micro) for account, share_micro in limited]
     if receivable_micro:
         moves.append((standing.account(wallet.customer_id, "receivable"), -receivable_micro))
 
-    if hold and freed_micro:
-        plan.free(wallet, hold)
+    if freed:
+        plan.free(standing.account_of, freed)
     # Booked on the tenant's clock now, whenever the call was: a balance of the past never changes.
     transaction_id = plan.post("usage", moves, occurred_at=standing.now)
-    if hold and freed_micro:
-        plan.close(hold, "settled", now=standing.now, transaction_id=transaction_id)
+    if freed:
+        plan.close(freed, "settled", now=standing.now, transaction_id=transaction_id)
 
     charged = Charged(
         transaction_id=transaction_id,
@@ -145,6 +163,8 @@ def charge(call: Call, standing: Standing, plan: CreditPlan, *, terms: PricedTer
         "balance": format_micro(charged.balance_micro),
         "available": format_micro(charged.available_micro),
     }
+    if limited:
+        arithmetic["paid"]["limited"] = format_micro(limited_micro)
     _record(
         call,
         standing,
@@ -217,6 +237,7 @@ def _refused(
     wallet: LockedAccount,
     cost: Charge,
     *,
+    limited_micro: int,
     card: RateCard,
     customer_id: UUID,
     occurred_at: datetime,
@@ -240,7 +261,7 @@ def _refused(
         InsufficientCredits(
             balance_micro=wallet.balance_micro,
             available_micro=wallet.available_micro,
-            spendable_micro=wallet.spendable_micro,
+            spendable_micro=wallet.spendable_micro + limited_micro,
             required_micro=cost.amount_micro,
             currency=wallet.currency,
             usage_event_id=event_id,

@@ -1,4 +1,4 @@
-"""Holds on wallets."""
+"""Holds on wallets, and credits that are for certain models or meters only."""
 
 from datetime import datetime
 from uuid import UUID
@@ -24,6 +24,7 @@ class Hold(TenantRow, Table):
         UniqueConstraint("tenant_id", "idempotency_key"),
         CheckConstraint(one_of("state", HOLD_STATES), name="state"),
         CheckConstraint("amount_micro > 0", name="amount"),
+        CheckConstraint("limited_micro BETWEEN 0 AND amount_micro", name="limited"),
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
         CheckConstraint("(state = 'settled') = (transaction_id IS NOT NULL)", name="settled"),
         Index(
@@ -31,7 +32,7 @@ class Hold(TenantRow, Table):
             "tenant_id",
             "account_id",
             "expires_at",
-            postgresql_include=["amount_micro"],
+            postgresql_include=["amount_micro", "limited_micro"],
             postgresql_where="state = 'open'",
         ),
     )
@@ -50,4 +51,39 @@ class Hold(TenantRow, Table):
     balance_after_micro: Mapped[int]
     available_after_micro: Mapped[int]
     """What the wallet had when the hold was made, for the same answer to the same key."""
+    limited_micro: Mapped[int] = mapped_column(server_default="0")
+    """What of it is kept of limited credits (HoldShare), not of the wallet."""
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class HoldShare(Table):
+    """What an open hold keeps of limited credits; gone when it ends."""
+
+    __tablename__ = "hold_shares"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "hold_id"], ["holds.tenant_id", "holds.id"]),
+        ForeignKeyConstraint(["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"]),
+        CheckConstraint("amount_micro > 0", name="amount"),
+        Index("hold_shares_account_idx", "tenant_id", "account_id", postgresql_include=["amount_micro"]),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hold_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    amount_micro: Mapped[int]
+
+
+class CreditTarget(Table):
+    """What an account of limited credits is for: calls of these models, usage by these meters. Never changed."""
+
+    __tablename__ = "credit_targets"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"]),
+        CheckConstraint("cardinality(models) + cardinality(meters) > 0", name="some"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    models: Mapped[list[str]]
+    meters: Mapped[list[str]]
+    created_at: Mapped[datetime]

@@ -1,6 +1,7 @@
 """What a transaction of the credits room is going to write: postings, holds and usage. Pure, like posting.py."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,13 @@ class LockedHold:
     amount_micro: int
     state: str
     expires_at: datetime
+    shares: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    """What of the amount is kept of limited credits, by account; the rest is the wallet's."""
+
+    @property
+    def of_wallet_micro(self) -> int:
+        """What is kept of the wallet itself."""
+        return self.amount_micro - sum(self.shares.values())
 
 
 class CreditPlan(Plan):
@@ -42,10 +50,14 @@ class CreditPlan(Plan):
         input_hash: bytes,
         now: datetime,
         expires_at: datetime,
+        shares: Sequence[tuple[LockedAccount, int]] = (),
     ) -> LockedHold:
-        """Keeps an amount back on a wallet."""
-        self.hold(wallet, amount_micro)
-        hold = LockedHold(new_id(), wallet.id, customer_id, amount_micro, "open", expires_at)
+        """Keeps an amount back: of limited credits what `shares` says, the rest of the wallet."""
+        kept = {account.id: share_micro for account, share_micro in shares}
+        hold = LockedHold(new_id(), wallet.id, customer_id, amount_micro, "open", expires_at, kept)
+        self.hold(wallet, hold.of_wallet_micro)
+        for account, share_micro in shares:
+            self.hold(account, share_micro)
         self._holds_opened.append(
             {
                 "tenant_id": self.tenant_id,
@@ -60,13 +72,19 @@ class CreditPlan(Plan):
                 "expires_at": expires_at,
                 "balance_after_micro": wallet.balance_micro,
                 "available_after_micro": wallet.available_micro,
+                "limited_micro": sum(kept.values()),
+                "shares": [{"account_id": account_id, "amount_micro": micro} for account_id, micro in kept.items()]
+                if kept
+                else None,
             }
         )
         return hold
 
-    def free(self, wallet: LockedAccount, hold: LockedHold) -> None:
-        """Gives an open hold's amount back to its wallet; `close` must follow in the same plan."""
-        self.hold(wallet, -hold.amount_micro)
+    def free(self, account_of: Callable[[UUID], LockedAccount], hold: LockedHold) -> None:
+        """Gives an open hold's amount back to where it is kept; `close` must follow in the same plan."""
+        self.hold(account_of(hold.account_id), -hold.of_wallet_micro)
+        for account_id, share_micro in hold.shares.items():
+            self.hold(account_of(account_id), -share_micro)
 
     def close(self, hold: LockedHold, state: str, *, now: datetime, transaction_id: UUID | None = None) -> None:
         """Ends an open hold as settled (by a transaction), released or expired."""

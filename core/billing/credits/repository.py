@@ -105,8 +105,13 @@ async def list_expired_holds(
     session: AsyncSession, tenant_id: UUID, *, account_id: UUID, now: datetime
 ) -> list[LockedHold]:
     """The open holds of a wallet whose time is over; the wallet is locked."""
-    rows = await session.execute(_EXPIRED_HOLDS, {"tenant": tenant_id, "account": account_id, "now": now})
-    return [LockedHold(*row) for row in rows]
+    where = {"tenant": tenant_id, "account": account_id, "now": now}
+    holds = [LockedHold(*row) for row in await session.execute(_EXPIRED_HOLDS, where)]
+    by_id = {hold.id: hold for hold in holds}
+    if holds:
+        for hold_id, limited_id, share_micro in await session.execute(_SHARES, {**where, "holds": list(by_id)}):
+            by_id[hold_id].shares[limited_id] = share_micro
+    return holds
 
 
 async def next_expiry(session: AsyncSession, tenant_id: UUID) -> datetime | None:
@@ -143,7 +148,7 @@ FROM accounts w
 LEFT JOIN accounts r ON r.tenant_id = w.tenant_id AND r.customer_id = w.customer_id AND r.currency = w.currency
                     AND r.kind = 'receivable'
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(h.amount_micro), 0)::bigint AS micro FROM holds h
+    SELECT coalesce(sum(h.amount_micro - h.limited_micro), 0)::bigint AS micro FROM holds h
     WHERE h.tenant_id = w.tenant_id AND h.account_id = w.id AND h.state = 'open'
       AND h.expires_at <= CAST(:now AS timestamptz)
 ) expired
@@ -179,6 +184,10 @@ _EXPIRED_HOLDS = text("""
 SELECT id, account_id, customer_id, amount_micro, state, expires_at FROM holds
 WHERE tenant_id = :tenant AND account_id = :account AND state = 'open' AND expires_at <= :now
 """)
+
+_SHARES = text(
+    "SELECT hold_id, account_id, amount_micro FROM hold_shares WHERE tenant_id = :tenant AND hold_id = ANY(:holds)"
+)
 
 _NEXT_EXPIRY = text("SELECT min(expires_at) FROM holds WHERE tenant_id = :tenant AND state = 'open'")
 

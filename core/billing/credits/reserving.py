@@ -1,13 +1,16 @@
 """Keeping back the most a call may cost, and giving it free again: pure rules, decided beside those of charging.py."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
 from core.billing.credits.errors import HoldNotFound, HoldNotOpen, InsufficientCredits
 from core.billing.credits.planning import CreditPlan
 from core.billing.credits.standing import KnownHold, PricedTerms, Standing
+from core.billing.ledger.posting import LockedAccount
 from core.billing.pricing.rating import most
 from core.billing.pricing.service import card_at, check_model
 from core.foundation.crypto import input_hash
@@ -97,11 +100,13 @@ def reserve(reservation: Reservation, standing: Standing, plan: CreditPlan, *, t
     amount_micro = _amount(reservation, standing, terms)
     customer_id = standing.customer_of(reservation.user_id, reservation.customer_id, terms.self_id)
     wallet = standing.wallet_of(customer_id, terms.self_id)
-    if amount_micro > wallet.spendable_micro:
+    shares = take_limited(standing.limited_to(reservation.model, wallet.customer_id), amount_micro)
+    limited_micro = sum(share for _, share in shares)
+    if amount_micro - limited_micro > wallet.spendable_micro:
         raise InsufficientCredits(
             balance_micro=wallet.balance_micro,
             available_micro=wallet.available_micro,
-            spendable_micro=wallet.spendable_micro,
+            spendable_micro=wallet.spendable_micro + limited_micro,
             required_micro=amount_micro,
             currency=wallet.currency,
         )
@@ -114,6 +119,7 @@ def reserve(reservation: Reservation, standing: Standing, plan: CreditPlan, *, t
         input_hash=made_from,
         now=standing.now,
         expires_at=standing.now + reservation.time_to_live,
+        shares=shares,
     )
     standing.holds[hold.id] = hold
     made = KnownHold(
@@ -145,7 +151,7 @@ def release(asked: Release, standing: Standing, plan: CreditPlan) -> Released:
     if hold.state == "settled":
         raise HoldNotOpen(hold.state)
     if hold.state == "open":
-        plan.free(standing.wallet_of_hold(hold), hold)
+        plan.free(standing.account_of, hold)
         plan.close(hold, "released", now=standing.now)
     return Released(
         hold_id=hold.id,
@@ -158,6 +164,19 @@ def release(asked: Release, standing: Standing, plan: CreditPlan) -> Released:
         expires_at=made.expires_at,
         closed_at=made.closed_at or standing.now,  # before this transaction, or in it
     )
+
+
+def take_limited(
+    accounts: Sequence[LockedAccount], amount_micro: int, *, freed: Mapping[UUID, int] = MappingProxyType({})
+) -> list[tuple[LockedAccount, int]]:
+    """Of each account of limited credits, in their order, what it gives of an amount; `freed` is about to be free."""
+    taken: list[tuple[LockedAccount, int]] = []
+    for account in accounts:
+        share_micro = min(amount_micro, account.spendable_micro + freed.get(account.id, 0))
+        if share_micro > 0:
+            taken.append((account, share_micro))
+            amount_micro -= share_micro
+    return taken
 
 
 def _amount(reservation: Reservation, standing: Standing, terms: PricedTerms) -> int:

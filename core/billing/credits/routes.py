@@ -1,6 +1,6 @@
 """POST /api/usage/reconcile, holds, wallets and the settings of charges."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,6 +21,8 @@ from core.billing.credits.errors import (
     OutcomeUnknown,
     Overloaded,
 )
+from core.billing.credits.limits.routes import limited_answer
+from core.billing.credits.limits.service import LimitedCredits, list_limited
 from core.billing.credits.repository import Wallet
 from core.billing.credits.reserving import Release, Released, Reservation, Reserved
 from core.billing.credits.schemas import (
@@ -176,9 +178,14 @@ async def list_wallets(scope: Reading, limit: Limit = 50, cursor: Cursor = None)
         wallets = await repository.list_wallets(
             unit.session, unit.tenant_id, now=unit.now, after=after, limit=limit + 1
         )
+        limited: dict[tuple[UUID, str], list[LimitedCredits]] = {}
+        for currency in {wallet.currency for wallet in wallets}:
+            whose = [wallet.customer_id for wallet in wallets]
+            found = await list_limited(unit.session, unit.tenant_id, customers=whose, currency=currency, now=unit.now)
+            limited |= {(customer_id, currency): credits for customer_id, credits in found.items()}
     last = wallets[limit - 1] if len(wallets) > limit else None
     return Page(
-        data=[_wallet(wallet) for wallet in wallets[:limit]],
+        data=[_wallet(one, limited.get((one.customer_id, one.currency), [])) for one in wallets[:limit]],
         next_cursor=f"{last.customer_id}.{last.currency}" if last else None,
     )
 
@@ -196,7 +203,10 @@ async def get_wallet(customer_id: str, scope: Reading) -> WalletAnswer:
         wallet = await service.customers_wallet(
             unit.session, tenant_id=unit.tenant_id, customer_id=wanted, currency=terms.currency, now=unit.now
         )
-    return _wallet(wallet)
+        limited = await list_limited(
+            unit.session, unit.tenant_id, customers=[wanted], currency=terms.currency, now=unit.now
+        )
+    return _wallet(wallet, limited.get(wanted, []))
 
 
 @router.get("/billing/settings", tags=["billing"], summary="How charges behave")
@@ -312,7 +322,7 @@ def _hold(hold: Row[Any], unit: Unit) -> HoldAnswer:
     )
 
 
-def _wallet(wallet: Wallet) -> WalletAnswer:
+def _wallet(wallet: Wallet, limited: Sequence[LimitedCredits]) -> WalletAnswer:
     return WalletAnswer(
         customer_id=wallet.customer_id,
         balance=wallet.balance_micro,
@@ -321,4 +331,5 @@ def _wallet(wallet: Wallet) -> WalletAnswer:
         receivable=wallet.receivable_micro,
         floor=wallet.floor_micro,
         currency=wallet.currency,
+        limited=[limited_answer(one) for one in limited],
     )

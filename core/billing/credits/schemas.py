@@ -125,8 +125,22 @@ class ReconcileAnswer(Answer):
     replayed: bool
 
 
+class LimitedAnswer(Answer):
+    """Credits for calls of these `models`, and lines of usage by these `meters`, only."""
+
+    models: list[str]
+    meters: list[str]
+    balance: Credits
+    available: Credits
+    held: Credits
+
+
 class WalletAnswer(Answer):
-    """Prepaid credits: `available` is the balance less what is held, `receivable` what is owed."""
+    """Prepaid credits: `available` is the balance less what is held, `receivable` what is owed.
+
+    They may be used for anything. What is for certain models or meters only stands in `limited`, beside the balance, in
+    the order in which it is used.
+    """
 
     customer_id: UUID
     balance: Credits
@@ -135,6 +149,7 @@ class WalletAnswer(Answer):
     receivable: Credits
     floor: Credits
     currency: str
+    limited: list[LimitedAnswer]
 
 
 class BillingSettings(Answer):

@@ -1,7 +1,9 @@
 """Credits come in and go back: top-ups, refunds and disputes on a customer's wallet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import update
@@ -11,7 +13,7 @@ from core.billing.credits import repository
 from core.billing.credits.planning import CreditPlan
 from core.billing.credits.repository import Wallet
 from core.billing.ledger import repository as ledger
-from core.billing.ledger.posting import Plan
+from core.billing.ledger.posting import LockedAccount, Plan
 from core.identity.tenants.customers import CustomerNotFound
 from core.identity.tenants.models import Tenant
 
@@ -47,11 +49,13 @@ async def top_up(
     kind: str,
     reference: str,
     occurred_at: datetime,
+    limited: Mapping[str, int] = MappingProxyType({}),
 ) -> UUID:
     """Credits a wallet, once per (kind, reference), and pays what the customer owes first.
 
-    `kind` is purchase, grant, adjustment, refund_reversal, dispute_reversal or invoice_credit. Returns the id of the
-    transaction, the first one's when it was posted before.
+    `kind` is purchase, grant, adjustment, refund_reversal, dispute_reversal or invoice_credit. `limited` is what of the
+    amount goes to accounts of limited credits, by their kind. Returns the id of the transaction, the first one's when
+    it was posted before.
     """
     counter_kind = COUNTER_ACCOUNTS[kind]
     accounts = await ledger.lock_accounts(
@@ -59,7 +63,7 @@ async def top_up(
         tenant_id,
         customer_id=customer_id,
         currency=currency,
-        kinds=("wallet", "receivable", counter_kind),
+        kinds=("wallet", "receivable", counter_kind, *limited),
     )
     # The lock orders all postings to this wallet, so a second one for the same cause sees the first.
     posted = await ledger.find_transaction(session, tenant_id, kind=kind, reference=reference)
@@ -68,10 +72,11 @@ async def top_up(
 
     wallet, receivable, counter = accounts["wallet"], accounts["receivable"], accounts[counter_kind]
     plan = Plan(tenant_id)
-    transaction_id = plan.post(
-        kind, [(wallet, amount_micro), (counter, -amount_micro)], occurred_at=occurred_at, reference=reference
-    )
-    paid_micro = min(amount_micro, -receivable.balance_micro)
+    to_wallet_micro = amount_micro - sum(limited.values())
+    moves = [(wallet, to_wallet_micro), (counter, -amount_micro)]
+    moves += [(accounts[limited_kind], micro) for limited_kind, micro in limited.items()]
+    transaction_id = plan.post(kind, moves, occurred_at=occurred_at, reference=reference)
+    paid_micro = min(to_wallet_micro, -receivable.balance_micro)
     if paid_micro > 0:
         plan.post(
             "receivable_payment",
@@ -105,6 +110,7 @@ async def take_back(
         customer_id=customer_id,
         currency=currency,
         kinds=("wallet", "receivable", counter_kind),
+        limited=True,
     )
     posted = await ledger.find_transaction(session, tenant_id, kind=kind, reference=reference)
     if posted is not None:
@@ -113,10 +119,7 @@ async def take_back(
 
     wallet, receivable, counter = accounts["wallet"], accounts["receivable"], accounts[counter_kind]
     plan = CreditPlan(tenant_id)
-    if wallet.held_micro:
-        for hold in await repository.list_expired_holds(session, tenant_id, account_id=wallet.id, now=occurred_at):
-            plan.free(wallet, hold)
-            plan.close(hold, "expired", now=occurred_at)
+    await free_expired_of(session, plan, accounts, now=occurred_at)
     from_wallet_micro = min(amount_micro, wallet.spendable_micro)
     receivable_micro = amount_micro - from_wallet_micro
     moves = [(wallet, -from_wallet_micro), (counter, amount_micro)]
@@ -125,6 +128,19 @@ async def take_back(
     transaction_id = plan.post(kind, moves, occurred_at=occurred_at, reference=reference)
     await ledger.write(session, plan)
     return TakenBack(transaction_id, from_wallet_micro, receivable_micro)
+
+
+async def free_expired_of(
+    session: AsyncSession, plan: CreditPlan, accounts: Mapping[str, LockedAccount], *, now: datetime
+) -> None:
+    """Expires holds whose time is over; `accounts` are the wallet and all limited credits beside it, locked."""
+    if not any(account.held_micro for account in accounts.values()):
+        return
+    by_id = {account.id: account for account in accounts.values()}
+    wallet_id = accounts["wallet"].id
+    for hold in await repository.list_expired_holds(session, plan.tenant_id, account_id=wallet_id, now=now):
+        plan.free(by_id.__getitem__, hold)
+        plan.close(hold, "expired", now=now)
 
 
 async def wallet(

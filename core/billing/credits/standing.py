@@ -98,6 +98,9 @@ class Standing:
     holds: dict[UUID, LockedHold] = field(default_factory=lambda: {})
     hold_keys: dict[str, UUID] = field(default_factory=lambda: {})
     known_holds: dict[UUID, KnownHold] = field(default_factory=lambda: {})
+    limits: list[tuple[int, UUID, frozenset[str]]] = field(default_factory=lambda: [])
+    """Accounts of limited credits in the order of use (for how much they are, id), with the models they are for."""
+    _by_id: dict[UUID, LockedAccount] = field(default_factory=lambda: {})
 
     def know(self, known: KnownHold) -> None:
         """Keeps how a hold was made, to be found by its key."""
@@ -122,7 +125,20 @@ class Standing:
 
     def wallet_of_hold(self, hold: LockedHold) -> LockedAccount:
         """The wallet that a hold is on; it was locked with the hold."""
-        return next(account for account in self.accounts.values() if account.id == hold.account_id)
+        return self.account_of(hold.account_id)
+
+    def account_of(self, account_id: UUID) -> LockedAccount:
+        """A locked account by its id."""
+        if account_id not in self._by_id:
+            self._by_id = {account.id: account for account in self.accounts.values()}
+        return self._by_id[account_id]
+
+    def limited_to(self, model: str | None, payer_id: UUID) -> list[LockedAccount]:
+        """The payer's limited credits that may pay for calls of a model, in the order in which they are used."""
+        if model is None or not self.limits:
+            return []
+        found = [self.account_of(account_id) for _, account_id, models in self.limits if model in models]
+        return [account for account in found if account.customer_id == payer_id]
 
     def wallet_of(self, customer_id: UUID, self_id: UUID) -> LockedAccount:
         """The customer's own wallet if it has one, else the tenant's. Raises AccountsMissing."""
@@ -143,7 +159,7 @@ def free_expired(standing: Standing, plan: CreditPlan) -> int:
     """Expires the open holds whose time is over: they count as released at once. Returns how many."""
     expired = [hold for hold in standing.holds.values() if hold.state == "open" and hold.expires_at <= standing.now]
     for hold in expired:
-        plan.free(standing.wallet_of_hold(hold), hold)
+        plan.free(standing.account_of, hold)
         plan.close(hold, "expired", now=standing.now)
     return len(expired)
 
@@ -165,12 +181,17 @@ def read_standing(answer: dict[str, Any]) -> Standing:
             UUID(transaction_id) if transaction_id else None,
             *event,
         )
+    for account_id, models, breadth in answer.get("limited") or ():
+        standing.limits.append((breadth, UUID(account_id), frozenset(models)))
+    standing.limits.sort(key=lambda limit: limit[:2])
     for hold_id, account_id, customer_id, amount_micro, state, expires_at in (
         *(answer["holds"] or ()),
         *(answer["expired"] or ()),
     ):
         hold = LockedHold(UUID(hold_id), UUID(account_id), UUID(customer_id), amount_micro, state, _instant(expires_at))
         standing.holds[hold.id] = hold
+    for hold_id, account_id, share_micro in answer.get("shares") or ():
+        standing.holds[UUID(hold_id)].shares[UUID(account_id)] = share_micro
     for hold_id, key, input_hash, amount_micro, currency, *instants, balance, available in answer["reservations"] or ():
         created_at, expires_at, closed_at = (_instant(text) if text else None for text in instants)
         assert created_at is not None

@@ -22,6 +22,7 @@ class Line:
     period_start: datetime | None = None
     period_end: datetime | None = None
     quantity: Decimal | None = None
+    meter_id: UUID | None = None
     amount_minor: int
     discounts: Mapping[str, int] = field(default_factory=dict[str, int])
     arithmetic: Mapping[str, Any] | None = None
@@ -93,6 +94,15 @@ class Bill:
         starts = [line.period_start for line in self.lines if line.period_start is not None]
         ends = [line.period_end for line in self.lines if line.period_end is not None]
         return min(starts, default=None), max(ends, default=None)
+
+    def usage_by_meter(self, codes: Mapping[UUID, str]) -> dict[str, int]:
+        """What lines of usage come to with tax, by the code of their meter."""
+        found: dict[str, int] = {}
+        for line in self.lines:
+            code = codes.get(line.meter_id) if line.kind == "usage" and line.meter_id else None
+            if code is not None:
+                found[code] = found.get(code, 0) + line.net_minor + line.tax_minor
+        return found
 
     def check(self) -> None:
         """Raises AmountOutOfRange for what no invoice may come to."""

@@ -130,6 +130,8 @@ async def issue(
             amount_minor=to_wallet,
             cause_id=note.id,
             now=now,
+            paid_of=invoice.id,
+            earlier=list(await session.scalars(_NOTES, {"tenant": tenant_id, "invoice": invoice_id})),
         )
     await credit_off(session, invoice, to_open, now=now)
     await tell_credit_note(session, note, invoice, now=now)
@@ -214,6 +216,8 @@ WHERE l.tenant_id = :tenant AND l.invoice_id = :invoice ORDER BY l.position
 _REFUNDED = text("""
 SELECT sum(to_refund_minor)::bigint FROM credit_notes WHERE tenant_id = :tenant AND invoice_id = :invoice
 """)
+
+_NOTES = text("SELECT id FROM credit_notes WHERE tenant_id = :tenant AND invoice_id = :invoice")
 
 _LIST = text("""
 SELECT c.*, i.number AS invoice_number FROM credit_notes c

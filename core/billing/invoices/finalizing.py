@@ -16,6 +16,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.credits.invoicing import credit_from_invoice, customers_with_credits, spend_on_invoice
+from core.billing.credits.limits.service import meters_by_id
 from core.billing.invoices import repository
 from core.billing.invoices.activating import activate_paid
 from core.billing.invoices.bills import Bill
@@ -182,6 +183,7 @@ async def _apply_credits(
         for currency, customers in by_currency.items():
             found = await customers_with_credits(session, tenant_id, customers=customers, currency=currency)
             having |= {(currency, customer_id) for customer_id in found}
+    codes = await meters_by_id(session, tenant_id) if having else {}
     # Wallets in the order of their customers, as every other writer locks them.
     for invoice, bill in sorted(made, key=lambda one: (one[0].customer_id, one[0].id)):
         whose: dict[str, Any] = {
@@ -195,7 +197,11 @@ async def _apply_credits(
             applied[invoice.id] = bill.total_minor
         elif bill.total_minor and (invoice.currency, invoice.customer_id) in having:
             applied[invoice.id] = await spend_on_invoice(
-                session, amount_minor=bill.total_minor, invoice_id=invoice.id, **whose
+                session,
+                amount_minor=bill.total_minor,
+                usage=bill.usage_by_meter(codes),
+                invoice_id=invoice.id,
+                **whose,
             )
     return applied
 

@@ -48,9 +48,14 @@ async def take_numbers(
 
 async def refuse_while_held(session: AsyncSession) -> None:
     """Raises NumbersHeld in a restored copy whose worker is held, unless nothing was lost."""
-    state_of = await session.scalar(_HELD)
+    state_of = await held_with_state_of(session)
     if state_of is not None:
         raise NumbersHeld(state_of)
+
+
+async def held_with_state_of(session: AsyncSession) -> datetime | None:
+    """The instant whose state a restored copy has while its worker is held; None unless something may be lost."""
+    return await session.scalar(_HELD)
 
 
 async def skip_numbers(

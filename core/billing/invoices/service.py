@@ -93,6 +93,7 @@ async def void(session: AsyncSession, *, tenant_id: UUID, invoice_id: UUID, now:
             amount_minor=invoice.applied_minor,
             cause_id=invoice.id,
             now=now,
+            paid_of=invoice.id,
         )
     invoice.state, invoice.voided_at = "void", now
     await session.flush()

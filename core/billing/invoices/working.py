@@ -188,6 +188,7 @@ def bill_of(
             period_start=line.item.period_start,
             period_end=line.item.period_end,
             quantity=line.quantity,
+            meter_id=line.item.meter_id,
             amount_minor=line.amount_minor,
             discounts=shares,
             arithmetic=line.rated.arithmetic,

@@ -29,10 +29,15 @@ TRANSACTION_KINDS = (
 )
 
 
+LIMITED = "limited:"
+"""How the kind of an account of limited credits begins; what follows names what they are for (credits/limits)."""
+
+
 class Account(TenantRow, Table):
     """A balance of a customer in one currency.
 
-    wallet: prepaid credits, never below its floor less open holds. receivable: what is owed, as a negative number.
+    wallet: prepaid credits, never below its floor less open holds. limited:…: credits for certain models or meters
+    only, one account for each set of them. receivable: what is owed, as a negative number.
     revenue: what usage earned. clearing: money at the payment provider, negative when received. granted: credits given
     away or corrected by hand, negative when given.
     """
@@ -41,10 +46,14 @@ class Account(TenantRow, Table):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
         UniqueConstraint("tenant_id", "customer_id", "kind", "currency"),
-        CheckConstraint(one_of("kind", ACCOUNT_KINDS), name="kind"),
+        CheckConstraint(f"{one_of('kind', ACCOUNT_KINDS)} OR kind ~ '^limited:[0-9a-f]{{24}}$'", name="kind"),
         CheckConstraint("balance_micro - held_micro >= floor_micro", name="floor"),
-        CheckConstraint("(kind = 'wallet') = (floor_micro IS NOT NULL)", name="floor_of_wallet"),
-        CheckConstraint("held_micro >= 0 AND (kind = 'wallet' OR held_micro = 0)", name="held"),
+        CheckConstraint(
+            "(kind = 'wallet' OR kind LIKE 'limited:%') = (floor_micro IS NOT NULL)", name="floor_of_wallet"
+        ),
+        CheckConstraint(
+            "held_micro >= 0 AND (kind = 'wallet' OR kind LIKE 'limited:%' OR held_micro = 0)", name="held"
+        ),
         CheckConstraint("kind <> 'receivable' OR balance_micro <= 0", name="receivable"),
         CheckConstraint("version >= 0", name="version"),
     )

@@ -70,8 +70,8 @@ class Plan:
         sums: dict[str, int] = {}
         for account, amount_micro in moves:
             sums[account.currency] = sums.get(account.currency, 0) + amount_micro
-            if amount_micro < 0 and account.kind == "wallet" and -amount_micro > account.spendable_micro:
-                raise PostingRefused(f"{kind}: {-amount_micro} is more than wallet {account.id} may spend")
+            if amount_micro < 0 and account.floor_micro is not None and -amount_micro > account.spendable_micro:
+                raise PostingRefused(f"{kind}: {-amount_micro} is more than {account.kind} {account.id} may spend")
         if len(moves) < 2 or any(sums.values()):
             raise PostingRefused(f"{kind}: {len(moves)} moves with the sums {sums} are not a transaction")
 

@@ -6,19 +6,28 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.ledger.models import LIMITED
 from core.billing.ledger.posting import PARTS, LockedAccount, Plan, documents
 from core.foundation.ids import new_id
 
 
 async def lock_accounts(
-    session: AsyncSession, tenant_id: UUID, *, customer_id: UUID, currency: str, kinds: Iterable[str]
+    session: AsyncSession,
+    tenant_id: UUID,
+    *,
+    customer_id: UUID,
+    currency: str,
+    kinds: Iterable[str],
+    limited: bool = False,
 ) -> dict[str, LockedAccount]:
     """A customer's accounts by kind, locked in the order of their kinds until the transaction ends.
 
-    Accounts that are missing are opened with a balance (and a floor) of zero.
+    Accounts that are missing are opened with a balance (and a floor) of zero. With `limited`, all accounts of limited
+    credits too.
     """
     wanted = sorted(kinds)
-    where = {"tenant": tenant_id, "customer": customer_id, "currency": currency, "kinds": wanted}
+    like = f"{LIMITED}%" if limited else ""
+    where = {"tenant": tenant_id, "customer": customer_id, "currency": currency, "kinds": wanted, "like": like}
     locked = {row.kind: _locked(row) for row in await session.execute(_LOCK, where)}
     missing = [kind for kind in wanted if kind not in locked]
     if not missing:
@@ -67,13 +76,15 @@ def _locked(row: Row[tuple[UUID, UUID, str, str, int | None, int, int, int]]) ->
 _LOCK = text("""
 SELECT id, customer_id, kind, currency, floor_micro, balance_micro, held_micro, version
 FROM accounts
-WHERE tenant_id = :tenant AND customer_id = :customer AND currency = :currency AND kind = ANY(:kinds)
+WHERE tenant_id = :tenant AND customer_id = :customer AND currency = :currency
+  AND (kind = ANY(:kinds) OR kind LIKE :like)
 ORDER BY kind FOR NO KEY UPDATE
 """)
 
 _OPEN = text("""
 INSERT INTO accounts (tenant_id, id, customer_id, kind, currency, floor_micro)
-SELECT :tenant, account.id, :customer, account.kind, :currency, CASE account.kind WHEN 'wallet' THEN 0 END
+SELECT :tenant, account.id, :customer, account.kind, :currency,
+       CASE WHEN account.kind = 'wallet' OR account.kind LIKE 'limited:%' THEN 0 END
 FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[])) AS account (id, kind)
 ON CONFLICT (tenant_id, customer_id, kind, currency) DO NOTHING
 """)

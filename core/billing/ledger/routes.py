@@ -57,6 +57,7 @@ def _posting(posting: Row[Any]) -> PostingAnswer:
         currency=posting.currency,
         balance_after=posting.balance_after_micro,
         receivable=posting.receivable_micro,
+        limited=posting.limited_micro,
         occurred_at=posting.occurred_at,
         recorded_at=posting.recorded_at,
         customer_id=posting.customer_id,

@@ -24,7 +24,8 @@ TransactionKind = Literal[
 class PostingAnswer(Answer):
     """What a transaction did to a wallet: charges are negative, `balanceAfter` is the sum of all amounts so far.
 
-    `receivable` is what the wallet did not cover and is now owed; negative where what was owed got paid.
+    `receivable` is what the wallet did not cover and is now owed; negative where what was owed got paid. `limited` is
+    what moved of credits that are for certain models or meters only, beside the wallet.
     """
 
     transaction_id: UUID
@@ -33,6 +34,7 @@ class PostingAnswer(Answer):
     currency: str
     balance_after: Credits
     receivable: Credits
+    limited: Credits
     occurred_at: Instant
     recorded_at: Instant
     customer_id: UUID

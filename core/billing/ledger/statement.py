@@ -30,15 +30,18 @@ _WALLETS = text("SELECT id FROM accounts WHERE tenant_id = :tenant AND customer_
 
 _SHOWN = """
 SELECT t.id, t.kind, t.reference, t.occurred_at, t.recorded_at, e.amount_micro, e.balance_after_micro, e.currency,
-       a.customer_id, coalesce(-owed.amount_micro, 0) AS receivable_micro, k.event_id, u.model, u.input_tokens,
+       a.customer_id, coalesce(-beside.owed_micro, 0)::bigint AS receivable_micro,
+       coalesce(beside.limited_micro, 0)::bigint AS limited_micro, k.event_id, u.model, u.input_tokens,
        u.output_tokens
 """
 
 _DETAILS = """
 LEFT JOIN LATERAL (
-    SELECT o.amount_micro FROM ledger_entries o JOIN accounts r ON r.tenant_id = o.tenant_id AND r.id = o.account_id
-    WHERE o.tenant_id = t.tenant_id AND o.transaction_id = t.id AND r.kind = 'receivable' LIMIT 1
-) owed ON true
+    SELECT sum(o.amount_micro) FILTER (WHERE r.kind = 'receivable') AS owed_micro,
+           sum(o.amount_micro) FILTER (WHERE r.kind LIKE 'limited:%') AS limited_micro
+    FROM ledger_entries o JOIN accounts r ON r.tenant_id = o.tenant_id AND r.id = o.account_id
+    WHERE o.tenant_id = t.tenant_id AND o.transaction_id = t.id
+) beside ON true
 LEFT JOIN usage_keys k ON k.tenant_id = t.tenant_id AND k.transaction_id = t.id
 LEFT JOIN usage_events u ON u.tenant_id = k.tenant_id AND u.id = k.event_id AND u.occurred_at = k.event_occurred_at
 """

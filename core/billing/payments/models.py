@@ -127,7 +127,7 @@ class Refund(TenantRow, Table):
             "credit_note_id",
             "payment_id",
             unique=True,
-            postgresql_where="credit_note_id IS NOT NULL",
+            postgresql_where="credit_note_id IS NOT NULL AND state IN ('pending', 'succeeded')",
         ),
         Index("refunds_payment_idx", "tenant_id", "payment_id"),
         Index("refunds_provider_key", "provider_account_id", "provider_id", unique=True),

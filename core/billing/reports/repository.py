@@ -194,7 +194,7 @@ LEFT JOIN LATERAL (
     WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id AND t.occurred_at >= :begin
     GROUP BY 1, 2
 ) m ON true
-WHERE a.tenant_id = :tenant AND a.kind IN ('wallet', 'receivable')
+WHERE a.tenant_id = :tenant AND (a.kind IN ('wallet', 'receivable') OR a.kind LIKE 'limited:%')
 ORDER BY a.kind DESC, a.id, m.month, m.moved_by
 """)
 

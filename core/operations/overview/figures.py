@@ -158,12 +158,12 @@ GROUP BY GROUPING SETS ((day), (model), (tenant_id))
 
 _STANDING = text("""
 SELECT count(DISTINCT t.id) AS tenants, count(DISTINCT t.id) FILTER (WHERE t.is_test) AS test_tenants,
-       coalesce(sum(a.balance_micro) FILTER (WHERE a.kind = 'wallet'), 0) AS credits_micro,
+       coalesce(sum(a.balance_micro) FILTER (WHERE a.kind <> 'receivable'), 0) AS credits_micro,
        coalesce(-sum(a.balance_micro) FILTER (WHERE a.kind = 'receivable'), 0) AS receivable_micro
 FROM tenants t
 JOIN customers s ON s.tenant_id = t.id AND s.is_self
 LEFT JOIN accounts a ON a.tenant_id = s.tenant_id AND a.customer_id = s.id AND a.currency = :currency
-                    AND a.kind IN ('wallet', 'receivable')
+                    AND (a.kind IN ('wallet', 'receivable') OR a.kind LIKE 'limited:%')
 WHERE t.currency = :currency AND t.id <> :installation AND NOT t.is_probe AND (:test OR NOT t.is_test)
 """)
 

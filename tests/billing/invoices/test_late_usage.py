@@ -1,12 +1,17 @@
 """Usage that comes in, or is amended, after its invoice is final: corrected once, with a trail, figures by hand."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
 from tests.billing.invoices.conftest import Shop, flat, metered
 from tests.support.furnished import made
+from tests.support.servers import Role
+
+Connection = psycopg.AsyncConnection[Any]
 
 CALLS = {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "calls"}
 
@@ -266,3 +271,56 @@ async def test_a_draft_takes_what_comes_in_its_grace_and_a_void_invoice_nothing(
     march = (await shop.invoices())[2]
     assert sorted(lines_of(await shop.lines(march))) == [("recurring", "base", 2_900), ("usage", "calls", 20)]
     assert await usage.trail(february) == await usage.trail(march) == []
+
+
+# What somebody changes behind the back of a credit note by late usage, and what is named for it.
+ALTERED = {
+    "UPDATE usage_events SET outcome = outcome, quantity = 2, recorded_at = recorded_at + interval '30 days' "
+    "WHERE idempotency_key = 'call-26'": "events",
+    "UPDATE late_corrections SET amount_minor = amount_minor - 1": "line",
+    "UPDATE late_corrections SET credited = jsonb_set(credited, '{0,netMinor}', '199')": "line",
+    "UPDATE credit_note_lines SET net_minor = net_minor + 1": "line",
+    "UPDATE credit_note_lines SET tax_minor = tax_minor + 1": "line",
+    "DELETE FROM credit_note_lines": "line",
+    "UPDATE credit_notes SET net_minor = net_minor + 1, tax_minor = tax_minor - 1": "totals",
+    "UPDATE tax_rates SET percent = 20 WHERE country = 'DE' AND code = 'standard'": "tax_rate",
+    "UPDATE price_components SET definition = jsonb_set(definition, '{unitPrice}', '\"0.11\"') "
+    "WHERE code = 'calls'": "price",
+}
+TABLES = ("usage_events", "late_corrections", "credit_note_lines", "credit_notes", "tax_rates", "price_components")
+
+
+async def test_what_is_altered_behind_a_credit_note_by_late_usage_is_named(
+    usage: Usage, connect: Callable[[Role], Awaitable[Connection]]
+) -> None:
+    shop = usage.shop
+    await shop.settings(lateUsage="credit_note", graceHours=0)
+    (late,) = await usage.use(1, "2026-02-20T08:00:00Z")
+    await shop.move("2026-03-01T00:00:00Z")
+    first = await made(shop.caller.get("/billing/usage/events", limit=200))
+    voided = [row["usageEventId"] for row in first["data"] if row["usageEventId"] != late][:20]
+    await usage.void(*voided)
+    await shop.move("2026-03-03T00:00:00Z")
+    (note,) = (await made(shop.caller.get("/billing/credit-notes")))["data"]
+    assert (note["reason"], note["netMinor"], note["taxMinor"]) == ("late_usage", 200, 38)
+    assert (await usage.recomputed())[1] == []
+    admin = await connect("admin")
+    named: dict[str, set[str]] = {}
+    for statement in ALTERED:
+        await admin.execute("SET session_replication_role = replica")
+        for table in TABLES:
+            await admin.execute(f"CREATE TEMP TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")  # pyright: ignore
+        await admin.execute(statement)  # pyright: ignore[reportArgumentType]  (our own text)
+        await admin.commit()
+        named[statement] = set()
+        async for drift in recompute_all(shop.runtime.database, result=Recomputed()):
+            if drift.line and drift.line.startswith(("credit note", "correction of")):
+                named[statement].add(drift.cause)
+        for table in TABLES:
+            await admin.execute(f"DELETE FROM {table}")  # pyright: ignore
+            await admin.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # pyright: ignore
+        await admin.commit()
+    assert {statement: cause in named[statement] for statement, cause in ALTERED.items()} == dict.fromkeys(
+        ALTERED, True
+    ), named
+    assert (await usage.recomputed())[1] == []

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -203,8 +204,13 @@ async def test_previews_equal_the_later_invoice_to_the_cent(
 ) -> None:
     cases, seed = pytestconfig.getoption("--proof-count") or 5, pytestconfig.getoption("--proof-seed")
     compared = 0
+    shop = previewing
     for number in range(cases):
-        case = Case(previewing, random.Random(f"{seed}-{number}"), number)
+        if number % 10 == 9:  # a proof takes longer than a token lives
+            renewed = await made(shop.caller.post("/auth/refresh", {"refreshToken": shop.caller.refresh_token}))
+            caller = replace(shop.caller, token=renewed["accessToken"], refresh_token=renewed["refreshToken"])
+            shop = replace(shop, caller=caller)
+        case = Case(shop, random.Random(f"{seed}-{number}"), number)
         await case.run()
         compared += case.compared
     assert compared >= cases

@@ -1,7 +1,9 @@
 """Money of invoices that came by hand, goes back, is disputed or was lost sight of: books and provider agree."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -155,3 +157,91 @@ async def test_a_charge_that_a_restore_has_lost_settles_its_invoice_by_the_provi
     assert paid.intents() == [("succeeded", 2_000)]
     assert (await made(paid.tenant.get(f"{path}/payments")))["data"][0]["status"] == "succeeded"
     assert await differences(paid) == []
+
+
+async def test_a_record_that_was_a_mistake_is_taken_back_once_and_its_reference_is_free(paid: Paid) -> None:
+    invoice = await paid.bill(await paid.customer(card=None), 1_000)
+    path = f"/billing/invoices/{invoice['invoiceId']}"
+    first = await made(paid.tenant.post(f"{path}/payments", {"amountMinor": 1_000, "reference": "DE-17"}))
+    assert (await paid.invoice())["status"] == "paid"
+    back = f"{path}/payments/{first['paymentId']}/take-back"
+    answers = await asyncio.gather(*(paid.tenant.post(back) for _ in range(3)))
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "canceled")}
+    after = await paid.invoice()
+    assert (after["status"], after["openMinor"], after["paidMinor"]) == ("open", 1_000, 0)
+    audit = (await made(paid.tenant.get("/billing/audit", action="invoice.payment_taken_back")))["data"]
+    assert [row["subject"] for row in audit] == [invoice["invoiceId"]]
+    # The same transfer, rightly this time.
+    again = await made(paid.tenant.post(f"{path}/payments", {"amountMinor": 400, "reference": "DE-17"}))
+    assert again["paymentId"] != first["paymentId"]
+    assert [(one["status"], one["amountMinor"]) for one in await paid.payments(invoice)] == [
+        ("canceled", 1_000),
+        ("succeeded", 400),
+    ]
+    assert (await paid.invoice())["openMinor"] == 600
+    assert await differences(paid) == []
+
+
+async def test_what_came_by_card_or_was_given_back_is_not_taken_back(paid: Paid) -> None:
+    invoice = await charged(paid)
+    path = f"/billing/invoices/{invoice['invoiceId']}"
+    (by_card,) = await paid.payments(invoice)
+    refused = await paid.tenant.post(f"{path}/payments/{by_card['paymentId']}/take-back")
+    assert (refused.status_code, refused.json()["code"]) == (409, "payment_not_by_hand")
+    other = await paid.bill(await paid.customer("bob", card=None), 1_000)
+    path = f"/billing/invoices/{other['invoiceId']}"
+    by_hand = await made(paid.tenant.post(f"{path}/payments", {"amountMinor": 1_000, "reference": "DE-1"}))
+    unknown = await paid.tenant.post(f"{path}/payments/{by_card['paymentId']}/take-back")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "payment_not_found")
+    await made(paid.tenant.post(f"{path}/credit-notes", {"refundMinor": 1_000}))
+    gone = await paid.tenant.post(f"{path}/payments/{by_hand['paymentId']}/take-back")
+    assert (gone.status_code, gone.json()["code"], gone.json()["leftMinor"]) == (409, "payment_given_back", 0)
+
+
+async def test_a_refund_that_the_bank_refused_is_tried_again_once(paid: Paid) -> None:
+    await paid.bill(await paid.customer(card="pm_card_refundFail"), 2_000)
+    await paid.move(SECOND)
+    invoice = await paid.invoice()
+    path = f"/billing/invoices/{invoice['invoiceId']}"
+    await made(paid.tenant.post(f"{path}/credit-notes", {"refundMinor": 2_000}))
+    await paid.work()
+    await paid.work()
+    await paid.deliver("refund.failed")
+    (payment,) = await paid.payments(invoice)
+    (failed,) = payment["refunds"]
+    assert (failed["status"], failed["amountMinor"]) == ("failed", 2_000)
+    assert (await made(paid.tenant.get(f"{path}/payments")))["giveBackByHandMinor"] == 2_000
+    (card,) = paid.client.v1.payment_methods.list({"limit": 1}).data
+    paid.stripe.control(f"cards/{card.id}", card="pm_card_visa")
+    retry = f"{path}/refunds/{failed['refundId']}/retry"
+    answers = await asyncio.gather(*(paid.tenant.post(retry) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 201]
+    assert len({answer.json()["refundId"] for answer in answers}) == 1
+    assert (await made(paid.tenant.get(f"{path}/payments")))["giveBackByHandMinor"] == 0
+    await paid.work()
+    await paid.deliver()
+    (payment,) = await paid.payments(invoice)
+    assert [one["status"] for one in payment["refunds"]] == ["failed", "succeeded"]
+    assert payment["refundedMinor"] == 2_000
+    # A third try of the same has nothing to give.
+    done = await paid.tenant.post(f"{path}/refunds/{payment['refunds'][1]['refundId']}/retry")
+    assert (done.status_code, done.json()["code"]) == (409, "refund_not_refused")
+    missing = await paid.tenant.post(f"{path}/refunds/{payment['paymentId']}/retry")
+    assert (missing.status_code, missing.json()["code"]) == (404, "refund_not_found")
+    assert await differences(paid) == []
+
+
+async def test_a_restored_copy_charges_nobody_until_it_is_released(
+    paid: Paid, connect: Callable[..., Awaitable[Any]]
+) -> None:
+    invoice = await paid.bill(await paid.customer())
+    admin = await connect("admin")
+    await admin.execute(
+        "INSERT INTO worker_holds (id, reason, state_of, nothing_lost, held_at) VALUES "
+        "(gen_random_uuid(), 'restored', '2026-01-31 09:00:00+00', false, now())"
+    )
+    await admin.commit()
+    refused = await paid.tenant.post(f"/billing/invoices/{invoice['invoiceId']}/pay")
+    assert (refused.status_code, refused.json()["code"]) == (409, "charges_held")
+    assert paid.intents() == []
+    assert (await paid.payments(invoice)) == []

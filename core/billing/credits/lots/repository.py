@@ -32,15 +32,19 @@ _TENANTS = text("""
     WHERE l.state = 'open' AND l.look_at <= coalesce(k.now_at, :now)
 """)
 _WALLET = text(
-    "SELECT customer_id, currency, balance_micro, version FROM accounts WHERE tenant_id = :tenant AND id = :id"
+    "SELECT customer_id, currency, kind, balance_micro, version FROM accounts WHERE tenant_id = :tenant AND id = :id"
 )
 _ACCOUNT = text(
     "SELECT id FROM accounts WHERE tenant_id = :tenant AND customer_id = :customer AND currency = :currency "
     "AND kind = 'wallet'"
 )
-_HOLD_ENDS = text(
-    "SELECT min(expires_at) FROM holds WHERE tenant_id = :tenant AND account_id = :account AND state = 'open'"
-)
+_HOLD_ENDS = text("""
+    SELECT min(ends.expires_at) FROM (
+        SELECT expires_at FROM holds WHERE tenant_id = :tenant AND account_id = :account AND state = 'open'
+        UNION ALL
+        SELECT h.expires_at FROM hold_shares s JOIN holds h ON h.tenant_id = s.tenant_id AND h.id = s.hold_id
+        WHERE s.tenant_id = :tenant AND s.account_id = :account) ends
+""")
 _VERSION_OF = text(
     "SELECT version FROM ledger_entries WHERE tenant_id = :tenant AND account_id = :account "
     "AND transaction_id = :transaction AND amount_micro > 0"

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from core.billing.credits.schemas import LimitedAnswer
 from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Credits, Instant, InstantInput, Key, Name, StrictInteger
 
@@ -24,6 +25,12 @@ class GrantWanted(Body):
     expires_at: InstantInput | None = None
     rollover: Annotated[AmountText | None, Field(description="The most that goes on at its end, once.")] = None
     rollover_days: Annotated[StrictInteger, Field(ge=0, le=3660)] = 0
+    models: Annotated[
+        list[Key], Field(max_length=50, description="Only for calls of these models, as the price book names them.")
+    ] = []
+    meters: Annotated[
+        list[Key], Field(max_length=50, description="Only for lines of usage by these meters (their codes).")
+    ] = []
 
 
 class LotAnswer(Answer):
@@ -39,10 +46,16 @@ class LotAnswer(Answer):
     expires_at: Instant | None
     rolled_from: UUID | None
     created_at: Instant
+    models: list[str]
+    meters: list[str]
 
 
 class LotsAnswer(Answer):
-    """A wallet lot by lot, in the order in which they are used. `owed` is what was taken beyond all of them."""
+    """A wallet lot by lot, in the order in which they are used. `owed` is what was taken beyond all of them.
+
+    `balance`, `paid` and `granted` are what may be used for anything; `limited` is beside them, and lots with `models`
+    or `meters` are of it: they are used first, for these.
+    """
 
     customer_id: UUID
     currency: str
@@ -51,5 +64,6 @@ class LotsAnswer(Answer):
     granted: Credits
     owed: Credits
     held: Credits
+    limited: list[LimitedAnswer]
     data: list[LotAnswer]
     closed: list[LotAnswer]

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.credits import service as credits
+from core.billing.credits.limits.service import Target, check_target, grant_limited
 from core.billing.credits.lots import repository
 from core.billing.credits.lots.models import CreditLot
 from core.billing.credits.lots.using import EXPIRY, Book, Lot, Moved, reserved
 from core.billing.ledger import repository as ledger
+from core.billing.ledger.models import LIMITED
 from core.billing.ledger.posting import Plan
 from core.foundation.errors import InvalidInput, KeyReused
 from core.foundation.ids import new_id
@@ -28,6 +31,7 @@ class Terms:
     expires_at: datetime | None = None
     rollover_micro: int = 0
     rollover_days: int = 0
+    target: Target = Target()
 
 
 async def grant(
@@ -56,23 +60,25 @@ async def grant(
             terms.priority,
             terms.label,
         )
-        if not same or known.expires_at != terms.expires_at:
+        wallet = await repository.find_wallet(session, tenant_id, known.account_id)
+        kind = terms.target.account_kind if terms.target else "wallet"
+        if not same or known.expires_at != terms.expires_at or wallet.kind != kind:
             raise KeyReused
         return known, False
     if terms.expires_at is not None and terms.expires_at <= now:
         raise InvalidInput("expiresAt", f"must lie after {now.isoformat()}, the tenant's now")
-    transaction_id = await credits.top_up(
-        session,
-        tenant_id=tenant_id,
-        customer_id=customer_id,
-        currency=currency,
-        amount_micro=amount_micro,
-        kind="grant",
-        reference=reference,
-        occurred_at=now,
-    )
-    account_id = await repository.find_account(session, tenant_id, customer_id=customer_id, currency=currency)
-    assert account_id is not None, "it was filled a moment ago"
+    whose: dict[str, Any] = {"tenant_id": tenant_id, "customer_id": customer_id, "currency": currency}
+    if terms.target:
+        await check_target(session, tenant_id, terms.target, currency=currency)
+        transaction_id, account_id = await grant_limited(
+            session, terms.target, amount_micro=amount_micro, reference=reference, occurred_at=now, **whose
+        )
+    else:
+        transaction_id = await credits.top_up(
+            session, amount_micro=amount_micro, kind="grant", reference=reference, occurred_at=now, **whose
+        )
+        account_id = await repository.find_account(session, tenant_id, customer_id=customer_id, currency=currency)
+        assert account_id is not None, "it was filled a moment ago"
     version = await repository.version_of(session, tenant_id, account_id, transaction_id)
     lot = CreditLot(
         tenant_id=tenant_id,
@@ -105,7 +111,7 @@ async def read_book(session: AsyncSession, tenant_id: UUID, account_id: UUID) ->
     position = await repository.find_position(session, tenant_id, account_id)
     version, owed_micro = (position.version, position.owed_micro) if position else (0, 0)
     rows = {row.id: row for row in await repository.list_lots(session, tenant_id, account_id)}
-    book = _book(version, owed_micro, rows)
+    book = _book(version, owed_micro, rows, kind=wallet.kind)
     while entries := await repository.list_entries(session, tenant_id, account_id, after=book.version):
         book.follow(entries, new_id=new_id)
     for lot, moved in book.opened:
@@ -118,7 +124,7 @@ async def catch_up(session: AsyncSession, tenant_id: UUID, account_id: UUID) -> 
     position = await repository.lock_position(session, tenant_id, account_id)
     wallet = await repository.find_wallet(session, tenant_id, account_id)
     rows = {row.id: row for row in await repository.list_lots(session, tenant_id, account_id)}
-    book = _book(position.version, position.owed_micro, rows)
+    book = _book(position.version, position.owed_micro, rows, kind=wallet.kind)
     while entries := await repository.list_entries(session, tenant_id, account_id, after=book.version):
         book.follow(entries, new_id=new_id)
     for lot, moved in book.opened:
@@ -157,9 +163,9 @@ async def expire(session: AsyncSession, tenant_id: UUID, account_id: UUID, *, no
         tenant_id,
         customer_id=wallet_row.customer_id,
         currency=wallet_row.currency,
-        kinds=("wallet", "granted", "revenue"),
+        kinds=("wallet", "granted", "revenue", wallet_row.kind),
     )
-    wallet = accounts["wallet"]
+    wallet = accounts[wallet_row.kind]
     book, rows = await catch_up(session, tenant_id, account_id)
     kept = reserved(book.in_order(), wallet.held_micro)
     done = 0
@@ -180,9 +186,12 @@ async def expire(session: AsyncSession, tenant_id: UUID, account_id: UUID, *, no
         if gone_micro > 0:
             counter = accounts["granted" if row.kind == "granted" else "revenue"]
             plan = Plan(tenant_id)
+            moves = [(wallet, -gone_micro), (counter, gone_micro)]
+            if wallet is not accounts["wallet"]:
+                moves.append((accounts["wallet"], 0))  # so the statement of the wallet has it
             plan.post(
                 EXPIRY,
-                [(wallet, -gone_micro), (counter, gone_micro)],
+                moves,
                 occurred_at=now,
                 reference=f"{row.id}:{wallet.version}",
             )
@@ -242,7 +251,7 @@ async def _roll_over(session: AsyncSession, row: CreditLot, amount_micro: int, *
     await session.flush()
 
 
-def _book(version: int, owed_micro: int, rows: dict[UUID, CreditLot]) -> Book:
+def _book(version: int, owed_micro: int, rows: dict[UUID, CreditLot], *, kind: str) -> Book:
     lots: dict[UUID, Lot] = {}
     coming: dict[int, Lot] = {}
     for row in rows.values():
@@ -251,7 +260,7 @@ def _book(version: int, owed_micro: int, rows: dict[UUID, CreditLot]) -> Book:
             lots[row.id] = lot
         else:
             coming[row.opened_version] = lot
-    return Book(version, owed_micro, lots, coming)
+    return Book(version, owed_micro, lots, coming, is_limited=kind.startswith(LIMITED))
 
 
 def _row(lot: Lot, moved: Moved, tenant_id: UUID, account_id: UUID, customer_id: UUID, currency: str) -> CreditLot:

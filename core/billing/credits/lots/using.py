@@ -74,6 +74,8 @@ class Book:
     coming: dict[int, Lot] = field(default_factory=dict[int, Lot])
     """Lots with terms of their own, by the entry that brings them."""
     uses: list[Use] = field(default_factory=list[Use])
+    is_limited: bool = False
+    """Of limited credits: they were all given away, also where an invoice gives them back."""
     opened: list[tuple[Lot, Moved]] = field(default_factory=list[tuple[Lot, Moved]])
 
     @property
@@ -102,7 +104,7 @@ class Book:
         known = self.coming.pop(moved.version, None)
         lot = known or Lot(
             new_id(),
-            "paid" if moved.kind in PAID else "granted",
+            "paid" if moved.kind in PAID and not self.is_limited else "granted",
             DEFAULT_PRIORITY,
             None,
             moved.version,

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import repository
 from core.billing.invoices.bills import Bill, Line
 from core.billing.invoices.parking import count_parked
+from core.billing.invoices.recomputing.corrections import Stated, compare_corrections
 from core.billing.invoices.working import Group, bill_of, compute_groups, open_sale, read_buyer, read_seller
 from core.billing.subscriptions.computing import Computed
 from core.foundation.crypto import input_hash
@@ -102,7 +103,7 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
     lines = await _lines(session, tenant_id, ids)
     sale = await open_sale(session, tenant_id, [item for own in items.values() for item in own])
     taxes = await _taxes(session, tenant_id, ids)
-    found: list[Drift] = []
+    comparisons: list[_Comparison] = []
     groups = [
         Group(
             customer_id=row.customer_id,
@@ -132,8 +133,13 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
         except _CANNOT as error:
             detail = error.detail if isinstance(error, CloudBillError) else f"{type(error).__name__} {error}"
             comparison.add(None, "cannot_recompute", detail[:300])
-        found += comparison.found
-    return found
+        comparisons.append(comparison)
+    stated = [
+        Stated(row.id, lines[row.id], comparison.fresh, comparison.add)
+        for row, comparison in zip(rows, comparisons, strict=True)
+    ]
+    await compare_corrections(session, tenant_id, stated)
+    return [drift for comparison in comparisons for drift in comparison.found]
 
 
 async def _compute(
@@ -170,6 +176,7 @@ class _Comparison:
         inputs: dict[str, Any] = row.inputs or {}
         self._kept: dict[str, Any] = {one["itemId"]: one for one in inputs.get("lines", [])}
         self.found: list[Drift] = []
+        self.fresh: dict[UUID | None, Line] = {}
 
     def add(self, line: str | None, cause: str, detail: str) -> None:
         """One more difference."""
@@ -186,6 +193,7 @@ class _Comparison:
 
     def compare(self, bill: Bill) -> None:
         """Lines by what they bill, then the sums."""
+        self.fresh = {line.item_id: line for line in bill.lines}
         fresh = {str(one["itemId"]): one for one in bill.inputs["lines"]}
         for line in bill.lines:
             stored = self._stored.get(line.item_id)

@@ -57,7 +57,7 @@ _CHECKS: dict[str, LiteralString] = {
         FROM ledger_entries e
         JOIN accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
         WHERE e.tenant_id = %(tenant)s
-          AND ((a.kind = 'wallet' AND e.amount_micro < 0 AND e.balance_after_micro < a.floor_micro)
+          AND ((a.floor_micro IS NOT NULL AND e.amount_micro < 0 AND e.balance_after_micro < a.floor_micro)
                OR (a.kind = 'receivable' AND e.balance_after_micro > 0))
     """,
     "account_balance": """
@@ -74,7 +74,11 @@ _CHECKS: dict[str, LiteralString] = {
         SELECT 'account ' || a.id, 'holds ' || a.held_micro || '; its open holds sum to ' || coalesce(h.total, 0)
         FROM accounts a
         LEFT JOIN (SELECT account_id, sum(amount_micro) AS total
-                   FROM holds WHERE tenant_id = %(tenant)s AND state = 'open' GROUP BY account_id) AS h
+                   FROM (SELECT account_id, amount_micro - limited_micro AS amount_micro
+                         FROM holds WHERE tenant_id = %(tenant)s AND state = 'open'
+                         UNION ALL
+                         SELECT account_id, amount_micro FROM hold_shares WHERE tenant_id = %(tenant)s) AS kept
+                   GROUP BY account_id) AS h
                ON h.account_id = a.id
         WHERE a.tenant_id = %(tenant)s AND a.held_micro <> coalesce(h.total, 0)
     """,

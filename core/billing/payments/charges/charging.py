@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import service as invoices
 from core.billing.invoices.models import Invoice
+from core.billing.invoices.numbering import held_with_state_of
 from core.billing.payments.charges import repository
-from core.billing.payments.charges.errors import NothingToPay, PaymentInFlight
+from core.billing.payments.charges.errors import ChargesHeld, NothingToPay, PaymentInFlight
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.methods.models import PaymentMethod
 from core.billing.payments.models import Payment, Refund
@@ -37,8 +38,11 @@ async def begin(
 ) -> PaymentAttempt:
     """A try to charge a locked invoice by a saved card: all that is open, or a part. The provider is asked by a job.
 
-    Raises NothingToPay, PaymentInFlight, InvalidInput.
+    Raises ChargesHeld, NothingToPay, PaymentInFlight, InvalidInput.
     """
+    state_of = await held_with_state_of(session)
+    if state_of is not None:
+        raise ChargesHeld(state_of)
     if invoice.state not in PAYABLE:
         raise NothingToPay(invoice.state)
     asked_minor = invoice.open_minor if amount_minor is None else amount_minor

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import crediting
 from core.billing.invoices import service as invoices
 from core.billing.payments.charges import charging, repository
+from core.billing.payments.charges.errors import RefundNotFound, RefundNotRefused
 from core.billing.payments.models import Payment, Refund
 from core.foundation.outbox import tell
 
@@ -42,6 +43,41 @@ async def execute(
                 )
             )
     return started
+
+
+async def retry(
+    session: AsyncSession, *, tenant_id: UUID, invoice_id: UUID, refund_id: UUID, now: datetime, wall: datetime
+) -> tuple[Refund, bool]:
+    """Tries a refund again that the provider refused, as a refund of its own; and whether that was done before.
+
+    Raises InvoiceNotFound, RefundNotFound, RefundNotRefused.
+    """
+    await invoices.get_invoice(session, tenant_id, invoice_id, lock=True)
+    refused = await repository.find_refund(session, tenant_id, refund_id)
+    if refused is None or refused.invoice_id != invoice_id:
+        raise RefundNotFound
+    if refused.origin == "reported" or refused.state in GONE:
+        raise RefundNotRefused(
+            f"It is {refused.state}, {refused.origin}: only what the provider refused is tried again."
+        )
+    payment = await repository.find_payment(session, tenant_id, refused.payment_id, locked=True)
+    assert payment is not None, "payments are never deleted"
+    for known in await repository.list_refunds(session, tenant_id, payment.id):
+        same = (known.origin, known.credit_note_id) == (refused.origin, refused.credit_note_id)
+        if known.id > refused.id and known.state in GONE and same and known.amount_minor == refused.amount_minor:
+            return known, True
+    if await _refundable_minor(session, payment) < refused.amount_minor:
+        raise RefundNotRefused("The payment has less left than that: other refunds or a dispute took it.")
+    again = await charging.give_back(
+        session,
+        payment,
+        amount_minor=refused.amount_minor,
+        reason=refused.reason or "tried again",
+        credit_note_id=refused.credit_note_id,
+        now=now,
+        wall=wall,
+    )
+    return again, False
 
 
 async def _refundable_minor(session: AsyncSession, payment: Payment) -> int:

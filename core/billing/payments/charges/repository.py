@@ -188,6 +188,23 @@ async def by_hand_minor(session: AsyncSession, tenant_id: UUID, invoice_id: UUID
     return int(await session.scalar(statement, {"tenant": tenant_id, "invoice": invoice_id}) or 0)
 
 
+async def promised_minor(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> int:
+    """What credit notes give back of what was paid of an invoice."""
+    statement = text(
+        "SELECT sum(to_refund_minor) FROM credit_notes WHERE tenant_id = :tenant AND invoice_id = :invoice"
+    )
+    return int(await session.scalar(statement, {"tenant": tenant_id, "invoice": invoice_id}) or 0)
+
+
+async def find_refund(session: AsyncSession, tenant_id: UUID, refund_id: UUID) -> Refund | None:
+    """A refund of an invoice's payment; whoever tries it again holds the invoice."""
+    return await session.scalar(
+        select(Refund)
+        .where(Refund.tenant_id == tenant_id, Refund.id == refund_id, Refund.invoice_id.is_not(None))
+        .execution_options(populate_existing=True)
+    )
+
+
 async def find_dispute(session: AsyncSession, tenant_id: UUID, *, account_id: str, provider_id: str) -> Dispute | None:
     return await session.scalar(
         select(Dispute).where(

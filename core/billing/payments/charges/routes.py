@@ -8,8 +8,19 @@ from fastapi import APIRouter, Query, Request, Response
 
 from core.billing.invoices import service as invoices
 from core.billing.invoices.errors import InvoiceNotFound, PaymentTooLarge
-from core.billing.payments.charges import by_hand, charging, links, listing, performing, repository
-from core.billing.payments.charges.errors import NoPaymentMethod, NothingToPay, PaymentInFlight, ReferenceUsed
+from core.billing.payments.charges import by_hand, charging, links, listing, performing, refunding, repository
+from core.billing.payments.charges.errors import (
+    ChargesHeld,
+    NoPaymentMethod,
+    NothingToPay,
+    PaymentGivenBack,
+    PaymentInFlight,
+    PaymentNotByHand,
+    PaymentNotFound,
+    ReferenceUsed,
+    RefundNotFound,
+    RefundNotRefused,
+)
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.charges.schemas import (
     AttemptAnswer,
@@ -52,6 +63,7 @@ _REFUSED = (LiveProviderRefused, *PROVIDER_FAULTS, PaymentProviderUnavailable, P
     operation_id="pay_invoice",
     responses=refusals(
         InvoiceNotFound,
+        ChargesHeld,
         NothingToPay,
         NoPaymentMethod,
         PaymentInFlight,
@@ -200,6 +212,71 @@ async def record_by_hand(
 
 
 @router.post(
+    "/billing/invoices/{invoice_id}/payments/{payment_id}/take-back",
+    summary="Take back a payment that was recorded by mistake",
+    operation_id="take_back_payment_by_hand",
+    responses=refusals(InvoiceNotFound, PaymentNotFound, PaymentNotByHand, PaymentGivenBack),
+)
+async def take_back(scope: Writing, invoice_id: UUID, payment_id: UUID) -> PaymentOfInvoice:
+    """The invoice is owed again. The record stays, canceled; its reference is free. The audit log keeps who did it."""
+    async with scope.writing() as unit:
+        payment, replayed = await by_hand.take_back(
+            unit.session,
+            tenant_id=unit.tenant_id,
+            invoice_id=invoice_id,
+            payment_id=payment_id,
+            now=unit.now,
+            wall=wall_now(),
+        )
+        if not replayed:
+            record(
+                unit.session,
+                tenant_id=unit.tenant_id,
+                actor=unit.actor,
+                action="invoice.payment_taken_back",
+                subject=str(invoice_id),
+                details={"paymentId": str(payment.id), "amountMinor": payment.amount_minor},
+                occurred_at=unit.now,
+            )
+    return payment_answer(payment, [], [])
+
+
+@router.post(
+    "/billing/invoices/{invoice_id}/refunds/{refund_id}/retry",
+    status_code=201,
+    summary="Try a refund again that the provider refused",
+    operation_id="retry_refund",
+    responses={
+        200: {"model": RefundOfInvoice, "description": "It was tried again before."},
+        **refusals(InvoiceNotFound, RefundNotFound, RefundNotRefused),
+    },
+)
+async def retry_refund(scope: Writing, invoice_id: UUID, refund_id: UUID, response: Response) -> RefundOfInvoice:
+    """As a refund of its own, which the provider is asked for by a job; the refused one stays as it is."""
+    async with scope.writing() as unit:
+        refund, replayed = await refunding.retry(
+            unit.session,
+            tenant_id=unit.tenant_id,
+            invoice_id=invoice_id,
+            refund_id=refund_id,
+            now=unit.now,
+            wall=wall_now(),
+        )
+        if not replayed:
+            record(
+                unit.session,
+                tenant_id=unit.tenant_id,
+                actor=unit.actor,
+                action="invoice.refund_retried",
+                subject=str(invoice_id),
+                details={"refundId": str(refund.id), "of": str(refund_id), "amountMinor": refund.amount_minor},
+                occurred_at=unit.now,
+            )
+    response.status_code = 200 if replayed else 201
+    return refund_answer(refund)
+
+
+@router.post(
     "/billing/invoices/{invoice_id}/payment-link",
     status_code=201,
     summary="Make an address by which its customer pays without signing in",
@@ -228,16 +305,18 @@ def payment_answer(payment: Payment, attempts: Sequence[PaymentAttempt], refunds
         reference=payment.reference,
         received_at=payment.received_at,
         attempts=[attempt_answer(attempt) for attempt in attempts if attempt.payment_id == payment.id],
-        refunds=[
-            RefundOfInvoice(
-                refund_id=refund.id,
-                status=cast("RefundStatus", refund.state),
-                amount_minor=refund.amount_minor,
-                credit_note_id=refund.credit_note_id,
-                failure_code=refund.failure_code,
-            )
-            for refund in own
-        ],
+        refunds=[refund_answer(refund) for refund in own],
+    )
+
+
+def refund_answer(refund: Refund) -> RefundOfInvoice:
+    """A refund as it is shown."""
+    return RefundOfInvoice(
+        refund_id=refund.id,
+        status=cast("RefundStatus", refund.state),
+        amount_minor=refund.amount_minor,
+        credit_note_id=refund.credit_note_id,
+        failure_code=refund.failure_code,
     )
 
 
