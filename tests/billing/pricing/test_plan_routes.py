@@ -4,17 +4,36 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
+from core.billing.pricing.plans.errors import InstallationPlanMetered
+from core.billing.pricing.plans.schemas import NewPlan
+from core.billing.pricing.plans.service import create_plan
 from core.billing.pricing.schemes.arithmetic import recompute
+from core.foundation.ids import INSTALLATION_ID
+from core.foundation.runtime import Runtime
 from tests.support.callers import Caller, invite, issue_key
 from tests.support.furnished import made
 from tests.support.servers import ROOT
 
 Connection = psycopg.AsyncConnection[Any]
+
+
+async def test_a_plan_of_the_installation_with_a_usage_part_is_refused_by_name(runtime: Runtime) -> None:
+    counted = {"model": "per_unit", "unitPrice": "0.1"}
+    prices = [usd(part("calls", counted, kind="usage", meter="calls"))]
+    plan = NewPlan.model_validate({"code": "metered", "name": "Metered", "prices": prices})
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    with pytest.raises(InstallationPlanMetered):
+        async with runtime.database.tenant(INSTALLATION_ID) as session:
+            await create_plan(session, plan, tenant_id=INSTALLATION_ID, currency="USD", now=now)
+    async with runtime.database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM plans WHERE code = 'metered'")) == 0
 
 
 def flat(amount: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ InvalidInput └── PlanInvalid          422 plan_invalid
                  ├── ComponentRepeated    422 component_repeated
                  ├── ComponentsDiffer     422 components_differ
                  ├── MeterUnknown         422 meter_unknown
+                 ├── InstallationPlanMetered 422 installation_plan_metered
                  ├── EffectiveInPast      422 effective_in_past
                  └── ComponentUnknown     422 component_unknown
 """
@@ -106,6 +107,20 @@ class MeterUnknown(PlanInvalid):
 
     code = "meter_unknown"
     title = "There is no such meter"
+
+
+class InstallationPlanMetered(PlanInvalid):
+    """A plan of the installation with a part that is counted: meters, and the events they count, are a tenant's own."""
+
+    code = "installation_plan_metered"
+    title = "Plans of the installation have no usage parts"
+
+    def __init__(self, meter: str) -> None:
+        super().__init__(
+            "meter",
+            f"{meter!r} would count a tenant's events, which only a meter of that tenant does: make plans with usage "
+            "in the tenant that sells them, or charge usage by credits and the price book",
+        )
 
 
 class EffectiveInPast(PlanInvalid):

@@ -22,6 +22,7 @@ from core.billing.pricing.plans.errors import (
     ComponentsDiffer,
     CurrencyRepeated,
     EffectiveInPast,
+    InstallationPlanMetered,
     MeterUnknown,
     PlanArchived,
     PlanInUse,
@@ -41,7 +42,7 @@ from core.billing.pricing.plans.schemas import (
 from core.billing.pricing.schemes.commitments import check_floor
 from core.billing.pricing.schemes.definitions import Flat, Percentage, dump
 from core.billing.pricing.schemes.rating import Measured, check_currency, rate
-from core.foundation.ids import new_id
+from core.foundation.ids import INSTALLATION_ID, new_id
 from core.foundation.money import MAX_MINOR, AmountOutOfRange, minor_to_units
 
 
@@ -215,6 +216,8 @@ async def _add(
     applies: str,
 ) -> PlanVersion:
     names = [part.meter for price in prices for part in price.components if part.meter is not None]
+    if names and tenant_id == INSTALLATION_ID:
+        raise InstallationPlanMetered(names[0])
     meters = await repository.find_meters(session, tenant_id, names) if names else {}
     for name in names:
         if name not in meters:
