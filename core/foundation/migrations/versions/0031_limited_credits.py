@@ -9,8 +9,8 @@ from alembic import op
 
 from core.foundation.migrations.security import isolate, never_changed
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 
 FOLDER = Path(__file__).parent.parent / "sql"
 
@@ -23,7 +23,7 @@ TABLES = {
 
 def upgrade() -> None:
     for part in ("tables", "guards", "payments", "read_charges", "write_ledger"):
-        op.execute((FOLDER / "0030" / f"{part}.sql").read_text())
+        op.execute((FOLDER / "0031" / f"{part}.sql").read_text())
     for table, rights in TABLES.items():
         isolate(table, app=rights)
     never_changed("credit_targets")
