@@ -244,6 +244,8 @@ def test_alarms_have_a_class_a_runbook_and_someone_who_is_told(graphs: Graphs, s
         "database-unreachable",
         "error-rate",
         "errors-5xx",
+        "invoices-drifted",
+        "payments-differ",
         "storage-full",
     }
     assert classes["info"] == {"deployments", "maintenance", "scaled-out"}

@@ -74,14 +74,16 @@ async def finalize_due(session: AsyncSession, *, tenant_id: UUID, now: datetime,
 async def finalize_drafts(
     session: AsyncSession, invoices: Sequence[UUID], *, tenant_id: UUID, now: datetime
 ) -> list[Invoice]:
-    """Works these locked drafts out anew and makes them final. Raises the first error there is."""
-    drafts = list(
-        await session.scalars(
-            select(Invoice)
-            .where(Invoice.tenant_id == tenant_id, Invoice.id.in_(invoices), Invoice.state == "draft")
-            .execution_options(populate_existing=True)
-        )
+    """Works these locked drafts out anew and makes them final, numbered in this order. Raises the first error there
+    is.
+    """
+    found = await session.scalars(
+        select(Invoice)
+        .where(Invoice.tenant_id == tenant_id, Invoice.id.in_(invoices), Invoice.state == "draft")
+        .execution_options(populate_existing=True)
     )
+    by_id = {draft.id: draft for draft in found}
+    drafts = [by_id[one] for one in invoices if one in by_id]
     items = await repository.list_items_of(session, tenant_id, [draft.id for draft in drafts])
     groups = [
         Group(
