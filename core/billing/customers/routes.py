@@ -19,7 +19,7 @@ from core.foundation.zones import TimeZoneUnknown
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
 from core.identity.tenants.auditing import record
-from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound
 from core.identity.tenants.models import Customer
 
 router = APIRouter(prefix="/billing/customers", tags=["billing"])
@@ -95,7 +95,11 @@ async def get_customer(scope: Reading, customer_id: CustomerPath) -> CustomerAns
         return _shown(await service.get_customer(unit.session, unit.tenant_id, _wanted(customer_id)))
 
 
-@router.patch("/{customer_id}", operation_id="change_customer", responses=refusals(CustomerNotFound, *_PROFILE))
+@router.patch(
+    "/{customer_id}",
+    operation_id="change_customer",
+    responses=refusals(CustomerNotFound, CustomerErased, *_PROFILE),
+)
 async def change_customer(scope: Writing, customer_id: CustomerPath, body: CustomerChange) -> CustomerAnswer:
     """Another name, address or tax number: invoices that were issued keep what they say."""
     async with scope.writing() as unit:

@@ -13,7 +13,7 @@ from core.billing.customers.schemas import CustomerChange, NewCustomer
 from core.billing.customers.tax_ids import check_tax_id
 from core.foundation.ids import new_id
 from core.foundation.schemas import dump
-from core.identity.tenants.customers import CustomerNotFound, customer_by_external_id
+from core.identity.tenants.customers import CustomerNotFound, customer_by_external_id, refuse_erased
 from core.identity.tenants.models import Customer
 
 _NOT_EMPTIED = {"tax_treatment": "automatic", "time_zone": "UTC"}
@@ -53,8 +53,12 @@ async def create_customer(session: AsyncSession, body: NewCustomer, *, tenant_id
 async def change_customer(
     session: AsyncSession, change: CustomerChange, *, tenant_id: UUID, customer_id: UUID | None, now: datetime
 ) -> tuple[Customer, dict[str, Any], dict[str, Any]]:
-    """The customer with what it was and is, by field that changed. Raises CustomerNotFound, TaxIdInvalid and others."""
+    """The customer with what it was and is, by field that changed.
+
+    Raises CustomerNotFound, CustomerErased, TaxIdInvalid and others.
+    """
     row = await get_customer(session, tenant_id, customer_id)
+    await refuse_erased(session, tenant_id, row.id)
     columns = _columns(change, change.model_fields_set)
     before = {name: getattr(row, name) for name in columns}
     for name, value in columns.items():

@@ -45,7 +45,7 @@ from core.foundation.schemas import Page, Text, dump
 from core.foundation.sorting import describe_sorts, page_of, read_sort
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
-from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound, refuse_erased
 
 router = APIRouter(prefix="/billing/invoices", tags=["billing"])
 
@@ -88,7 +88,9 @@ async def list_invoices(
     "",
     operation_id="create_invoice",
     status_code=201,
-    responses=refusals(CustomerNotFound, NothingToBill, TaxRateMissing, NumbersHeld, KeyReused, KeyInFlight),
+    responses=refusals(
+        CustomerNotFound, CustomerErased, NothingToBill, TaxRateMissing, NumbersHeld, KeyReused, KeyInFlight
+    ),
 )
 async def create_invoice(scope: Writing, body: NewInvoice, idempotency_key: KeyHeader = None) -> InvoiceAnswer:
     """Writes an invoice by hand: a draft, or with `finalize` final at once."""
@@ -116,7 +118,7 @@ async def create_invoice(scope: Writing, body: NewInvoice, idempotency_key: KeyH
     "/items",
     operation_id="create_invoice_items",
     status_code=201,
-    responses=refusals(CustomerNotFound, NothingToBill, KeyReused, KeyInFlight),
+    responses=refusals(CustomerNotFound, CustomerErased, NothingToBill, KeyReused, KeyInFlight),
 )
 async def create_items(scope: Writing, body: NewItems, idempotency_key: KeyHeader = None) -> ItemsAnswer:
     """Writes lines that the run bills at `billAt`."""
@@ -294,6 +296,7 @@ async def _turn(scope: Writing, invoice_id: UUID, turn: Callable[..., Awaitable[
 
 async def _items(unit: Unit, customer_id: UUID, currency: str | None, lines: list[NewLine], *, bill_at: Any) -> Any:
     chosen = await _currency(unit.session, unit.tenant_id, customer_id, currency)
+    await refuse_erased(unit.session, unit.tenant_id, customer_id)
     written = [one_off.Written(**{name: getattr(line, name) for name in type(line).model_fields}) for line in lines]
     return one_off.make_items(
         written,

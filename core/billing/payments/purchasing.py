@@ -16,7 +16,7 @@ from core.foundation.errors import KeyInFlight, KeyReused
 from core.foundation.ids import new_id
 from core.foundation.settings import Settings
 from core.identity.tenants.auditing import nothing_changed
-from core.identity.tenants.customers import customer_named, self_customer
+from core.identity.tenants.customers import customer_named, refuse_erased, self_customer
 from core.identity.tenants.repository import get_tenant
 
 LEASE = timedelta(seconds=30)
@@ -54,7 +54,7 @@ async def start(
     """Stores the purchase and its two payments, or takes up the one with the same key.
 
     The caller holds the lease afterwards and asks the provider. Raises KeyReused, KeyInFlight, UnknownPackage,
-    LiveProviderRefused.
+    LiveProviderRefused, CustomerErased.
     """
     wanted = input_hash([order.package_code, order.customer, order.success_url, order.cancel_url])
     if key is not None:
@@ -78,6 +78,7 @@ async def start(
         customer = await self_customer(session, tenant_id)
     else:
         customer = await customer_named(session, tenant_id, order.customer, now=now)
+        await refuse_erased(session, tenant_id, customer.id)
     page = f"{settings.public_console_url}/tenants/{tenant.slug}/purchases"
     purchase_id = new_id()
     row = {

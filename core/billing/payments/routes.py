@@ -47,6 +47,7 @@ from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.foundation.schemas import Key, Page
 from core.identity.scope import Reading, Writing
+from core.identity.tenants.customers import CustomerErased
 
 router = APIRouter(prefix="/api/purchases", tags=["payments"])
 
@@ -65,7 +66,13 @@ PROVIDER_FAULTS = (ProviderRejected, ProviderCredentialsRefused, ProviderObjectM
     summary="Buy credits",
     operation_id="buy_credits",
     responses=refusals(
-        UnknownPackage, KeyReused, KeyInFlight, LiveProviderRefused, *PROVIDER_FAULTS, PaymentProviderUnavailable
+        UnknownPackage,
+        CustomerErased,
+        KeyReused,
+        KeyInFlight,
+        LiveProviderRefused,
+        *PROVIDER_FAULTS,
+        PaymentProviderUnavailable,
     ),
 )
 async def buy(scope: Writing, wanted: PurchaseWanted, request: Request, key: IdempotencyKey = None) -> PurchaseStarted:

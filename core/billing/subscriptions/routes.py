@@ -51,7 +51,7 @@ from core.foundation.zones import TimeZoneUnknown
 from core.identity.idempotency import KeyHeader, answer_once
 from core.identity.scope import Reading, Unit, Writing
 from core.identity.tenants.auditing import record
-from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound
 
 router = APIRouter(prefix="/billing/subscriptions", tags=["billing"])
 
@@ -66,15 +66,15 @@ Decide = Callable[[Unit], Awaitable[Row[Any]]]
     "",
     operation_id="create_subscription",
     status_code=201,
-    responses=refusals(*TERMS, CustomerNotFound, CycleInvalid, TimeZoneUnknown, *COUPONS, *ONCE),
+    responses=refusals(*TERMS, CustomerNotFound, CustomerErased, CycleInvalid, TimeZoneUnknown, *COUPONS, *ONCE),
 )
 async def create_subscription(
     scope: Writing, body: NewSubscription, idempotency_key: KeyHeader = None
 ) -> SubscriptionAnswer:
     """Subscribe the tenant itself, or a customer of its, to a plan.
 
-    403 for another tenant's `tenantId`, 404 `plan_not_found` or `customer_not_found`, 409 `meter_billed_already`, 422
-    `not_sold_in_currency`, `component_unknown`, `cycle_invalid`, `time_zone_unknown`.
+    403 for another tenant's `tenantId`, 404 `plan_not_found` or `customer_not_found`, 409 `meter_billed_already` or
+    `customer_erased`, 422 `not_sold_in_currency`, `component_unknown`, `cycle_invalid`, `time_zone_unknown`.
     """
     scope.confirm(body.tenant_id)
 

@@ -28,7 +28,7 @@ from core.billing.subscriptions.proration import NegativePeriod
 from core.billing.subscriptions.transitions import Begun, Bill, Outcome, Unused
 from core.foundation.ids import new_id
 from core.identity.access import Principal
-from core.identity.tenants.customers import CustomerNotFound, self_customer
+from core.identity.tenants.customers import CustomerNotFound, refuse_erased, self_customer
 from core.identity.tenants.models import Customer
 from core.identity.tenants.repository import get_tenant
 
@@ -66,24 +66,25 @@ async def subscribe(
 ) -> Row[Any]:
     """Agrees to a plan at the price in force, for the tenant itself or a customer of its.
 
-    Raises PlanNotFound, NotSoldInCurrency, CustomerNotFound, ComponentUnknown, CycleInvalid, TimeZoneUnknown,
-    MeterBilledAlready, PlanNotMetered, and what coupons refuse.
+    Raises PlanNotFound, NotSoldInCurrency, CustomerNotFound, CustomerErased, ComponentUnknown, CycleInvalid,
+    TimeZoneUnknown, MeterBilledAlready, PlanNotMetered, and what coupons refuse.
     """
-    outcome = await begin(session, asked, tenant_id=tenant_id, now=now)
+    outcome = await begin(session, asked, tenant_id=tenant_id, now=now, holds=True)
     await keeping.keep(session, outcome, at=now, actor=actor)
     for coupon in asked.coupons:
         await _redeem(session, outcome.agreement, coupon, first_ordinal=0, now=now)
     return await get_subscription(session, outcome.agreement.id, tenant_id=tenant_id)
 
 
-async def begin(session: AsyncSession, asked: Asked, *, tenant_id: UUID, now: datetime) -> Outcome:
-    """What subscribing would come to; nothing is written."""
+async def begin(session: AsyncSession, asked: Asked, *, tenant_id: UUID, now: datetime, holds: bool = False) -> Outcome:
+    """What subscribing would come to; nothing is written. `holds`: nobody erases the customer until it is."""
     if asked.customer_id is None:
         customer = await self_customer(session, tenant_id)
     else:
         customer = await session.get(Customer, (tenant_id, asked.customer_id))
         if customer is None:
             raise CustomerNotFound
+        await refuse_erased(session, tenant_id, customer.id, holds=holds)
     currency = asked.currency or customer.currency or (await get_tenant(session, tenant_id)).currency
     offer = await get_offer(session, tenant_id, plan=asked.plan, currency=currency, now=now)
     terms = await loading.load_terms(session, offer.tenant_id, offer.price_id)

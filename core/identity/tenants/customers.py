@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.foundation.errors import NotFound
+from core.foundation.errors import Conflict, NotFound
 from core.foundation.ids import new_id
 from core.identity.tenants import repository
 from core.identity.tenants.models import Customer
@@ -20,6 +20,20 @@ class CustomerNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("The tenant has no such customer.")
+
+
+class CustomerErased(Conflict):
+    """Whoever it was is forgotten: nothing more is billed or given to nobody."""
+
+    code = "customer_erased"
+    title = "The customer was erased"
+
+    def __init__(self, customer_id: UUID) -> None:
+        super().__init__(
+            "Nothing was changed: this person was erased for good, so nothing new is billed, given or written down. "
+            "Somebody who comes back is a new customer (POST /billing/customers).",
+            customerId=str(customer_id),
+        )
 
 
 async def self_customer(session: AsyncSession, tenant_id: UUID) -> Customer:
@@ -37,6 +51,15 @@ async def customer_named(session: AsyncSession, tenant_id: UUID, name: str, *, n
     except ValueError:
         known = None
     return known or await ensure_customer(session, tenant_id=tenant_id, external_id=name, now=now)
+
+
+async def refuse_erased(session: AsyncSession, tenant_id: UUID, customer_id: UUID, *, holds: bool = True) -> None:
+    """Raises CustomerErased. `holds`: an erasure that begins meanwhile waits for the end of the transaction."""
+    if holds:
+        # A statement of its own: the next one sees what an erasure that was under way has done.
+        await repository.hold_customer(session, tenant_id, customer_id)
+    if await repository.is_erased(session, tenant_id, customer_id):
+        raise CustomerErased(customer_id)
 
 
 async def customer_by_external_id(session: AsyncSession, tenant_id: UUID, external_id: str) -> Customer | None:

@@ -40,6 +40,18 @@ async def list_members_as_operator(session: AsyncSession, tenant_id: UUID) -> Se
     return (await session.execute(statement, {"tenant": tenant_id})).all()
 
 
+async def hold_customer(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> None:
+    """Nobody erases it until the end of the transaction; everything else goes on."""
+    statement = text("SELECT id FROM customers WHERE tenant_id = :tenant AND id = :customer FOR KEY SHARE")
+    await session.execute(statement, {"tenant": tenant_id, "customer": customer_id})
+
+
+async def is_erased(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> bool:
+    """Whether the customer has a tombstone."""
+    statement = text("SELECT EXISTS (SELECT FROM erasures WHERE tenant_id = :tenant AND subject_id = :customer)")
+    return bool(await session.scalar(statement, {"tenant": tenant_id, "customer": customer_id}))
+
+
 async def find_membership(
     session: AsyncSession, *, tenant_id: UUID, user_id: UUID, locked: bool = False
 ) -> Membership | None:

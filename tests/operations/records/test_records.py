@@ -1,5 +1,6 @@
 """The audit log is whole, sealed and chained; a person is exported and erased, and the books still verify."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -117,6 +118,67 @@ async def test_an_erased_customer_is_nobody_and_the_chain_holds(
     assert await repeat_erasures(database, settings, now=wall_now()) == 1
     assert await repeat_erasures(database, settings, now=wall_now()) == 1
     assert (await made(tenant.get(path)))["name"] is None
+
+
+async def test_nothing_new_is_billed_or_given_to_an_erased_customer_nor_is_it_named_again(
+    tenant: Caller, connect: Connect
+) -> None:
+    customer = (await made(tenant.post("/billing/customers", ADA)))["customerId"]
+    grant = {"customerId": customer, "amount": "5"}
+    await made(tenant.post("/billing/credits/grants", grant))
+    await made(tenant.post(f"/billing/customers/{customer}/erasure"))
+
+    lines = {"customerId": customer, "lines": [{"description": "Hours", "amountMinor": 100}]}
+    subscription = {"planId": "starter", "customerId": customer}
+    doors: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/billing/subscriptions", subscription),
+        ("POST", "/billing/subscriptions/preview", subscription),
+        ("POST", "/billing/invoices", lines),
+        ("POST", "/billing/invoices", {**lines, "finalize": True}),
+        ("POST", "/billing/invoices/items", lines),
+        ("POST", "/billing/credits/grants", grant),
+        ("POST", "/billing/credits/grants", {**grant, "customerId": f"erased-{customer}"}),
+        ("POST", "/api/purchases", {"packageCode": "starter", "customerId": customer}),
+        ("POST", "/billing/payment-methods/setups", {"customerId": customer}),
+        ("PUT", f"/billing/wallets/{customer}/watch", {"alertBelow": "1"}),
+        ("PATCH", f"/billing/customers/{customer}", {"name": "Ada"}),
+        ("PATCH", f"/billing/customers/{customer}", {"email": "ada@example.com"}),
+    ]
+    for method, path, body in doors:
+        refused = await tenant.request(method, path, json=body)
+        said = refused.json()
+        assert (refused.status_code, said["code"], said["customerId"]) == (409, "customer_erased", customer), path
+
+    admin = await connect("admin")
+    for table in ("subscriptions", "invoices", "invoice_items", "purchases", "payment_setups", "wallet_watches"):
+        found = await admin.execute(f"SELECT count(*) FROM {table} WHERE customer_id = %s", [UUID(customer)])
+        assert await found.fetchone() == (0,), table
+    assert (await made(tenant.get(f"/billing/wallets/{customer}")))["balance"] == "5"
+    assert (await made(tenant.get(f"/billing/customers/{customer}")))["name"] is None
+    # Who comes back is somebody new.
+    assert (await made(tenant.post("/billing/customers", ADA)))["customerId"] != customer
+
+
+async def test_what_is_being_given_waits_for_an_erasure_under_way(tenant: Caller, connect: Connect) -> None:
+    customer = (await made(tenant.post("/billing/customers", ADA)))["customerId"]
+    erasing_it = await connect("admin")  # as an erasure begins: its customer locked, its tombstone not yet to be seen
+    await erasing_it.execute("SELECT FROM customers WHERE id = %s FOR UPDATE", [UUID(customer)])
+    await erasing_it.execute(
+        "INSERT INTO erasures (tenant_id, id, subject_kind, subject_id, requested_by, erased_at, keeps) "
+        "SELECT tenant_id, gen_random_uuid(), 'customer', id, id, now(), '[]' FROM customers WHERE id = %s",
+        [UUID(customer)],
+    )
+    granting = asyncio.create_task(
+        tenant.post("/billing/credits/grants", {"customerId": customer, "amount": "5"}, key="meanwhile")
+    )
+    watching = await connect("admin")
+    await watching.set_autocommit(True)
+    while await (await watching.execute("SELECT FROM pg_locks WHERE NOT granted")).fetchone() is None:
+        assert not granting.done(), (await granting).text
+        await asyncio.sleep(0.02)
+    await erasing_it.commit()
+    assert (await granting).json()["code"] == "customer_erased"
+    assert (await made(tenant.get(f"/billing/wallets/{customer}")))["balance"] == "0"
 
 
 async def test_an_erased_user_signs_in_no_more_and_the_last_owner_stays(tenant: Caller, operator: Caller) -> None:

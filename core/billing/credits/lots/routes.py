@@ -20,7 +20,7 @@ from core.foundation.refusals import refusals
 from core.identity.idempotency import KeyHeader
 from core.identity.scope import Reading, Unit, Writing
 from core.identity.tenants.auditing import record
-from core.identity.tenants.customers import CustomerNotFound, customer_named, self_customer
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound, customer_named, self_customer
 from core.identity.tenants.repository import get_tenant
 
 router = APIRouter(prefix="/billing/credits", tags=["billing"])
@@ -33,7 +33,7 @@ _CLOSED_SHOWN = 50
     status_code=201,
     operation_id="grant_credits",
     summary="Grant credits",
-    responses=refusals(KeyReused),
+    responses=refusals(KeyReused, CustomerErased),
 )
 async def grant(scope: Writing, wanted: GrantWanted, idempotency_key: KeyHeader = None) -> LotAnswer:
     """Credits given away: used by priority, then by the earlier end, before paid ones, and off the wallet at their end.

@@ -18,6 +18,7 @@ from core.billing.ledger.posting import Plan
 from core.foundation.errors import InvalidInput, KeyReused
 from core.foundation.ids import new_id
 from core.foundation.outbox import tell
+from core.identity.tenants.customers import refuse_erased
 
 _LATER = timedelta(seconds=1)
 
@@ -47,7 +48,7 @@ async def grant(
 ) -> tuple[CreditLot, bool]:
     """Gives credits away, once a key for ever; the lot, and whether it is new.
 
-    Raises KeyReused, and InvalidInput for an end that is over.
+    Raises KeyReused, CustomerErased, and InvalidInput for an end that is over.
     """
     await repository.claim(session, tenant_id, key)
     reference = f"key:{key}"
@@ -65,6 +66,7 @@ async def grant(
         if not same or known.expires_at != terms.expires_at or wallet.kind != kind:
             raise KeyReused
         return known, False
+    await refuse_erased(session, tenant_id, customer_id)
     if terms.expires_at is not None and terms.expires_at <= now:
         raise InvalidInput("expiresAt", f"must lie after {now.isoformat()}, the tenant's now")
     whose: dict[str, Any] = {"tenant_id": tenant_id, "customer_id": customer_id, "currency": currency}

@@ -16,6 +16,7 @@ from core.billing.subscriptions.schemas import CancelBody, ChangeBody, NewSubscr
 from core.billing.tax.errors import TaxRateMissing
 from core.foundation.refusals import refusals
 from core.identity.scope import Reading, Unit
+from core.identity.tenants.customers import CustomerErased
 
 router = APIRouter(prefix="/billing/subscriptions", tags=["billing"])
 
@@ -65,7 +66,9 @@ async def preview_cancel(scope: Reading, subscription_id: UUID, body: CancelBody
         return await _shown(unit, found)
 
 
-@router.post("/preview", operation_id="preview_subscription", responses=refusals(*TERMS, TaxRateMissing))
+@router.post(
+    "/preview", operation_id="preview_subscription", responses=refusals(*TERMS, CustomerErased, TaxRateMissing)
+)
 async def preview_begin(scope: Reading, body: NewSubscription) -> PreviewAnswer:
     """The first invoice of a subscription that nobody has made yet, after its trial if it has one."""
     scope.confirm(body.tenant_id)

@@ -29,6 +29,7 @@ from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.foundation.schemas import Key, Page
 from core.identity.scope import Reading, Writing
+from core.identity.tenants.customers import CustomerErased
 
 router = APIRouter(prefix="/billing/payment-methods", tags=["payments"])
 
@@ -42,7 +43,9 @@ IdempotencyKey = Annotated[
     status_code=201,
     summary="Save a card",
     operation_id="start_payment_setup",
-    responses=refusals(KeyReused, KeyInFlight, LiveProviderRefused, *PROVIDER_FAULTS, PaymentProviderUnavailable),
+    responses=refusals(
+        CustomerErased, KeyReused, KeyInFlight, LiveProviderRefused, *PROVIDER_FAULTS, PaymentProviderUnavailable
+    ),
 )
 async def start_setup(
     scope: Writing, request: Request, wanted: SetupWanted | None = None, key: IdempotencyKey = None

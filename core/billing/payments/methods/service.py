@@ -17,7 +17,7 @@ from core.foundation.ids import new_id
 from core.foundation.jobs import defer
 from core.foundation.outbox import tell
 from core.foundation.settings import Settings
-from core.identity.tenants.customers import customer_named, self_customer
+from core.identity.tenants.customers import customer_named, refuse_erased, self_customer
 from core.identity.tenants.repository import get_tenant
 
 ENDED = ("succeeded", "canceled")
@@ -46,7 +46,7 @@ async def start(
 ) -> tuple[UUID, bool]:
     """Stores a setup, or takes up the one with the same key; its id, and whether it was there.
 
-    Raises KeyReused, KeyInFlight, LiveProviderRefused.
+    Raises KeyReused, KeyInFlight, LiveProviderRefused, CustomerErased.
     """
     digest = input_hash([wanted.customer, wanted.means, wanted.makes_default, wanted.success_url, wanted.cancel_url])
     if key is not None:
@@ -62,6 +62,7 @@ async def start(
         customer = await self_customer(session, tenant_id)
     else:
         customer = await customer_named(session, tenant_id, wanted.customer, now=now)
+        await refuse_erased(session, tenant_id, customer.id)
     page = f"{settings.public_console_url}/tenants/{tenant.slug}/payment-methods"
     setup_id = new_id()
     row = {

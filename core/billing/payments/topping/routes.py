@@ -17,7 +17,7 @@ from core.foundation.money import parse_amount
 from core.foundation.refusals import refusals
 from core.identity.scope import Reading, Writing
 from core.identity.tenants.auditing import record
-from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound, refuse_erased
 from core.identity.tenants.repository import get_tenant
 
 router = APIRouter(prefix="/billing/wallets", tags=["billing"])
@@ -42,7 +42,7 @@ async def get_watch(scope: Reading, customer_id: UUID) -> WatchAnswer:
     "/{customer_id}/watch",
     operation_id="set_wallet_watch",
     summary="Watch a wallet: tell when it is low, fill it by the default card",
-    responses=refusals(CustomerNotFound, UnknownPackage),
+    responses=refusals(CustomerNotFound, CustomerErased, UnknownPackage),
 )
 async def set_watch(scope: Writing, customer_id: UUID, wanted: WatchWanted) -> WatchAnswer:
     """Low is told once a crossing. One top-up is under way at a time, and a refused one stops them until this is set
@@ -55,6 +55,7 @@ async def set_watch(scope: Writing, customer_id: UUID, wanted: WatchWanted) -> W
     async with scope.writing() as unit:
         if not await credits.customer_exists(unit.session, unit.tenant_id, customer_id):
             raise CustomerNotFound
+        await refuse_erased(unit.session, unit.tenant_id, customer_id)
         currency = (await get_tenant(unit.session, unit.tenant_id)).currency
         if wanted.top_up is not None:
             package = await payments.find_package(
