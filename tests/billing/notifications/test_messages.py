@@ -149,6 +149,44 @@ async def test_language_and_zone_are_the_customers_and_texts_the_tenants_own(
     assert (await messages(tenant))[0]["body"] == "19.99 EUR am 2026-02-28"
 
 
+async def test_a_language_without_a_text_of_its_own_falls_back_to_the_nearest_that_has_one(
+    tenant: Caller, tell_fact: Tell, work: Work
+) -> None:
+    people = {
+        name: await customer_of(tenant, externalId=name, email=f"{name}@example.test", **fields)
+        for name, fields in {
+            "vienna": {"language": "de-AT"},
+            "rome": {"language": "it"},
+            "lugano": {"language": "it-CH"},
+            "nowhere": {},
+        }.items()
+    }
+
+    async def texts(**of: str) -> None:
+        for language, body in of.items():
+            text = {"template": "receipt", "language": language.replace("_", "-"), "subject": language, "body": body}
+            assert (await tenant.request("PUT", "/notification/templates", json=text)).status_code == 200
+
+    async def told() -> list[tuple[str, str]]:
+        seen = len(await messages(tenant, limit=200))
+        for who in people.values():
+            await tell_fact(tenant, "invoice.paid", INVOICE, customer=who)
+        await work()
+        fresh = (await messages(tenant, limit=200))[seen:]
+        return sorted((one["to"].partition("@")[0], one["language"]) for one in fresh)
+
+    # Standard texts are English and German; no Italian anywhere.
+    assert await told() == [("lugano", "en"), ("nowhere", "en"), ("rome", "en"), ("vienna", "de")]
+    assert (await tenant.request("PUT", "/notification/settings", json={"language": "fr", "sms": False})).is_success
+    await texts(fr="Merci {{ name }}", it="Grazie {{ name }}", de_at="Servus {{ name }}")
+    assert await told() == [("lugano", "it"), ("nowhere", "fr"), ("rome", "it"), ("vienna", "de-at")]
+    gone = {"template": "receipt", "body": None}
+    for language in ("it", "de-at"):
+        withdrawn = await tenant.request("PUT", "/notification/templates", json={**gone, "language": language})
+        assert withdrawn.is_success
+    assert await told() == [("lugano", "fr"), ("nowhere", "fr"), ("rome", "fr"), ("vienna", "de")]
+
+
 async def test_one_may_opt_out_of_receipts_by_the_mails_own_link_and_not_of_failures(
     tenant: Caller, tell_fact: Tell, work: Work, settings: Settings, runtime: Runtime
 ) -> None:

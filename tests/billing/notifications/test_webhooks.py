@@ -208,6 +208,50 @@ async def test_what_was_missed_is_replayed_since_an_instant_or_one_by_one_under_
     assert {headers["webhook-id"] for headers, body in listener.calls if b"invoice.paid" in body} == {paid["eventId"]}
 
 
+async def test_an_endpoint_that_was_disabled_while_facts_waited_gets_them_in_their_order_under_their_ids(
+    tenant: Caller, listener: Listener, tell_fact: Tell, work: Work, runtime: Runtime
+) -> None:
+    made = await endpoint(tenant, listener)
+    address = f"/notification/webhooks/{made['webhookId']}"
+    listener.statuses = [500]
+    first, second = await tell_fact(tenant, "invoice.created", PAID), await tell_fact(tenant, "invoice.created", PAID)
+    await tell_fact(tenant, "invoice.finalized", PAID, subject=first)
+    await work()
+    for _ in range(2):  # refused again, each object's first alone
+        await let_pass(runtime, timedelta(hours=3))
+        await work()
+    assert set(listener.kinds()) == {"invoice.created"}
+    listener.statuses = [410]  # gone: nothing more is called
+    await let_pass(runtime, timedelta(hours=12))
+    await work()
+    calls = len(listener.calls)
+    await tell_fact(tenant, "invoice.paid", PAID, subject=first)
+    await let_pass(runtime, timedelta(days=1))
+    await work()
+    shown = (await tenant.get(address)).json()
+    assert (shown["state"], len(listener.calls)) == ("disabled", calls)
+    notices = [one for one in await messages(tenant) if one["template"] == "webhook_disabled"]
+    assert len(notices) == 1  # told once
+
+    tried = {orjson.loads(body)["data"]["subjectId"]: headers["webhook-id"] for headers, body in listener.calls}
+    assert set(tried) == {str(first), str(second)}
+    listener.statuses = [200]
+    assert (await tenant.patch(address, {"state": "active"})).is_success
+    since = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+    assert (await tenant.post(f"{address}/replay", {"since": since})).json() == {"replayed": 5}
+    await work()
+    got = [(orjson.loads(body), headers["webhook-id"]) for headers, body in listener.calls[calls:]]
+    of_first = [(one["type"], told) for one, told in got if one["data"]["subjectId"] == str(first)]
+    assert [kind for kind, _ in of_first] == ["invoice.created", "invoice.finalized", "invoice.paid"]
+    assert of_first[0][1] == tried[str(first)]
+    assert [told for one, told in got if one["data"]["subjectId"] == str(second)] == [tried[str(second)]]
+    assert len(got) == 5
+    assert "webhook.endpoint_disabled" in {one["type"] for one, _ in got}  # the fifth: that it was
+    # What got through is replayed no more.
+    assert (await tenant.post(f"{address}/replay", {"since": since})).json() == {"replayed": 0}
+    assert {one["state"] for one in await deliveries(tenant)} == {"delivered"}
+
+
 async def test_a_test_goes_to_the_endpoint_that_is_tested_alone(tenant: Caller, listener: Listener, work: Work) -> None:
     made = await endpoint(tenant, listener, "invoice.paid")
     await endpoint(tenant, listener)
