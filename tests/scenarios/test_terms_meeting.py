@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.billing.metering.events.checking import check_tenant
 from core.foundation.clock import wall_now
-from tests.scenarios.story import Story, flat, metered
+from tests.scenarios.story import Story, flat, metered, per_unit
 from tests.support.furnished import made
 
 Begin = Callable[..., Awaitable[Story]]
@@ -117,6 +117,78 @@ async def test_packages_and_percentages_are_brought_up_to_the_minimum_and_then_t
         "INV-00002 2026-06-01 open: calls 4.00, sales 15.10, minimum 10.90, commitment 20.00 = 50.00 EUR",
         "INV-00003 2026-06-11 open: calls 0.00, sales 0.00, minimum 10.00, commitment 70.00 = 80.00 EUR",
     ]
+
+
+async def test_late_usage_takes_back_what_a_minimum_and_a_commitment_were_brought_up_by(begin: Begin) -> None:
+    story = await begin(APRIL)
+    ada = await story.customer()
+    await story.meters("calls")
+    await story.meters("sales", aggregation="sum")
+    await story.sells(
+        "mixed",
+        metered({"model": "package", "packageSize": "100", "packagePrice": "4"}, "calls"),
+        metered({"model": "percentage", "rate": "1.5", "fixed": "0.10"}, "sales"),
+        minimum={"model": "minimum", "amount": "30"},
+        commitment={"model": "commitment", "amount": "80", "periods": 2},
+    )
+    await story.subscribes(ada, "mixed")
+    await story.uses(ada, 250)
+    await story.uses(ada, 1, of="sales", quantity="200")
+    await story.until("2026-05-10T00:00:00Z")
+    await story.uses(ada, 60, at="2026-04-20T00:00:00Z")
+    await story.uses(ada, 1, of="sales", quantity="2000", at="2026-04-21T00:00:00Z")
+    await story.until("2026-06-10T00:00:00Z")
+    await story.uses(ada, 1, of="sales", quantity="4000", at="2026-05-21T00:00:00Z")
+    await story.until("2026-07-02T00:00:00Z")
+    # April: 310 calls begin a fourth package, 30.10 more of sales: 49.20 lack nothing. With May's 30.00 it is 79.20.
+    # May: 60.10 of sales lack nothing either, and the two come to 109.30.
+    assert await story.bills(ada) == [
+        "INV-00001 2026-05-01 open: calls 12.00, sales 3.10, minimum 14.90 = 30.00 EUR",
+        "INV-00002 2026-06-01 open: correction calls 4.00, correction sales 30.10, correction minimum -14.90, "
+        "calls 0.00, sales 0.00, minimum 30.00, commitment 0.80 = 50.00 EUR",
+        "INV-00003 2026-07-01 open: correction sales 60.10, correction minimum -30.00, correction commitment -0.80, "
+        "calls 0.00, sales 0.00, minimum 30.00 = 59.30 EUR",
+    ]
+
+
+async def test_a_third_of_a_period_in_yen_and_in_dinars_lacks_a_third_of_the_minimum(begin: Begin) -> None:
+    story = await begin(APRIL, currency="JPY")
+    customers = [await story.customer("Ada", currency="JPY"), await story.customer("Kim", currency="KWD")]
+    await story.meters("sales", aggregation="sum")
+    share = metered({"model": "percentage", "rate": "1.5"}, "sales")
+    prices = [
+        {"currency": "JPY", "components": [flat("1000"), share], "minimum": {"model": "minimum", "amount": "1500"}},
+        {"currency": "KWD", "components": [flat("1.005"), share], "minimum": {"model": "minimum", "amount": "30.001"}},
+    ]
+    await made(story.caller.post("/billing/plans", {"code": "both", "name": "Both", "prices": prices}))
+    for customer in customers:
+        await story.subscribes(customer, "both")
+        for amount in ("333", "0.5"):
+            await story.uses(customer, 1, of="sales", quantity=amount)
+    await story.until("2026-04-11T00:00:00Z")
+    for one in (await made(story.caller.get("/billing/subscriptions", sort="createdAt")))["data"]:
+        await story.does(one["subscriptionId"], "cancel", when="now")
+    await story.until("2026-04-12T00:00:00Z")
+    # 1.5 % of 333 and of 0.5 are 5.0025. A third of the base stays: 333 and 0.335; a third is owed: 500 and 10.000333.
+    assert sorted(await story.bills())[2:] == [
+        "INV-00003 2026-04-11 paid: unused base -667, sales 5, minimum 162 = -500 JPY, 500 into the wallet",
+        "INV-00004 2026-04-11 open: unused base -0.670, sales 5.003, minimum 4.662 = 8.995 KWD",
+    ]
+
+
+async def test_a_version_of_another_rhythm_begins_it_where_the_trial_ends_and_an_add_on_it_lacks_is_over(
+    begin: Begin,
+) -> None:
+    story = await begin(APRIL)
+    ada = await story.customer()
+    await story.sells("pro", flat("10"), per_unit("3"), flat("2", "extra", addOn=True), trialDays=14)
+    one = await story.subscribes(ada, "pro", quantities={"seats": "4"}, addOns=["extra"])
+    await story.sells_anew("pro", flat("100"), per_unit("25"), applies="renewal", interval="year")
+    await story.until("2026-05-02T00:00:00Z")
+    now = await story.subscription(one)
+    assert (now["currentPeriodStart"], now["currentPeriodEnd"]) == ("2026-04-15T00:00:00Z", "2027-04-15T00:00:00Z")
+    # Four seats stay four.
+    assert await story.bills(ada) == ["INV-00001 2026-04-15 open: base 100.00, seats 100.00 = 200.00 EUR"]
 
 
 def counted(name: str) -> float:
