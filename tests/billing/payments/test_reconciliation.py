@@ -1,8 +1,10 @@
 """What Stripe says against what we say: every difference is named by its class, and then there is none."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from core.billing.payments.providers.saving import MovementKind, ProviderMovement
@@ -10,6 +12,7 @@ from core.billing.payments.reconciling import comparing
 from core.billing.payments.reconciling.comparing import Compared, Difference, Known, compare
 from core.billing.payments.reconciling.reconcile import reconcile
 from tests.billing.payments.shop import Shop
+from tests.support.servers import Role
 
 WALL = datetime(2026, 11, 20, tzinfo=UTC)
 SINCE = WALL - timedelta(days=30)
@@ -113,3 +116,91 @@ async def test_a_day_of_trade_comes_to_zero_and_what_we_have_not_heard_of_is_nam
     ] == [("missing_here", refund["id"], None, -100)]
     refused = await shop.tenant.get("/payment/reconciliation")
     assert refused.status_code == 403
+
+
+Said = list[tuple[str, str, str, int | None, int | None]]
+
+
+async def said(shop: Shop) -> Said:
+    """Each difference: its class, what it is about, its name at the provider, what we say, what they say."""
+    found = (await look(shop)).findings
+    return [(one.difference.value, one.kind, one.provider_id, one.ours_minor, one.theirs_minor) for one in found]
+
+
+async def test_each_class_is_found_on_a_real_account_and_is_gone_once_mended(
+    shop: Shop,
+    connect: Callable[[Role], Awaitable[psycopg.AsyncConnection[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparing, "GRACE", timedelta(0))
+    paid, returned, objected, waiting, unpaid = [await shop.buy() for _ in range(5)]
+    for bought in (paid, returned, objected):
+        shop.pay(bought)
+    await shop.tell(shop.events())
+    assert await said(shop) == []
+
+    # What happened at the provider and was not heard of; heard of, it is gone.
+    intent = waiting["paymentIntentId"]
+    shop.pay(waiting)
+    assert await said(shop) == [("state", "charge", intent, 0, 500)]
+    await shop.tell(shop.events())
+    assert await said(shop) == []
+    refund = shop.stripe.control("refunds", payment_intent=returned["paymentIntentId"], amount=200)
+    assert await said(shop) == [("missing_here", "refund", refund["id"], None, -200)]
+    await shop.tell(shop.events())
+    assert await said(shop) == []
+    dispute = shop.stripe.control("disputes", payment_intent=objected["paymentIntentId"])
+    assert await said(shop) == [("missing_here", "dispute", dispute["id"], None, -500)]
+    await shop.tell(shop.events())
+    assert await said(shop) == []
+    shop.stripe.control(f"disputes/{dispute['id']}/close", status="won")
+    assert await said(shop) == [("state", "dispute", dispute["id"], -500, 0)]
+    await shop.tell(shop.events())
+    assert await said(shop) == []
+
+    # What is wrong in our rows; put right, it is gone.
+    intent = paid["paymentIntentId"]
+    admin = await connect("admin")
+    await admin.execute("SET session_replication_role = replica")
+    await admin.commit()
+    row = f"WHERE provider_intent_id = '{intent}'"
+    booked = f"WHERE kind = 'purchase' AND reference LIKE '{paid['purchaseId']}%'"
+    other = f"WHERE provider_intent_id = '{unpaid['paymentIntentId']}'"
+    for broken, mended, found in (
+        (f"UPDATE payments SET provider_intent_id = 'pi_other' {row}",
+         "UPDATE payments SET provider_intent_id = provider_id WHERE provider_intent_id = 'pi_other'",
+         [("missing_here", "charge", intent, None, 500), ("missing_there", "charge", "pi_other", 500, None)]),
+        (f"UPDATE payments SET state = 'succeeded' {other}", f"UPDATE payments SET state = 'pending' {other}",
+         [("missing_there", "charge", unpaid["paymentIntentId"], 500, None)]),
+        (f"UPDATE payments SET amount_minor = 400 {row}", f"UPDATE payments SET amount_minor = 500 {row}",
+         [("amount", "charge", intent, 400, 500)]),
+        (f"UPDATE payments SET currency = 'EUR' {row}", f"UPDATE payments SET currency = 'USD' {row}",
+         [("currency", "charge", intent, 500, 500)]),
+        (f"UPDATE refunds SET amount_minor = 199 WHERE provider_id = '{refund['id']}'",
+         f"UPDATE refunds SET amount_minor = 200 WHERE provider_id = '{refund['id']}'",
+         [("amount", "refund", refund["id"], -199, -200)]),
+        (f"UPDATE ledger_transactions SET reference = reference || '-lost' {booked}",
+         f"UPDATE ledger_transactions SET reference = '{paid['purchaseId']}' {booked}",
+         [("ledger", "charge", intent, 500, 500)]),
+    ):  # fmt: skip
+        await admin.execute(broken)  # pyright: ignore[reportArgumentType, reportCallIssue]  (our own text)
+        await admin.commit()
+        assert await said(shop) == found, broken
+        await admin.execute(mended)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        await admin.commit()
+        assert await said(shop) == [], mended
+
+    # 4 x 5.00 for 0.45 each, 2.00 given back, a dispute for 15.00 that was won, 1.00 paid out: no difference of ours.
+    shop.stripe.control("payouts", currency="usd", amount=100)
+    done = await look(shop)
+    sums = done.sums["USD"]
+    assert done.findings == []
+    assert (sums.charged_minor, sums.refunded_minor, sums.disputed_minor, sums.other_minor) == (2_000, -200, 0, 0)
+    assert (sums.fees_minor, sums.paid_out_minor, sums.net_minor) == (1_680, -100, 20)
+    assert (sums.ours_minor, sums.unexplained_minor) == (1_800, 0)
+
+    # What is younger than a quarter of an hour may still be told of.
+    monkeypatch.undo()
+    refund = shop.stripe.control("refunds", payment_intent=intent, amount=100)
+    assert await said(shop) == [("timing", "refund", refund["id"], None, -100)]
+    assert (await look(shop)).open_findings == []

@@ -1,9 +1,10 @@
 """Correcting what an invoice billed by usage that was not all there: each item by what is known now, less what was.
 
-A period's usage is corrected together with its minimum and commitment, so that what the minimum covered already is not
-charged again. By the tenant's choice it goes on the subscription's next invoice, or what is less is a credit note and
-what is more an invoice of its own, as it is where no invoice is to come. Each correction goes on from where the last
-one of its item ended, in the transaction that says so: whoever is killed leaves the note, and it is done once.
+A subscription's usage is corrected together with the minimums and the commitment of its periods, so that what they
+covered already is not charged again, and what one period has more and another less is one amount. By the tenant's
+choice it goes on the subscription's next invoice, or what is less is a credit note and what is more an invoice of its
+own, as it is where no invoice is to come. Each correction goes on from where the last one of its item ended, in the
+transaction that says so: whoever is killed leaves the note, and it is done once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,9 +82,9 @@ async def _correct(
 ) -> None:
     reader = Reader(session, as_of)
     items = await repository.list_items(session, tenant_id, ids)
-    for (subscription_id, _), period in groupby(items, key=lambda item: (item.subscription_id, item.ordinal)):
+    for subscription_id, own in groupby(items, key=lambda item: item.subscription_id):
         assert subscription_id is not None, "usage is billed of a subscription"
-        usage = list(period)
+        usage = list(own)
         found = await _differences(session, reader, usage, tenant_id=tenant_id, as_of=as_of)
         if not found:
             continue
@@ -111,8 +112,12 @@ async def _correct(
 async def _differences(
     session: AsyncSession, reader: Reader, usage: Sequence[InvoiceItem], *, tenant_id: UUID, as_of: datetime
 ) -> list[Difference]:
-    """Of a period's usage, and of its floors, what is not as it was billed. What is not final yet bills it itself."""
-    items = [*usage, *await repository.list_floors(session, usage[0])]
+    """Of a subscription's usage, and of its floors, what is not as it was billed. What is not final bills it itself."""
+    floors: dict[UUID, InvoiceItem] = {}
+    for _, period in groupby(usage, key=lambda item: item.ordinal):
+        # Several periods may have one commitment, which is corrected once for all of them.
+        floors |= {floor.id: floor for floor in await repository.list_floors(session, next(period))}
+    items = [*usage, *floors.values()]
     standing = await repository.standing_of(session, tenant_id, [item.id for item in items])
     found: list[Difference] = []
     for item in items:

@@ -5,7 +5,7 @@ the invoice's lines as they come out now. So an event, a price or a rate that wa
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -71,24 +71,33 @@ async def _compare_trail(
         name = f"correction of {row.code} as of {row.as_of:%Y-%m-%d %H:%M:%S}"
         rated, inputs = await reader.difference(item, before=row.as_of_before, after=row.as_of)
         fresh, kept = orjson.loads(orjson.dumps(inputs)), row.inputs
-        causes = [
-            (cause, key)
-            for cause, keys in (("price", ("price", "prices")), ("events", ("asOfBeforeUsage", "asOfUsage")))
-            for key in keys
-            if fresh.get(key) != kept.get(key)
-        ]
+        causes = list(causes_of(kept, fresh))
         for cause, key in causes:
             invoice.name(name, cause, f"{key} was {kept.get(key)} and is {fresh.get(key)}")
         if rated.amount_minor != row.amount_minor and not causes:
             invoice.name(name, "line", f"amount_minor is {row.amount_minor}, but comes to {rated.amount_minor}")
-        run = (item.subscription_id, item.ordinal, row.as_of)
-        runs[run] += rated.amount_minor
+        run = (item.subscription_id, row.as_of)
+        if row.correction_item_id is None:
+            runs[run] += rated.amount_minor
         for entry in row.credited:
             credited[run] = credited.get(run, 0) + int(entry["amountMinor"])
     for run, given_minor in credited.items():
-        # With a period's floors on other invoices the run is not all here; what is, is less or as much.
+        # With other periods and their floors on other invoices the run is not all here; what is, is less or as much.
         if given_minor > max(0, -runs[run]) and all(row.elsewhere == 0 for row in rows):
             invoice.name(None, "line", f"corrections gave {given_minor} back, but come to {-runs[run]}")
+
+
+def causes_of(kept: Mapping[str, Any], fresh: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a correction follows from that is not as it was: (cause, which of its inputs)."""
+    prices = [key for key in ("price", "prices") if fresh.get(key) != kept.get(key)]
+    yield from (("price", key) for key in prices)
+    for key in ("asOfBeforeUsage", "asOfUsage"):
+        if fresh.get(key) != kept.get(key):
+            if "chargedMinor" not in (fresh.get(key) or {}):
+                yield "events", key
+            elif not prices:
+                # A floor follows from other lines: what is behind it is named there.
+                yield "line", key
 
 
 def _credited(trail: Sequence[Row[Any]]) -> dict[tuple[UUID, UUID], tuple[int, int]]:
@@ -161,9 +170,10 @@ def _tax(line: Any, net_minor: int) -> int:
 
 _TRAIL = text("""
 SELECT c.id, c.invoice_id, c.item_id, c.as_of_before, c.as_of, c.amount_minor, c.inputs, c.credited, i.code,
+       c.correction_item_id,
        (SELECT count(*) FROM late_corrections o JOIN invoice_items n ON n.tenant_id = o.tenant_id AND n.id = o.item_id
         WHERE o.tenant_id = c.tenant_id AND o.as_of = c.as_of AND n.subscription_id = i.subscription_id
-          AND n.ordinal = i.ordinal AND o.invoice_id <> c.invoice_id) AS elsewhere
+          AND o.invoice_id <> c.invoice_id) AS elsewhere
 FROM late_corrections c JOIN invoice_items i ON i.tenant_id = c.tenant_id AND i.id = c.item_id
 WHERE c.tenant_id = :tenant AND c.invoice_id = ANY(:ids) ORDER BY c.invoice_id, c.id
 """)

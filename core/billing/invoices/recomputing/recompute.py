@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import repository
 from core.billing.invoices.bills import Bill, Line
 from core.billing.invoices.parking import count_parked
-from core.billing.invoices.recomputing.corrections import Stated, compare_corrections
+from core.billing.invoices.recomputing.corrections import Stated, causes_of, compare_corrections
 from core.billing.invoices.working import Group, bill_of, compute_groups, open_sale, read_buyer, read_seller
 from core.billing.subscriptions.computing import Computed
 from core.foundation.crypto import input_hash
@@ -225,9 +225,10 @@ class _Comparison:
             self.add(name, "inputs", "nothing is kept of what it was computed from")
             return True
         before = len(self.found)
-        for key in ("price", "prices"):
-            if kept.get(key) != fresh.get(key):
-                self.add(name, "price", f"price {fresh.get('priceId')} is not what it was")
+        for cause, key in causes_of(kept, fresh):
+            is_price = cause == "price"
+            said = f"{key} was {kept.get(key)} and is {fresh.get(key)}"
+            self.add(name, cause, f"price {fresh.get('priceId')} is not what it was" if is_price else said)
         if (kept.get("events"), kept.get("digest")) != (fresh.get("events"), fresh.get("digest")):
             self.add(
                 name,
@@ -235,9 +236,6 @@ class _Comparison:
                 f"{fresh.get('events')} events with digest {str(fresh.get('digest'))[:12]}, "
                 f"and {kept.get('events')} with {str(kept.get('digest'))[:12]} when it was computed",
             )
-        for key in ("asOfBeforeUsage", "asOfUsage"):
-            if kept.get(key) != fresh.get(key):
-                self.add(name, "events", f"{key} was {kept.get(key)} and is {fresh.get(key)}")
         if kept["tax"] != fresh["tax"]:
             self.add(
                 name,
