@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from core.billing.clocks import service as clocks
+from core.billing.payments import asking
 from core.billing.payments.gateway import close_providers
 from core.billing.payments.providers.simulator.main import Simulator
+from core.billing.payments.topping import asking as topping
 from core.foundation.runtime import Runtime
 from tests.billing.payments.shop import Shop
 from tests.support.callers import Caller
@@ -113,6 +115,70 @@ async def test_an_answer_that_is_lost_after_the_charge_does_not_charge_again(sho
     assert (await wallet(shop))["balance"] == "5"
     paid = [intent for intent in shop.client.v1.payment_intents.list().data if intent.status == "succeeded"]
     assert len(paid) == 1
+
+
+class Killed(BaseException):
+    pass
+
+
+async def test_two_workers_of_whom_one_dies_between_the_charge_and_its_booking_top_up_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.save_card()
+    await watch(shop, topUp=top_up())
+    ((tenant_id,),) = await shop.stored("SELECT id FROM tenants WHERE slug = 'topped'")
+    ask, waits, booked = asking.ask, asyncio.Event(), asyncio.Event()
+
+    async def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asking, "ask", die)
+        with pytest.raises(BaseException):  # noqa: B017, PT011  (the death itself, or what the stack makes of it)
+            await clocks.move(
+                shop.runtime.database,
+                tenant_id=tenant_id,
+                to=datetime(2026, 5, 10, 0, 0, 1, tzinfo=UTC),
+                settings=shop.runtime.settings,
+            )
+    # The card is charged, and nobody has written that.
+    assert [intent.status for intent in shop.client.v1.payment_intents.list().data] == ["succeeded"]
+    ((purchase_id, state),) = await shop.stored("SELECT id, state FROM purchases")
+    assert (state, (await wallet(shop))["balance"]) == ("pending", "0")
+
+    async def charge() -> None:
+        given = {"tenant_id": tenant_id, "purchase_id": purchase_id, "wall": datetime.now(UTC)}
+        await topping.charge(shop.runtime.database, shop.runtime.settings, **given)
+
+    async def die_when_the_other_has_booked(*given: Any, **named: Any) -> Any:
+        if waits.is_set():
+            return await ask(*given, **named)
+        waits.set()
+        await booked.wait()
+        raise Killed
+
+    async def dies() -> bool:
+        try:
+            await charge()
+        except Killed:
+            return True
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asking, "ask", die_when_the_other_has_booked)
+        dying = asyncio.create_task(dies())
+        await waits.wait()
+        await charge()
+        booked.set()
+        assert await dying
+    await asyncio.gather(charge(), charge(), shop.work(concurrency=2))
+    await pass_time(shop, "2026-05-10T00:00:02Z")
+    await shop.tell(shop.events("payment_intent.succeeded"))
+    assert (await wallet(shop))["balance"] == "5"
+    assert [(one.status, one.amount) for one in shop.client.v1.payment_intents.list().data] == [("succeeded", 500)]
+    assert await shop.ledger() == [("purchase", "5", "5")]
+    assert (await watched(shop))["topUp"]["made"] == 1
+    assert len(await told(shop, "credits.topped_up")) == 1
 
 
 async def test_the_months_limit_holds_until_the_next_month(shop: Shop) -> None:
