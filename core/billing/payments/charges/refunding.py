@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.credits.invoicing import credit_from_invoice
 from core.billing.invoices import crediting
 from core.billing.invoices import service as invoices
 from core.billing.payments.charges import charging, repository
@@ -136,17 +137,31 @@ async def take(
 async def bring_back(
     session: AsyncSession, payment: Payment, cause_id: UUID, amount_minor: int, *, now: datetime
 ) -> None:
-    """The money stayed with us after all."""
+    """The money stayed with us after all: it pays the invoice, and what that owes no more is in the wallet."""
     assert payment.invoice_id is not None
     invoice = await invoices.get_invoice(session, payment.tenant_id, payment.invoice_id, lock=True)
-    back_minor = min(amount_minor, invoice.open_minor)
-    if back_minor > 0 and invoice.state in charging.PAYABLE:
+    reversed_id = uuid5(_REVERSED, str(cause_id))
+    back_minor = min(amount_minor, invoice.open_minor) if invoice.state in charging.PAYABLE else 0
+    if back_minor > 0:
         await invoices.settle(
             session,
             tenant_id=payment.tenant_id,
             invoice_id=invoice.id,
             amount_minor=back_minor,
-            payment_id=uuid5(_REVERSED, str(cause_id)),
+            payment_id=reversed_id,
+            now=now,
+        )
+    taken_minor = await repository.taken_minor(session, payment.tenant_id, invoice.id, cause_id)
+    left_minor = min(amount_minor, taken_minor) - back_minor
+    if left_minor > 0:
+        # It was credited, voided or paid otherwise meanwhile, as if this money were gone.
+        await credit_from_invoice(
+            session,
+            tenant_id=payment.tenant_id,
+            customer_id=invoice.customer_id,
+            currency=invoice.currency,
+            amount_minor=left_minor,
+            cause_id=reversed_id,
             now=now,
         )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.billing.invoices.models import InvoicePayment
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.models import Dispute, Payment, Refund
 
@@ -163,6 +164,16 @@ async def disputed_minor(session: AsyncSession, tenant_id: UUID, payment_id: UUI
         Dispute.tenant_id == tenant_id, Dispute.payment_id == payment_id, Dispute.state != "won"
     )
     return int(await session.scalar(found) or 0)
+
+
+async def taken_minor(session: AsyncSession, tenant_id: UUID, invoice_id: UUID, cause_id: UUID) -> int:
+    """What went off what was paid of an invoice, by this cause."""
+    found = select(func.sum(InvoicePayment.amount_minor)).where(
+        InvoicePayment.tenant_id == tenant_id,
+        InvoicePayment.invoice_id == invoice_id,
+        InvoicePayment.cause_id == cause_id,
+    )
+    return -int(await session.scalar(found) or 0)
 
 
 async def find_by_reference(session: AsyncSession, tenant_id: UUID, invoice_id: UUID, reference: str) -> Payment | None:
