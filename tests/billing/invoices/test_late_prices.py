@@ -37,19 +37,19 @@ class Books:
         self._sent = 0
 
     async def sells(
-        self, code: str, currency: str, *components: dict[str, Any], interval: str = "month", **floors: Any
+        self, code: str, currency: str, *parts: dict[str, Any], interval: str = "month", more: Any = None, **floors: Any
     ) -> None:
         """A meter, a plan and a customer of that name, who subscribes."""
         meter = {"code": code, "name": code, "aggregation": "sum", "eventName": code}
         await made(self.shop.caller.post("/billing/meters", meter))
         self.customers[code] = await self.shop.customer(code.capitalize(), currency=currency)
-        price = {"currency": currency, "components": list(components), **floors}
+        price = {"currency": currency, "components": list(parts), **floors}
         await made(
             self.shop.caller.post(
                 "/billing/plans", {"code": code, "name": code, "interval": interval, "prices": [price]}
             )
         )
-        await self.shop.subscribe(self.customers[code], code)
+        await self.shop.subscribe(self.customers[code], code, **(more or {}))
 
     async def use(self, code: str, *quantities: str, at: str = FEBRUARY) -> list[str]:
         """An event each; their ids."""
@@ -294,3 +294,31 @@ async def test_what_a_minimum_covers_is_given_back_only_beyond_it(shop: Shop) ->
     await shop.move("2026-02-28T18:00:00Z")
     assert await books.drifts() == []
     assert sum(net for net, _ in await books.notes(february)) == 700
+
+
+async def test_of_what_coupons_left_the_same_part_is_given_back(shop: Shop) -> None:
+    for coupon in ({"code": "tenth", "percent": "10"}, {"code": "five", "amountMinor": 500, "currency": "EUR"}):
+        await made(shop.caller.post("/billing/coupons", {"name": "Less", **coupon}))
+    await shop.settings(lateUsage="credit_note")
+    await shop.rules(timesHistory=1_000_000)
+    books = Books(shop)
+    part = {"code": "calls", "name": "Calls", "kind": "usage", "meter": "calls"}
+    more = {"coupons": ["tenth", "five"]}
+    await books.sells("calls", "EUR", {**part, "price": {"model": "volume", "tiers": JUMP}}, more=more)
+    await shop.move("2026-02-27T00:00:00Z")
+    (eighty,) = await books.use("calls", "80")
+    await shop.move("2026-02-28T12:30:00Z")
+    (february,) = await books.bills("calls")
+    # 80.00 less 8.00 less 5.00, and 19 % of 67.00.
+    assert (february["discountMinor"], february["totalMinor"]) == (1_300, 7_973)
+    (forty,) = await books.use("calls", "40")
+    await shop.move("2026-02-28T15:00:00Z")
+    # A quarter of 67.00 and of its tax of 12.73, which is 3.1825.
+    assert await books.notes(february) == [(1_675, 318)]
+    await books.void(eighty)
+    await books.void(forty)
+    await shop.move("2026-02-28T18:00:00Z")
+    assert await books.trail(february) == [("calls", -2_000), ("calls", -6_000)]
+    # All of it came back.
+    assert sorted(await books.notes(february)) == [(1_675, 318), (5_025, 955)]
+    assert await books.drifts() == []
