@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from console import customers
-from console.client import PAGE_ROWS, Client
+from console.client import PAGE_ROWS, ApiRefused, Client
 from console.figures import Moment, minor_money, moment
 
 Json = Mapping[str, Any]
@@ -27,6 +27,11 @@ COLUMNS = {
     "Outcome": "outcome",
 }
 MEANS = {"intent": "Card", "by_hand": "By hand"}
+REFUSED = ("failed", "canceled")
+GIVEN_BACK = (
+    "A credit note or a dispute gave money of this invoice back, so that less is left than this record says. "
+    "It stays as it is; what is too much goes back by a credit note."
+)
 
 
 @dataclass
@@ -65,8 +70,10 @@ class CollectingPage:
 
 @dataclass
 class Paying:
-    """Money for an invoice, or a try to get it."""
+    """Money for an invoice, or a try to get it. `deed` is what may be done about it, to `subject`: or nothing."""
 
+    deed: str = ""
+    subject: str = ""
     means: str = ""
     status: str = ""
     why: str = ""
@@ -101,36 +108,75 @@ async def collections(api: Client, *, status: str, cursor: str, now: datetime) -
 
 
 async def payments_of(api: Client, invoice_id: str, *, now: datetime) -> list[Paying]:
-    """How an invoice was paid, with every try, the newest first."""
+    """How an invoice was paid."""
     body = await api.get_own(f"/billing/invoices/{invoice_id}/payments")
+    return paid(body["data"], now=now)
+
+
+def paid(payments: Iterable[Json], *, now: datetime) -> list[Paying]:
+    """Payments, oldest first, as rows: each try and each refund is one of its own, the newest first."""
     found: list[Paying] = []
-    for one in body["data"]:
+    for one in payments:
         amount = minor_money(one["amountMinor"], one["currency"])
         means = MEANS.get(one["means"], one["means"])
         tries = one["attempts"]
         if not tries:
-            found.append(Paying(means, one["status"], one["reference"] or "", amount, moment(one["receivedAt"], now)))
+            found.append(_without_tries(one, means, amount, now))
         found += [
             Paying(
-                f"{means}, try {each['number']}",
-                str(each["status"]).replace("_", " "),
-                str(each["failureCode"] or "").replace("_", " "),
-                amount,
-                moment(each["concludedAt"] or each["createdAt"], now),
+                means=f"{means}, try {each['number']}",
+                status=str(each["status"]).replace("_", " "),
+                why=str(each["failureCode"] or "").replace("_", " "),
+                amount=amount,
+                at=moment(each["concludedAt"] or each["createdAt"], now),
             )
             for each in tries
         ]
         found += [
             Paying(
-                "Refund",
-                each["status"],
-                str(each["failureCode"] or "").replace("_", " "),
-                minor_money(-each["amountMinor"], one["currency"]),
-                Moment(),
+                deed="" if each["status"] not in REFUSED or _was_tried_again(each, one["refunds"][place:]) else "retry",
+                subject=each["refundId"],
+                means="Refund",
+                status=each["status"],
+                why=str(each["failureCode"] or "").replace("_", " "),
+                amount=minor_money(-each["amountMinor"], one["currency"]),
             )
-            for each in one["refunds"]
+            for place, each in enumerate(one["refunds"], 1)
         ]
     return found[::-1]
+
+
+def _without_tries(one: Json, means: str, amount: str, now: datetime) -> Paying:
+    by_hand = one["means"] == "by_hand"
+    return Paying(
+        deed="take-back" if by_hand and one["status"] == "succeeded" else "",
+        subject=one["paymentId"],
+        means=means,
+        status="taken back" if by_hand and one["status"] == "canceled" else str(one["status"]).replace("_", " "),
+        why=one["reference"] or "",
+        amount=amount,
+        at=moment(one["receivedAt"], now),
+    )
+
+
+def _was_tried_again(refund: Json, later: Iterable[Json]) -> bool:
+    same = ("amountMinor", "creditNoteId")
+    return any(one["status"] not in REFUSED and all(one[each] == refund[each] for each in same) for one in later)
+
+
+async def take_back(api: Client, invoice_id: str, payment_id: str) -> None:
+    """Undo a record by hand that was a mistake. Raises `ApiRefused`, in words for whoever looks at the invoice."""
+    try:
+        await api.change("POST", f"/billing/invoices/{invoice_id}/payments/{payment_id}/take-back")
+    except ApiRefused as refused:
+        if refused.code != "payment_given_back":
+            raise
+        raise ApiRefused(refused.title, GIVEN_BACK, code=refused.code, status=refused.status) from refused
+
+
+async def retry(api: Client, invoice_id: str, refund_id: str) -> None:
+    """Have a refused refund tried again, as one of its own."""
+    await api.change("POST", f"/billing/invoices/{invoice_id}/refunds/{refund_id}/retry")
 
 
 async def charge(api: Client, invoice_id: str) -> str:

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import branding, documents, joining, metrics
+from console import account, branding, documents, joining, metrics
 from console.client import ApiRefused, ApiUnreachable
 from console.joining import forwarded_for
 from console.place import Place, place
@@ -150,6 +150,7 @@ routes = [
     Route(documents.PATH, documents.show, methods=["GET"]),
     Route(branding.PATH, branding.put_logo, methods=["POST"]),
     Route("/session/join", joining.join, methods=["POST"]),
+    Route("/session/password", account.change_password, methods=["POST"]),
     Route("/health", health, methods=["GET"]),
     Route("/metrics", metrics.show, methods=["GET"]),
     Route("/session", sign_in, methods=["POST"]),

@@ -90,6 +90,17 @@ class Invoice:
 
 
 @dataclass
+class Skipped:
+    """Numbers one after the other that no document has."""
+
+    first: str = ""
+    last: str = ""
+    count: str = ""
+    reason: str = ""
+    at: Moment = field(default_factory=Moment)
+
+
+@dataclass
 class Drift:
     """A difference that the recomputation found."""
 
@@ -122,6 +133,15 @@ async def invoices(
     body = await api.get_own(ADDRESS, **asked, cursor=cursor, limit=PAGE_ROWS)
     known = await customers.names(api, body["data"])
     return InvoicePage(rows=[_row(one, known, now) for one in body["data"]], next_cursor=body["nextCursor"] or "")
+
+
+async def skipped(api: Client, *, now: datetime) -> list[Skipped]:
+    """The numbers that nobody has; what a restore skips is one row of each series."""
+    body = await api.get_own("/billing/skipped-numbers", limit=PAGE_ROWS)
+    return [
+        Skipped(one["first"], one["last"], f"{one['count']:,}", one["reason"], moment(one["occurredAt"], now))
+        for one in body["data"]
+    ]
 
 
 async def invoice(api: Client, invoice_id: str, *, now: datetime) -> Invoice:

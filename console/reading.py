@@ -62,6 +62,7 @@ def overview(body: Json, now: datetime) -> rows.Overview:
         ledger_blocks=count(ledger["blocks"]),
         ledger_unsealed=ledger["unsealed"],
         ledger_sealed=moment(ledger["lastSealedAt"], now),
+        demo="" if body.get("demo") in (None, "made") else body["demo"],
     )
 
 

@@ -68,6 +68,7 @@ class Overview:
     ledger_blocks: str = ""
     ledger_unsealed: int = 0
     ledger_sealed: Moment = field(default_factory=Moment)
+    demo: str = ""
 
 
 @dataclass

@@ -115,6 +115,31 @@ class Sessions:
             current = await self.find(session.session_id) or session
             return await self._exchange(current, tenant_id)
 
+    async def change_password(self, session_id: str | None, current: str, new: str, *, forwarded_for: str) -> Session:
+        """Change the person's own. Every sign-in of theirs ends; this one goes on by another name and other tokens.
+
+        Raises `SignedOut`, `ApiRefused`, `ApiUnreachable`.
+        """
+        session = await self.fresh(session_id)
+        async with self._lock(session):
+            held = await self.find(session.session_id)
+            if held is None:
+                raise signed_out()
+            wanted = {"currentPassword": current, "newPassword": new}
+            forwarded = {"x-forwarded-for": forwarded_for}
+            try:
+                issued = await self._connection.ask(
+                    "POST", "/auth/password", token=held.access_token, json=wanted, headers=forwarded
+                )
+            except ApiRefused as refused:
+                if refused.status == 401 and refused.code != "invalid_credentials":
+                    raise signed_out() from refused
+                raise
+            try:
+                return await self._keep(secrets.token_urlsafe(32), issued)
+            finally:
+                await self.forget(held.session_id)  # its tokens are worth nothing now
+
     async def close(self, session_id: str | None) -> None:
         """Sign out here and at the API."""
         session = await self.find(session_id)

@@ -107,7 +107,10 @@ def _groups(slug: rx.Var[str] | None, tenant_name: Any) -> list[tuple[Any, Any, 
         Link("audit-of-all", "Audit", "book-open-check", "/audit"),
     ]
     groups: list[tuple[Any, Any, list[Link]]] = [("Installation", ViewerState.sees_installation, installation)]
-    if slug is not None:
+    if slug is None:
+        own = ViewerState.tenant_id
+        groups.append((own, (own != "") & ~ViewerState.sees_installation, tenant_links(own)))
+    else:
         # Whoever belongs to a tenant is led to their own, whatever tenant stands in the address.
         led_to = rx.cond(ViewerState.sees_installation, slug, ViewerState.tenant_id)
         groups.append((rx.cond(tenant_name != "", tenant_name, led_to), True, tenant_links(led_to)))

@@ -86,6 +86,7 @@ def account(person: Person) -> rx.Component:
                 rx.dropdown_menu.separator(),
                 _appearance(),
                 rx.dropdown_menu.separator(),
+                rx.dropdown_menu.item("Change your password", on_select=rx.redirect("/account")),
                 rx.dropdown_menu.item(
                     rx.el.button("Sign out", type="submit", form="sign-out", class_name="menu-button"), as_child=True
                 ),

@@ -1,6 +1,7 @@
 """The pages, each with its state in one module; importing them puts them at their addresses."""
 
 from console.pages import (
+    account,
     alerts,
     audit,
     audit_of_all,
@@ -41,6 +42,7 @@ from console.pages import (
 )
 
 __all__ = [
+    "account",
     "alerts",
     "audit",
     "audit_of_all",

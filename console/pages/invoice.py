@@ -21,6 +21,7 @@ from console.correcting import Correction
 from console.figures import parse_instant
 from console.invoicing import CreditNote, Drift, Invoice, Recomputed
 from console.pages.invoice_changing import Changing, dialogs
+from console.pages.invoice_payments import Undoing, payments
 from console.pages.invoices import status_badge
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
@@ -33,7 +34,7 @@ DEEDS = {
 }
 
 
-class InvoiceState(Changing, rx.State):
+class InvoiceState(Changing, Undoing, rx.State):
     """An invoice, and what is about to be done with it."""
 
     shown: Invoice = Invoice()
@@ -41,7 +42,6 @@ class InvoiceState(Changing, rx.State):
     doing: str = ""
     refused: str = ""
     may_sell: bool = False
-    payments: list[Paying] = []
     corrections: list[Correction] = []
     recording: bool = False
     link: str = ""
@@ -61,6 +61,7 @@ class InvoiceState(Changing, rx.State):
         self.corrections = await correcting.corrections_of(api, self.invoice_id, now=now)
         self.recording, self.said, self.link = False, "", ""
         self.crediting = self.writing = False
+        self.undoing = Paying()
         self.recomputed, self.doing, self.refused, self._key = Recomputed(), "", "", f"console-{uuid4()}"
 
     @rx.event
@@ -163,7 +164,7 @@ def invoice() -> rx.Component:
             figure("Total", rx.el.span(row.total, class_name="money"), "", total=True),
         ),
         rx.el.div(_lines(), _document(), class_name="wide-and-narrow even loose"),
-        rx.cond(state.payments.length() > 0, _payments()),
+        payments(state),
         corrections(state.corrections, f"/tenants/{TenantState.head.tenant_id}/invoices"),
         rx.cond(state.shown.notes.length() > 0, _notes()),
         _confirm(),
@@ -295,37 +296,6 @@ def _document() -> rx.Component:
             final,
         ),
         class_name="sheet",
-    )
-
-
-def _payments() -> rx.Component:
-    return rx.el.section(
-        rx.el.div(rx.el.h2("Payments"), class_name="sheet-head centered"),
-        table(
-            "Payments of this invoice and every try, newest first",
-            [
-                heading("By"),
-                heading("State"),
-                heading("Why, or reference"),
-                heading("When"),
-                heading("Amount", num=True),
-            ],
-            rx.foreach(InvoiceState.payments, _payment),
-        ),
-        class_name="sheet",
-    )
-
-
-def _payment(one: rx.Var[Paying]) -> rx.Component:
-    tone = rx.match(
-        one.status, ("succeeded", "badge good"), ("failed", "badge bad"), ("action required", "badge warn"), "badge"
-    )
-    return rx.el.tr(
-        row_heading(one.means),
-        cell(rx.el.span(one.status, class_name=tone), label="State"),
-        cell(one.why, kind="quiet wide"),
-        cell(instant(one.at, otherwise="–"), label="When"),
-        cell(rx.el.span(one.amount, class_name="money"), kind="num main"),
     )
 
 

@@ -12,9 +12,10 @@ from console.components.form import search_field
 from console.components.listed import chooser, listed, primary, question
 from console.components.notice import blank
 from console.components.progress import progress
+from console.components.skipped import skipped_numbers
 from console.components.table import cell, heading, row_heading, sort_heading
 from console.figures import parse_instant
-from console.invoicing import InvoiceRow
+from console.invoicing import InvoiceRow, Skipped
 from console.listing import NEWEST, Addressed
 from console.pages.invoice_writing import Writing, dialog
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
@@ -39,6 +40,7 @@ class InvoicesState(Bulk, Writing, Addressed, rx.State):
     """One page of invoices, and those that something is done to."""
 
     shown: list[InvoiceRow] = []
+    skipped: list[Skipped] = []
     status: str = ""
     _by: str = NEWEST
     may_sell: bool = False
@@ -51,6 +53,9 @@ class InvoicesState(Bulk, Writing, Addressed, rx.State):
         head = await enter(self, api)
         self.may_sell = (await self.get_state(ViewerState)).may_sell
         self.status = self.chosen.get("status", "")
+        now = parse_instant(head.clock_iso)
+        is_whole = not self.status and not self.search and len(self.cursors) == 1
+        self.skipped = await invoicing.skipped(api, now=now) if is_whole else []
         found = await invoicing.invoices(
             api,
             status=self.status,
@@ -58,7 +63,7 @@ class InvoicesState(Bulk, Writing, Addressed, rx.State):
             number=self.search,
             sort=self.order,
             cursor=self.cursors[-1],
-            now=parse_instant(head.clock_iso),
+            now=now,
         )
         self.shown, self.next_cursor = found.rows, found.next_cursor
         there = {row.invoice_id for row in found.rows}
@@ -134,6 +139,7 @@ def invoices() -> rx.Component:
             row=_row,
             nothing=_nothing(),
         ),
+        skipped_numbers(state.skipped),
         _confirm(),
         dialog(state),
     )

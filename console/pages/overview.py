@@ -177,6 +177,14 @@ def _line(name: rx.Var | str, value: rx.Component | rx.Var, note: rx.Component |
 def _warnings(shown: rx.Var) -> rx.Component:
     return rx.fragment(
         rx.cond(
+            shown.demo != "",
+            notice(
+                "",
+                rx.fragment("The demo is ", shown.demo),
+                "Until it is made, its tenants and figures here are in part there. All else is as it will be.",
+            ),
+        ),
+        rx.cond(
             shown.unhealthy != "",
             notice(
                 "bad",

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from console import door
+from console import account, door
 from console.client import Connection
 from console.place import Place
 from console.session import Sessions
@@ -32,7 +32,8 @@ async def browser(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody's browser before the console's door; every page behind it answers with its own address."""
-    monkeypatch.setattr(door, "sessions", lambda: sessions)
+    for room in (door, account):
+        monkeypatch.setattr(room, "sessions", lambda: sessions)
 
     async def page(request: object) -> PlainTextResponse:
         return PlainTextResponse(request.url.path)

@@ -138,6 +138,10 @@ DEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "invoice.record": (("POST", f"{SELLS}/payments"),),
     "invoice_changing.credit": (("POST", f"{SELLS}/credit-notes"),),
     "invoice_changing.write_line": (("POST", f"{SELLS}/lines"),),
+    "invoice_payments.undo": (
+        ("POST", f"{SELLS}/payments/{{payment_id}}/take-back"),
+        ("POST", f"{SELLS}/refunds/{{refund_id}}/retry"),
+    ),
     "invoice_writing.begin_writing": (("POST", "/billing/invoices"),),
     "invoice_writing.write": (("POST", "/billing/invoices"),),
     "invoices.step": (("POST", f"{SELLS}/finalize"), ("POST", f"{SELLS}/void")),

@@ -15,6 +15,7 @@ from core.identity.errors import TenantNotFound
 from core.identity.scope import Installation
 from core.identity.tenants.repository import list_members_as_operator
 from core.operations.overview import figures, parts, tenants
+from core.operations.overview.demo import find_demo
 from core.operations.overview.figures import Asked
 from core.operations.overview.schemas import (
     DayAmount,
@@ -87,6 +88,7 @@ async def get_overview(
         ),
         jobs=Parked(parked=state.parked_jobs),
         webhooks=Parked(parked=state.parked_webhooks),
+        demo=find_demo(runtime(request).settings.cloudbill_home),
     )
 
 

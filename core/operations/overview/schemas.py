@@ -76,7 +76,10 @@ class Parked(Answer):
 
 
 class OverviewAnswer(Answer):
-    """Figures of one currency (`currencies` are those there are); 30 days end today."""
+    """Figures of one currency (`currencies` are those there are); 30 days end today.
+
+    `demo` says how far the demo is where `cloudbill up` makes one: `being made: …`, `made`, `not made: …`.
+    """
 
     currency: str
     currencies: list[str]
@@ -96,6 +99,7 @@ class OverviewAnswer(Answer):
     ledger: LedgerAnswer
     jobs: Parked
     webhooks: Parked
+    demo: str | None
 
 
 class TenantRow(Answer):

@@ -1,5 +1,6 @@
 """The installation's figures: exact, on each tenant's own time, test tenants apart, probes left out."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from core.billing.ledger.sealing import seal_all
 from core.billing.ledger.signing import load_signing_keys
 from core.billing.ledger.verification import standing
 from core.billing.payments.models import Payment, Purchase, Refund
+from core.cli.supervisor.state import State, write_state
 from core.foundation.ids import new_id
 from core.foundation.runtime import Runtime
 from tests.support.callers import Caller, invite
@@ -122,6 +124,29 @@ async def test_an_empty_installation_has_an_overview(operator: Caller) -> None:
         "verifiedAt": None,
     }
     assert (body["jobs"], body["webhooks"]) == ({"parked": 0}, {"parked": 0})
+
+
+async def test_the_overview_says_how_far_the_demo_is_while_somebody_makes_it(
+    operator: Caller, runtime: Runtime
+) -> None:
+    async def demo() -> str | None:
+        return (await operator.get("/operations/overview")).json()["demo"]
+
+    assert await demo() is None
+    run = runtime.settings.cloudbill_home / "run"
+    run.mkdir(parents=True)
+    state = State("running", demo="being made: 40 % of 1080 tenant days")
+    write_state(run, state)
+    assert await demo() == "being made: 40 % of 1080 tenant days"
+    # Whoever said so a minute ago is gone.
+    published = run / "state.json"
+    said = json.loads(published.read_text())
+    published.write_text(json.dumps({**said, "checked_at": said["checked_at"] - 60}))
+    assert await demo() is None
+    write_state(run, State("running"))
+    assert await demo() is None
+    published.write_text("{")
+    assert await demo() is None
 
 
 async def test_the_figures_are_exact(sign_up: SignUp, fund: Fund, operator: Caller, runtime: Runtime) -> None:
