@@ -119,7 +119,7 @@ def test_settings_of_invoices_are_put_and_a_rate_of_tax_is_added(
     page.get_by_label("Days until due").fill("30")
     page.get_by_label("Tax numbers").fill("DE DE136695976")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("those issued stay as they are")).to_be_visible()
+    expect(page.get_by_text("invoices that were issued stay as they are")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="19 %").first).to_be_visible()
 
     page.get_by_label("Name", exact=True).fill("Books")
