@@ -29,7 +29,7 @@ from core.billing.pricing.schemes.definitions import Percentage, Scheme, parse
 from core.billing.pricing.schemes.rating import Measured, rate
 from core.billing.subscriptions import loading
 from core.billing.subscriptions.agreement import Terms
-from core.billing.subscriptions.discounting import Discounted, Found, discount
+from core.billing.subscriptions.discounting import Discounted, Earlier, Found, bills_before, discount, opening_minor
 from core.billing.subscriptions.models import InvoiceItem
 from core.billing.subscriptions.repository import list_redemptions
 from core.foundation.crypto import input_hash
@@ -134,7 +134,7 @@ async def _compute(
     for item in sorted(floors, key=lambda item: FLOORS.index(item.kind)):
         await reader.floor(item, [*items, *assumed])
     lines = [reader.lines[item.id] for item in items if item.id in reader.lines]
-    lines, discounts = discount(lines, coupons, opened=await reader.opened(items, coupons))
+    lines, discounts = discount(lines, coupons, earlier=await reader.earlier(items, assumed, coupons))
     subtotal_minor = sum(line.amount_minor for line in lines)
     if abs(subtotal_minor) > MAX_MINOR:
         raise AmountOutOfRange
@@ -251,26 +251,44 @@ class Reader:
             self._meters[meter_id] = await load_definitions(self.session, tenant_id, meter_id=meter_id)
         return self._meters[meter_id]
 
-    async def opened(self, items: Sequence[InvoiceItem], coupons: Sequence[Found]) -> dict[int, bool]:
-        """Of each period on the bill whether another bill, that opened it, had something to take an amount off."""
-        here = {item.id for item in items}
-        ordinals = {item.ordinal for item in items if item.ordinal is not None}
+    async def earlier(
+        self, items: Sequence[InvoiceItem], assumed: Sequence[InvoiceItem], coupons: Sequence[Found]
+    ) -> dict[int, Earlier]:
+        """Of each period on the bill its other bills, where an amount may be taken off."""
+        ordinals = {item.ordinal for item in items if item.ordinal is not None and item.kind != "correction"}
         if not any(coupon.terms.amount_minor is not None for coupon in coupons) or not ordinals:
             return {}
         first = items[0]
-        rows = await self.session.scalars(
+        stored = await self.session.scalars(
             select(InvoiceItem).where(
                 InvoiceItem.tenant_id == first.tenant_id,
                 InvoiceItem.subscription_id == next(item.subscription_id for item in items if item.subscription_id),
                 InvoiceItem.ordinal.in_(ordinals),
-                InvoiceItem.kind.in_(("recurring", "one_time")),
+                InvoiceItem.kind != "correction",
             )
         )
-        sums: dict[int, int] = {}
-        for row in rows:
-            if row.id not in here and row.ordinal is not None:
-                sums[row.ordinal] = sums.get(row.ordinal, 0) + (row.amount_minor or 0)
-        return {ordinal: total > 0 for ordinal, total in sums.items()}
+        here = {item.id for item in items}
+        given = {item.id: item for item in assumed if item.kind != "correction"}
+        rows = [row for row in stored if row.id not in here and row.id not in given]
+        found: dict[int, Earlier] = {}
+        for ordinal in ordinals:
+            own = [item for item in items if item.ordinal == ordinal and item.kind != "correction"]
+            of_it = [row for row in rows if row.ordinal == ordinal]
+            bills = [*bills_before(own, of_it), [item for item in given.values() if item.ordinal == ordinal]]
+            others_minor = opening_minor(of_it) + opening_minor(bills[-1])
+            whole_minor = others_minor + opening_minor(own)
+            found[ordinal] = Earlier(
+                others_minor > 0,
+                [(await self._lines(bill), whole_minor - opening_minor(bill) <= 0) for bill in bills if bill],
+            )
+        return found
+
+    async def _lines(self, items: Sequence[InvoiceItem]) -> list[Line]:
+        """Of another bill."""
+        for item in sorted(items, key=lambda item: item.kind == "commitment"):
+            if await self.rate(item) is None and item.id not in self.lines:
+                await self.floor(item, items)
+        return [self.lines[item.id] for item in items if item.id in self.lines]
 
     async def terms(self, basis: Mapping[str, Any], price_id: str | None = None) -> Terms:
         """The price of a basis."""

@@ -1,19 +1,23 @@
 """Coupons on a bill, period by period. Pure.
 
 A percentage is taken off every line of a period in which the coupon holds, whichever bill it is on. An amount is taken
-off once a period: on the bill that opens it, or, where that had nothing to take it off, on the one that closes it. So a
-correction of a period that is billed has its percentages, and no amounts.
+off once a period: on the bill that opens it, or, where that had nothing to take it off, on the one that closes it. Over
+all bills of a period it is at most what their lines come to: where a later one gives back so much that less is left
+than the coupon took, its share of the coupon is negative, and the credit smaller. A correction of a period that is
+billed has its percentages, and no amounts.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
 from core.billing.catalog.coupons.service import read_terms
-from core.billing.catalog.coupons.terms import Coupon, Discountable, apply
+from core.billing.catalog.coupons.terms import Coupon, Course, Discountable, apply
+from core.billing.subscriptions.models import InvoiceItem
 
 if TYPE_CHECKING:
     from core.billing.subscriptions.computing import Line
@@ -66,8 +70,22 @@ class Discounted:
     shares: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The other bills of a period: whether one that opened it had something to take an amount off, and those before.
+
+    `bills` are the lines of each, in their order, with whether an amount was taken off that bill.
+    """
+
+    opened: bool
+    bills: "Sequence[tuple[Sequence[Line], bool]]"
+
+
+NONE = Earlier(opened=False, bills=())
+
+
 def discount(
-    lines: "Sequence[Line]", coupons: Sequence[Found], *, opened: Mapping[int, bool]
+    lines: "Sequence[Line]", coupons: Sequence[Found], *, earlier: Mapping[int, Earlier]
 ) -> "tuple[list[Line], list[Discounted]]":
     """The lines with their shares, and what each coupon takes off."""
     found: list[Discounted] = []
@@ -77,8 +95,7 @@ def discount(
         holding = [
             coupon
             for coupon in coupons
-            if coupon.holds_in(ordinal)
-            and (coupon.terms.amount_minor is None or not (corrects or opened.get(ordinal, False)))
+            if coupon.holds_in(ordinal) and (coupon.terms.amount_minor is None or not corrects)
         ]
         places = [
             place
@@ -89,7 +106,13 @@ def discount(
             continue
         by_code = {coupon.terms.code: coupon for coupon in holding}
         discountable = [_discountable(lines[place]) for place in places]
-        for one in apply([coupon.terms for coupon in holding], discountable, currency=lines[0].item.currency):
+        terms, currency = [coupon.terms for coupon in holding], lines[0].item.currency
+        others = NONE if corrects else earlier.get(ordinal, NONE)
+        course = Course()
+        for bill, takes in others.bills:
+            known = [_discountable(line) for line in bill if _has_plan(line)]
+            apply(terms, known, currency=currency, course=course, takes=takes)
+        for one in apply(terms, discountable, currency=currency, course=course, takes=not others.opened):
             shares = [0] * len(lines)
             for place, part in zip(places, one.shares, strict=True):
                 shares[place] = part
@@ -106,6 +129,21 @@ def discount(
                 )
             )
     return [replace(line, discount_minor=part) for line, part in zip(lines, taken, strict=True)], found
+
+
+def bills_before(own: Sequence[InvoiceItem], others: Sequence[InvoiceItem]) -> list[list[InvoiceItem]]:
+    """The bills before the one of `own` items of a period, in their order; of one instant, as they were written."""
+    begins = min((item.bill_at, item.id) for item in own)
+    bills: dict[tuple[datetime, UUID | None], list[InvoiceItem]] = {}
+    for item in sorted(others, key=lambda item: (item.bill_at, item.id)):
+        if (item.bill_at, item.id) < begins:
+            bills.setdefault((item.bill_at, item.invoice_id), []).append(item)
+    return list(bills.values())
+
+
+def opening_minor(items: Sequence[InvoiceItem]) -> int:
+    """What items come to that open a period."""
+    return sum(item.amount_minor or 0 for item in items if item.kind in ("recurring", "one_time"))
 
 
 def _corrects(line: "Line") -> bool:

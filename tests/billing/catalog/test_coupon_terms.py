@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.billing.catalog.coupons.errors import CouponInvalid
-from core.billing.catalog.coupons.terms import Coupon, Discountable, apply, check_redemption, check_terms
+from core.billing.catalog.coupons.terms import Coupon, Course, Discountable, apply, check_redemption, check_terms
 from core.foundation.errors import CloudBillError
 
 GOLD, SILVER, APP = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -56,6 +56,37 @@ def test_what_is_taken_off(
     coupons: list[Coupon], amounts: list[int], expected: list[tuple[int, tuple[int, ...]]]
 ) -> None:
     assert taken(coupons, amounts) == expected
+
+
+@given(
+    st.integers(1, 3000),
+    st.lists(st.lists(st.integers(-2000, 2000), min_size=1, max_size=3), min_size=1, max_size=6),
+    st.lists(st.sampled_from(["10", "33.3", "100"]), max_size=2),
+)
+def test_over_the_bills_of_a_period_an_amount_is_at_most_what_they_come_to(
+    minor: int, bills: list[list[int]], percents: list[str]
+) -> None:
+    course, coupon = Course(), amount(minor)
+    sum_minor = off_minor = 0
+    for place, amounts in enumerate(bills):
+        lines = [Discountable(amount_minor, GOLD) for amount_minor in amounts]
+        coupons = [*(percent(rate) for rate in dict.fromkeys(percents)), coupon]
+        found = {one.coupon: one for one in apply(coupons, lines, currency="USD", course=course, takes=place == 0)}
+        part = found.pop(coupon.code).amount_minor if coupon.code in found else 0
+        sum_minor += sum(amounts) - sum(one.amount_minor for one in found.values())
+        off_minor += part
+        assert 0 <= off_minor <= max(0, min(minor, sum_minor))
+        assert place == 0 or part <= 0
+
+
+def test_what_an_amount_gave_back_is_not_given_back_again() -> None:
+    course = Course()
+    parts = [
+        [one.amount_minor for one in apply([amount(900)], lines, currency="USD", course=course, takes=place == 0)]
+        for place, lines in enumerate([[Discountable(minor, GOLD)] for minor in (1000, -900, 900, -900, -100)])
+    ]
+    # 1.00 is left after the second bill, and the coupon is worth as much; so it is to the end, where nothing is left.
+    assert parts == [[900], [-800], [], [], [-100]]
 
 
 def test_a_restricted_coupon_leaves_other_plans_alone() -> None:

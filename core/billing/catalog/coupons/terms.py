@@ -3,8 +3,9 @@
 Coupons are applied in the order in which they were redeemed, each to what those before it left. A percentage is taken
 of the sum of the lines it is for, rounded half up once; where that sum is a credit (a change in the middle of a
 period) the credit shrinks by it, since what comes back was never paid in full. An amount is taken off a positive sum
-only, never more than it, and what is left of it is lost. Either is shared out over its lines so that the shares sum
-to it: to the cent, the largest remainder first.
+only, never more than it, and what is left of it is lost; where later bills of the period leave less than was taken
+off, their credit shrinks by what is too much. Either is shared out over its lines so that the shares sum to it: to the
+cent, the largest remainder first.
 """
 
 from collections.abc import Sequence
@@ -102,13 +103,45 @@ class Discount:
     shares: tuple[int, ...]
 
 
-def apply(coupons: Sequence[Coupon], lines: Sequence[Discountable], *, currency: str) -> list[Discount]:
-    """What each coupon takes off, in their order; one in another currency, or of nothing, takes nothing."""
+@dataclass(slots=True)
+class Course:
+    """A period over its bills so far: by coupon what the lines came to that it is for, and what it took off them."""
+
+    sums: dict[str, int] = field(default_factory=dict[str, int])
+    taken: dict[str, int] = field(default_factory=dict[str, int])
+
+    def amount_off(self, coupon: Coupon, amount_minor: int, *, takes: bool) -> int:
+        """Of a bill whose lines come to `amount_minor`; with `takes` it is one that an amount is taken off."""
+        sum_minor = self.sums.get(coupon.code, 0) + amount_minor
+        taken = self.taken.get(coupon.code, 0)
+        if takes and amount_minor > 0:
+            part = min(coupon.amount_minor or 0, amount_minor)
+        else:
+            # Not sum by sum: what a lower sum gave back once is not given back again after a higher one.
+            part = min(taken, max(0, sum_minor)) - taken
+        self.sums[coupon.code] = sum_minor
+        self.taken[coupon.code] = taken + part
+        return part
+
+
+def apply(
+    coupons: Sequence[Coupon],
+    lines: Sequence[Discountable],
+    *,
+    currency: str,
+    course: Course | None = None,
+    takes: bool = True,
+) -> list[Discount]:
+    """What each coupon takes off, in their order; one in another currency, or of nothing, takes nothing.
+
+    `course`: the bills of the period before this one, which is added to it.
+    """
+    course = course or Course()
     left = [line.amount_minor for line in lines]
     found: list[Discount] = []
     for coupon in coupons:
         places = [place for place, line in enumerate(lines) if coupon.is_for(line.plan_id, line.product_id)]
-        total = _taken(coupon, sum(left[place] for place in places), currency)
+        total = _taken(coupon, sum(left[place] for place in places), currency, course, takes=takes)
         if not total:
             continue
         # By the size of the lines of the sum's own sign: a credit within a positive sum is not made larger.
@@ -122,9 +155,9 @@ def apply(coupons: Sequence[Coupon], lines: Sequence[Discountable], *, currency:
     return found
 
 
-def _taken(coupon: Coupon, amount_minor: int, currency: str) -> int:
+def _taken(coupon: Coupon, amount_minor: int, currency: str, course: Course, *, takes: bool) -> int:
     if coupon.percent is not None:
         return round_to_whole(amount_minor * Fraction(coupon.percent) / 100)
     if coupon.currency != currency or coupon.amount_minor is None:
         return 0
-    return max(0, min(coupon.amount_minor, amount_minor))
+    return course.amount_off(coupon, amount_minor, takes=takes)

@@ -45,6 +45,9 @@ KINDS = {
     "nothing due": document([line(0, 0)], due_on=None),
     "a credit greater than the rest": document([line(1_000, 190), line(-5_000, -950)], due_on=None),
     "wholly discounted": document([line(0, 0, discounts=(Discount(name="FREE", amount_minor=5_000),))], due_on=None),
+    "a credit that a coupon shrinks": document(
+        [line(-100, -19, discounts=(Discount(name="NINE", amount_minor=-400),))], due_on=None
+    ),
     "half a unit": document([line(1_250, 238, quantity=Decimal("0.5"), unit_price=Decimal("25"))]),
     "many tiers": document([line(777, 148, quantity=Decimal("123456.789"), details=("a", "b"))]),
     "a one-off without a period": document([line(500, 95)], period_start=None, period_end=None),
