@@ -120,3 +120,27 @@ async def test_the_command_says_how_many_drifted(billed: Shop) -> None:
     from core.cli import invoices
 
     assert [command.name for command in invoices.app.registered_commands] == ["recompute", "run", "parked", "replay"]
+
+
+async def test_a_coupon_that_was_altered_is_seen_in_what_it_took_and_in_what_came_back(
+    shop: Shop, connect: Callable[[Role], Awaitable[Connection]]
+) -> None:
+    nine = {"code": "nine", "name": "Nine", "amountMinor": 900, "currency": "EUR"}
+    await made(shop.caller.post("/billing/coupons", nine))
+    await shop.plan(flat("10"))
+    subscription = await shop.subscribe(await shop.customer(), coupons=["nine"])
+    await shop.move("2026-02-14T10:00:00Z")
+    await made(shop.caller.post(f"/billing/subscriptions/{subscription}/cancel", {"when": "now"}))
+    await shop.move("2026-02-15T10:00:00Z")
+    assert [one["discountMinor"] for one in await shop.invoices()] == [900, -400]
+    result, found = await drifts(shop)
+    assert (result.recomputed, result.drifted, found) == (2, 0, [])
+    admin = await connect("admin")
+    await admin.execute("SET session_replication_role = replica")
+    await admin.execute("UPDATE coupons SET amount_minor = 800 WHERE code = 'nine'")
+    await admin.execute("COMMIT")
+    result, found = await drifts(shop)
+    assert result.drifted == 2
+    said = " ".join(drift.detail for drift in found)
+    assert "discounts are {'nine': 900}, but come to {'nine': 800}" in said
+    assert "discounts are {'nine': -400}, but come to {'nine': -300}" in said
