@@ -127,7 +127,7 @@ def test_settings_of_invoices_are_put_and_a_rate_of_tax_is_added(
     page.get_by_label("Percent").fill("7")
     page.get_by_label("From", exact=True).fill("2026-01-01")
     page.get_by_role("button", name="Add rate").click()
-    expect(page.get_by_role("row").filter(has_text="Books")).to_contain_text("7 %")
+    expect(page.get_by_role("row", name="DE Books")).to_contain_text("7 %")
     page.reload()
     expect(page.get_by_label("Days until due")).to_have_value("30")
 
