@@ -22,6 +22,7 @@ from core.billing.invoices.documents.document import (
     Tax,
     Totals,
 )
+from core.billing.invoices.documents.wording import language_of, reason_in
 from core.billing.invoices.errors import InvoiceNotFinal
 from core.billing.invoices.models import CreditNote, Invoice
 from core.billing.sellers.service import settings_of
@@ -43,7 +44,7 @@ async def invoice_document(session: AsyncSession, invoice: Invoice) -> InvoiceDo
     zone = kept["zone"]
     lines = (await session.execute(_LINES, {"tenant": invoice.tenant_id, "invoice": invoice.id})).all()
     taxes = (await session.execute(_TAXES, {"tenant": invoice.tenant_id, "invoice": invoice.id})).all()
-    seller = kept["seller"]
+    seller, language = kept["seller"], _language(kept)
     return InvoiceDocument(
         kind="invoice",
         state=invoice.state,  # pyright: ignore[reportArgumentType]  # the database holds it to these words
@@ -51,11 +52,14 @@ async def invoice_document(session: AsyncSession, invoice: Invoice) -> InvoiceDo
         issued_on=_day(invoice.finalized_at, zone),
         due_on=_day(invoice.due_at, zone) if invoice.due_at is not None else None,
         currency=invoice.currency,
-        language=kept["buyer"].get("language") or seller.get("language") or "en",
+        language=language,
         seller=_party(seller),
         buyer=_party(kept["buyer"]),
         lines=tuple(_line(row, zone) for row in lines),
-        taxes=tuple(_tax(row.category, row.rate, row.taxable_minor, row.tax_minor, kept["taxNames"]) for row in taxes),
+        taxes=tuple(
+            _tax(row.category, row.rate, row.taxable_minor, row.tax_minor, row.reason, kept["taxNames"], language)
+            for row in taxes
+        ),
         totals=Totals(
             net_minor=invoice.subtotal_minor - invoice.discount_minor,
             tax_minor=invoice.tax_minor,
@@ -76,10 +80,12 @@ async def invoice_document(session: AsyncSession, invoice: Invoice) -> InvoiceDo
 async def credit_note_document(session: AsyncSession, note: CreditNote, invoice: Invoice) -> InvoiceDocument:
     """The credit note as it is sent; it has the parties of its invoice."""
     kept = await _kept(session, invoice)
-    zone = kept["zone"]
+    zone, language = kept["zone"], _language(kept)
     rows = await list_credit_lines(session, note.tenant_id, note.id)
     sums: dict[tuple[str, Decimal], tuple[int, int]] = {}
+    reasons: dict[tuple[str, Decimal], str | None] = {}
     for row in rows:
+        reasons[row.tax_category, row.tax_rate] = row.tax_reason
         net, tax = sums.get((row.tax_category, row.tax_rate), (0, 0))
         sums[row.tax_category, row.tax_rate] = net + row.net_minor, tax + row.tax_minor
     assert invoice.finalized_at is not None
@@ -89,7 +95,7 @@ async def credit_note_document(session: AsyncSession, note: CreditNote, invoice:
         number=note.number,
         issued_on=_day(note.issued_at, zone),
         currency=note.currency,
-        language=kept["buyer"].get("language") or kept["seller"].get("language") or "en",
+        language=language,
         seller=_party(kept["seller"]),
         buyer=_party(kept["buyer"]),
         lines=tuple(
@@ -106,7 +112,8 @@ async def credit_note_document(session: AsyncSession, note: CreditNote, invoice:
             for row in rows
         ),
         taxes=tuple(
-            _tax(category, percent, basis, tax, kept["taxNames"]) for (category, percent), (basis, tax) in sums.items()
+            _tax(category, percent, basis, tax, reasons[category, percent], kept["taxNames"], language)
+            for (category, percent), (basis, tax) in sums.items()
         ),
         totals=Totals(
             net_minor=note.net_minor,
@@ -147,6 +154,10 @@ async def _branding(session: AsyncSession, tenant_id: UUID, seller: Mapping[str,
     )
 
 
+def _language(kept: Mapping[str, Any]) -> str:
+    return kept["buyer"].get("language") or kept["seller"].get("language") or "en"
+
+
 def _party(kept: Mapping[str, Any]) -> Party:
     return Party(**{name: kept.get(name) for name in _PARTY if name != "name"}, name=kept.get("name") or "")
 
@@ -155,7 +166,9 @@ def _line(row: Row[Any], zone: str) -> Line:
     arithmetic: Mapping[str, Any] = row.arithmetic or {}
     steps: Sequence[Mapping[str, Any]] = arithmetic.get("rows", [])
     is_plain = len(steps) == 1 and arithmetic.get("part") == "1"
-    whole = is_plain and row.quantity is not None and Decimal(steps[0]["quantity"]) == row.quantity
+    unit_price = Decimal(row.unit_price) if row.unit_price is not None else None
+    if unit_price is None and is_plain and row.quantity is not None and Decimal(steps[0]["quantity"]) == row.quantity:
+        unit_price = Decimal(steps[0]["unitPrice"])
     return Line(
         description=row.description,
         quantity=row.quantity if row.quantity is not None else Decimal(1),
@@ -163,7 +176,7 @@ def _line(row: Row[Any], zone: str) -> Line:
         tax_category=row.tax_category,
         tax_percent=row.tax_rate,
         tax_minor=row.tax_minor,
-        unit_price=Decimal(steps[0]["unitPrice"]) if whole else None,
+        unit_price=unit_price,
         details=()
         if is_plain
         else tuple(f"{step['quantity']} x {step['unitPrice']} = {step['amount']}" for step in steps[:10]),
@@ -173,16 +186,24 @@ def _line(row: Row[Any], zone: str) -> Line:
     )
 
 
-def _tax(category: str, rate: Decimal, basis: int, amount: int, names: Mapping[str, Mapping[str, Any]]) -> Tax:
+def _tax(
+    category: str,
+    rate: Decimal,
+    basis: int,
+    amount: int,
+    reason: str | None,
+    names: Mapping[str, Mapping[str, Any]],
+    language: str,
+) -> Tax:
     nothing: Mapping[str, Any] = {}
     named = next((names[key] for key in names if _same_rate(key, category, rate)), nothing)
     return Tax(
-        name=named.get("name") or "",
+        name=named.get("name") or language_of(language).words["tax"],
         category=category,  # pyright: ignore[reportArgumentType]  # as tax_of said it
         percent=rate,
         basis_minor=basis,
         amount_minor=amount,
-        reason=named.get("reasonText") or named.get("reason"),
+        reason=reason_in(language, reason, named.get("reasonText")) if reason else None,
         reason_code=named.get("reasonCode"),
     )
 
@@ -196,9 +217,13 @@ def _day(at: datetime, zone: str) -> date:
     return at.astimezone(find_zone(zone)).date()
 
 
-_LINES = text(
-    "SELECT l.* FROM invoice_lines l WHERE l.tenant_id = :tenant AND l.invoice_id = :invoice ORDER BY position"
-)
+# A line that somebody wrote is a quantity at a price; its arithmetic knows the amount alone.
+_LINES = text("""
+SELECT l.*, i.basis ->> 'unitPrice' AS unit_price
+FROM invoice_lines l LEFT JOIN invoice_items i
+  ON i.tenant_id = l.tenant_id AND i.id = l.item_id AND i.kind = 'one_off'
+WHERE l.tenant_id = :tenant AND l.invoice_id = :invoice ORDER BY l.position
+""")
 
 _TAXES = text("""
 SELECT category, rate, taxable_minor, tax_minor, reason FROM invoice_taxes

@@ -1,8 +1,10 @@
 """Invoices over the API: written by hand, documents, states, credit notes, what is refused by name."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from core.billing.invoices import service
 from core.billing.invoices.documents.checking import check_xml
@@ -33,6 +35,25 @@ async def test_an_invoice_written_by_hand_is_final_and_a_valid_document(shop: Sh
     xml = await shop.caller.get(f"/billing/invoices/{invoice['invoiceId']}/xml")
     assert check_xml(xml.content) == []
     assert b"INV-00001" in xml.content
+
+
+async def test_why_no_tax_is_charged_and_at_what_price_stands_on_the_document_in_words(shop: Shop) -> None:
+    abroad = {"line1": "Rue 1", "city": "Paris", "postalCode": "75001", "country": "FR"}
+    business = await shop.customer("Société", address=abroad, taxId="FR40303265045", language="de")
+    invoice = await write(shop, business, {"description": "Beratung", "quantity": "2.5", "unitPrice": "99.99"})
+    assert (invoice["taxMinor"], invoice["totalMinor"]) == (0, 24_998)
+    pdf = await shop.caller.get(f"/billing/invoices/{invoice['invoiceId']}/pdf")
+    (page,) = PdfReader(BytesIO(pdf.content)).pages
+    text = page.extract_text().replace("\n", " ")
+    assert "Steuerschuldnerschaft des Leistungsempfängers" in text
+    assert "reverse_charge" not in text
+    assert "99,99" in text
+    xml = (await shop.caller.get(f"/billing/invoices/{invoice['invoiceId']}/xml")).text
+    assert "<ram:ExemptionReason>Steuerschuldnerschaft des Leistungsempfängers" in xml
+    assert "<ram:ChargeAmount>99.99</ram:ChargeAmount>" in xml
+    note = await made(shop.caller.post(f"/billing/invoices/{invoice['invoiceId']}/credit-notes", {}))
+    xml = (await shop.caller.get(f"/billing/credit-notes/{note['creditNoteId']}/xml")).text
+    assert "<ram:ExemptionReason>Steuerschuldnerschaft des Leistungsempfängers" in xml
 
 
 async def test_the_same_key_writes_one_invoice(shop: Shop) -> None:

@@ -3,27 +3,26 @@
 Typst lays it out; fonts lie in packages, so that the same document gives the same bytes on any machine.
 """
 
-import importlib.util
 import json
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, cast
-
-import typst
+from typing import Any
 
 from core.billing.invoices.documents.document import InvoiceDocument, Line, Party, check
 from core.billing.invoices.documents.metadata import declare
+from core.billing.invoices.documents.setting import FAMILIES, compile_pdf, settable
 from core.billing.invoices.documents.wording import Language, language_of
 from core.billing.invoices.documents.xml import find_obstacle, render_xml
 from core.billing.sellers.logos import as_typst
 from core.foundation.money import minor_digits
 
-_FONTS = ("fontpkg_noto_sans", "noto_cjk_sans_jp_regular")
 _ATTACHED = "factur-x.xml"
 _COUNTED_ROWS = 300
 _FIRST_PAGE_MM, _NEXT_PAGE_MM = 145.0, 212.0
-"""What of a page is left for rows."""
+"""What of a page is left for rows above a foot of the usual height."""
+
+_FOOT_MM = 32.0
 
 
 def render_pdf(document: InvoiceDocument) -> bytes:
@@ -36,33 +35,15 @@ def render_pdf(document: InvoiceDocument) -> bytes:
         files[_ATTACHED] = render_xml(document)
     brand = document.branding
     logo = as_typst(brand.logo, brand.logo_type) if brand.logo and brand.logo_type else None
-    files["document.json"] = json.dumps(_shown(document) | {"logo": logo, "attached": is_attached}).encode()
-    pdf = _compile(files)
+    shown = settable(_shown(document)) | {"logo": logo, "attached": is_attached, "families": FAMILIES}
+    files["document.json"] = json.dumps(shown).encode()
+    pdf = compile_pdf(files)
     return declare(pdf) if is_attached else pdf
-
-
-def _compile(files: dict[str, bytes]) -> bytes:
-    # Its stub knows neither files from memory nor several folders of fonts.
-    compiler: Any = cast("Any", typst.Compiler)(files, font_paths=_font_paths(), ignore_system_fonts=True)
-    made = compiler.compile(format="pdf", pdf_standards=["a-3b"], pdf_tags=False)
-    assert isinstance(made, bytes), "one document is one file"
-    return made
 
 
 @cache
 def _template() -> bytes:
     return (Path(__file__).parent / "template.typ").read_bytes()
-
-
-@cache
-def _font_paths() -> list[str | Path]:
-    found: list[str | Path] = []
-    for package in _FONTS:
-        spec = importlib.util.find_spec(package)
-        assert spec, f"{package} is installed with the product"
-        assert spec.origin, f"{package} is a folder of fonts"
-        found.append(Path(spec.origin).parent)
-    return found
 
 
 def _shown(document: InvoiceDocument) -> dict[str, Any]:
@@ -71,6 +52,8 @@ def _shown(document: InvoiceDocument) -> dict[str, Any]:
     heading = words[document.kind]
     running = [language.money(amount, currency) for amount in accumulate(line.amount_minor for line in document.lines)]
     rows = _rows(document, language)
+    footer = _footer(document, language)
+    foot_mm = _foot_mm(footer, document.branding.footer)
     return {
         "language": language.code,
         "words": words,
@@ -86,30 +69,39 @@ def _shown(document: InvoiceDocument) -> dict[str, Any]:
         "before": _before(document, language),
         "rows": rows,
         "running": running,
-        "pages": _pages(rows, running) if len(rows) > _COUNTED_ROWS else None,
+        "pages": _pages(rows, running, foot_mm - _FOOT_MM) if len(rows) > _COUNTED_ROWS else None,
         "sums": _sums(document, language),
         "after": _after(document, language),
         "payment_url": document.payment_url if state == "open" and document.totals.due_minor > 0 else None,
-        "footer": _footer(document, language),
+        "footer": footer,
+        "note": document.branding.footer,
+        "foot": foot_mm,
     }
 
 
-def _pages(rows: list[dict[str, Any]], running: list[str]) -> list[dict[str, Any]]:
+def _pages(rows: list[dict[str, Any]], running: list[str], less_mm: float) -> list[dict[str, Any]]:
     """Which rows stand on which page, by an estimate on the safe side: one that is too high flows over."""
     pages, start, height, lines = list[dict[str, Any]](), 0, 0.0, 0
-    room = _FIRST_PAGE_MM
+    room = _FIRST_PAGE_MM - less_mm
     for place, row in enumerate(rows):
         needed = _height_mm(row)
         if height + needed > room and place > start:
             sum_so_far = running[lines - 1]
             pages.append({"start": start, "end": place, "forward": sum_so_far})
-            start, height, room = place, 0.0, _NEXT_PAGE_MM
+            start, height, room = place, 0.0, _NEXT_PAGE_MM - less_mm
         height += needed
         lines += row["kind"] == "line"
     pages.append({"start": start, "end": len(rows), "forward": None})
     for before, page in pairwise(pages):
         page["over"] = before["forward"]
     return pages
+
+
+def _foot_mm(columns: list[list[str]], note: str | None) -> float:
+    """How high the foot of each page is, by an estimate on the safe side; the usual one has room for seven lines."""
+    lines = max(sum(-(-len(line) // 38) for line in column) for column in columns)
+    lines += -(-len(note) // 115) if note else 0
+    return max(_FOOT_MM, 13.0 + 3.2 * lines)
 
 
 def _height_mm(row: dict[str, Any]) -> float:
@@ -202,7 +194,8 @@ def _sums(document: InvoiceDocument, language: Language) -> list[list[str]]:
         name = words["to_credit" if document.kind == "credit_note" else "total"]
         return [*rows, [name, language.money(totals.total_minor, currency), "strong"]]
     rows.append([words["total"], language.money(totals.total_minor, currency), "strong"])
-    for name, amount in (("credits", totals.credits_minor), ("payments", totals.paid_minor)):
+    credits = "credits" if totals.credits_minor > 0 else "to_balance"
+    for name, amount in ((credits, totals.credits_minor), ("payments", totals.paid_minor)):
         if amount:
             rows.append([words[name], language.money(-amount, currency), ""])
     due = words["to_credit" if document.kind == "credit_note" else "to_pay"]
@@ -218,7 +211,7 @@ def _after(document: InvoiceDocument, language: Language) -> list[str]:
 
 def _payment(document: InvoiceDocument, language: Language) -> str:
     words, due = language.words, document.totals.due_minor
-    if document.kind == "credit_note":
+    if document.kind == "credit_note" or document.totals.total_minor < 0:
         return words["pay_credit"]
     if document.state == "paid":
         return words["pay_paid"]
@@ -250,8 +243,6 @@ def _footer(document: InvoiceDocument, language: Language) -> list[list[str]]:
         [f"{name} {value}" for name, value in official if value],
         [line for line in account if line],
     ]
-    if document.branding.footer:
-        columns[1].append(document.branding.footer)
     return columns
 
 

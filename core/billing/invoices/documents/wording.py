@@ -71,7 +71,7 @@ _EN = {
     "not_registered": "No tax is charged.",
     "export": "Exempt: export (Article 146 of Directive 2006/112/EC).",
     "intra_community": "Exempt: supply within the European Union (Article 138 of Directive 2006/112/EC).",
-    "exempt": "Exempt from tax: {text}",
+    "exempt": "Exempt from tax: {text}", "exempt_plain": "Exempt from tax.", "to_balance": "Credited to your balance",
 }  # fmt: skip
 _DE = {
     "invoice": "Rechnung", "credit_note": "Rechnungskorrektur", "draft": "Entwurf", "void": "Storniert",
@@ -96,7 +96,7 @@ _DE = {
     "not_registered": "Es wird keine Steuer berechnet.",
     "export": "Steuerfreie Ausfuhr (Art. 146 der Richtlinie 2006/112/EG).",
     "intra_community": "Steuerfreie innergemeinschaftliche Lieferung (Art. 138 der Richtlinie 2006/112/EG).",
-    "exempt": "Steuerfrei: {text}",
+    "exempt": "Steuerfrei: {text}", "exempt_plain": "Steuerfrei.", "to_balance": "Ihrem Guthaben gutgeschrieben",
 }  # fmt: skip
 LANGUAGES = {"en": Language("en", ".", ",", _EN), "de": Language("de", ",", ".", _DE)}
 
@@ -108,4 +108,7 @@ def language_of(code: str) -> Language:
 
 def reason_in(language: str, reason: str, text: str | None = None) -> str:
     """Why no tax is charged, as it stands on the document; `reason` as `core/billing/tax` names it."""
-    return language_of(language).words[reason].format(text=text or "")
+    words = language_of(language).words
+    if reason == "exempt" and not text:
+        return words["exempt_plain"]
+    return words[reason].format(text=text or "")

@@ -140,6 +140,9 @@ def _agreement(trade: Element, document: InvoiceDocument) -> None:
 
 
 def _party(element: Element, party: Party, *, is_seller: bool, outside: bool) -> None:
+    if is_seller and not party.registration and (outside or not party.tax_id):
+        # Without a register entry and a VAT number the seller is identified by its tax number (BR-CO-26).
+        _text(element, "ram:ID", party.tax_number)
     _text(element, "ram:Name", party.name)
     if party.registration:
         _text(_in(element, "ram:SpecifiedLegalOrganization"), "ram:ID", party.registration)

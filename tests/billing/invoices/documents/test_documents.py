@@ -17,7 +17,17 @@ from core.billing.invoices.documents.wording import LANGUAGES
 from core.billing.invoices.documents.xml import NoElectronicInvoice, find_obstacle, render_xml
 from core.billing.sellers.logos import check_logo
 from core.billing.sellers.schemas import LogoInvalid
-from tests.billing.invoices.documents.samples import BUYER, LOGO, SELLER, document, line, many, of_currency, usual
+from tests.billing.invoices.documents.samples import (
+    BRANDING,
+    BUYER,
+    LOGO,
+    SELLER,
+    document,
+    line,
+    many,
+    of_currency,
+    usual,
+)
 
 PIXEL = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 ABROAD = replace(BUYER, name="Société Anonyme", country="FR", tax_id="FR61954506077")
@@ -159,6 +169,58 @@ def test_reasons_why_no_tax_is_charged_stand_on_the_page() -> None:
     assert "Reverse charge: the customer owes the tax" in _text(KINDS["reverse charge"])[0]
     assert "Exempt from tax: Art. 151" in _text(KINDS["exempt"])[0]
     assert "Corrects invoice INV-00042 of 1 Nov 2026." in _text(CREDIT_NOTE)[0]
+
+
+@pytest.mark.parametrize("name", ["บริษัท ตัวอย่าง", "شركة المثال", "株式会社", "חברה", "தமிழ்", "ខ្មែរ"])
+def test_a_name_in_another_script_stands_on_the_page(name: str) -> None:
+    made = document([line(100, 19)], buyer=replace(BUYER, name=name))
+    assert "\ufffd" not in _text(made)[0]
+    fonts = [font for page in PdfReader(BytesIO(render_pdf(made))).pages for font in _fonts(page)]
+    assert not any("Mono" in font for font in fonts), fonts
+
+
+def test_a_sign_that_no_font_has_is_said_to_be_missing_and_the_rest_stands() -> None:
+    (text,) = _text(
+        document([line(100, 19, description="Rocket \U0001f680 \u0378 fuel")], buyer=replace(BUYER, name="😀 GmbH"))
+    )
+    assert "Rocket \ufffd \ufffd fuel" in text
+    assert "\ufffd GmbH" in text
+
+
+def test_long_words_figures_and_feet_keep_to_their_place() -> None:
+    made = document(
+        [line(10**14 - 1, 0, "0", tax_category="Z", description="x" * 200, quantity=Decimal("123456789.123456789"))]
+        * 40,
+        buyer=replace(BUYER, name="Donaudampfschifffahrtselektrizitätenhauptbetriebswerk", reference="R" * 200),
+        branding=replace(BRANDING, footer="Managing director: Ada Lovelace. " * 15),
+    )
+    pages = _text(made)
+    # Each row stands whole on one page, and below the long foot there is still the number of the page.
+    for number, page in enumerate(pages, 1):
+        assert page.replace("\n", "").count("x" * 200) == page.count("999,999,999,999.99")
+        assert f"Page {number} of {len(pages)}" in page
+    assert sum(page.count("999,999,999,999.99") for page in pages) == 40
+
+
+def test_what_goes_into_the_balance_is_not_called_paid() -> None:
+    made = document([line(-1_000, -190)], credits_minor=-1_190, state="paid", due_on=None)
+    (text,) = _text(made)
+    assert "Credited to your balance" in text
+    assert "is paid" not in text
+    assert "Paid from credits" not in text
+
+
+def test_a_seller_known_by_its_tax_number_alone_is_identified_by_it() -> None:
+    small = replace(SELLER, tax_id=None, registration=None)
+    for made in (
+        document([line(1_000, 0, "0", tax_category="O")], seller=small),
+        document([line(1_000, 0, "0", tax_category="E")], seller=small),
+    ):
+        xml = render_xml(made)
+        assert [fault for fault in check_xml(xml) if "CO-26" in fault] == []
+        assert b"<ram:ID>37/123/45678</ram:ID>" in xml
+    registered = document([line(1_000, 0, "0", tax_category="O")], seller=replace(SELLER, registration=None))
+    assert check_xml(render_xml(registered)) == []
 
 
 @pytest.mark.parametrize("count", [120, 400])
