@@ -116,6 +116,13 @@ PROOFS = (
         environment={"CLOUDBILL_PROOF_KILLS": "{count}"},
     ),
     Proof(
+        name="kills-of-charges",
+        promise="Charging saved cards, killed at its lines, charges each invoice and each top-up once.",
+        tests=("tests/billing/payments/test_charge_kills.py",),
+        count=100,
+        unit="kills",
+    ),
+    Proof(
         name="kills-of-invoices",
         promise="The run, killed at its lines, loses no line, doubles none, leaves no gap; all is computed again.",
         tests=("tests/billing/invoices/test_invoice_kills.py",),

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,20 +22,19 @@ from core.foundation.database import Database
 from core.foundation.settings import load_settings
 from tests.support.servers import ROOT
 
-ROOMS = tuple(str(ROOT / "core" / "billing" / room) for room in ("invoices", "subscriptions", "credits", "clocks"))
-
 
 class Tracer:
-    """Counts lines by file and number; ends the process at the wanted one."""
+    """Counts lines of these rooms of billing by file and number; ends the process at the wanted one."""
 
-    def __init__(self, at: str | None, time: int) -> None:
+    def __init__(self, rooms: tuple[str, ...], at: str | None, time: int) -> None:
         self.lines: Counter[str] = Counter()
+        self._rooms = tuple(str(ROOT / "core" / "billing" / room) for room in rooms)
         self._at = at
         self._time = time
 
     def enter(self, frame: FrameType, event: str, _: Any) -> Any:
         """Follows functions of these rooms only."""
-        return self.line if frame.f_code.co_filename.startswith(ROOMS) else None
+        return self.line if frame.f_code.co_filename.startswith(self._rooms) else None
 
     def line(self, frame: FrameType, event: str, _: Any) -> Any:
         """One line is about to be run."""
@@ -55,15 +55,19 @@ async def drain(tenant_id: UUID) -> None:
         await database.dispose()
 
 
-def main(tenant: str, order: dict[str, Any]) -> None:
+def run(work: Coroutine[Any, Any, None], order: dict[str, Any], *, rooms: tuple[str, ...]) -> None:
     """With the trace on."""
-    tracer = Tracer(order.get("at"), order.get("time", 1))
+    tracer = Tracer(rooms, order.get("at"), order.get("time", 1))
     sys.settrace(tracer.enter)
-    asyncio.run(drain(UUID(tenant)))
+    asyncio.run(work)
     sys.settrace(None)
     if "count" in order:
         Path(order["count"]).write_text(json.dumps(tracer.lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    run(
+        drain(UUID(sys.argv[1])),
+        json.loads(sys.argv[2]),
+        rooms=("invoices", "subscriptions", "credits", "clocks"),
+    )
