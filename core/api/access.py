@@ -316,6 +316,8 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/payment/webhook-events"): INSTALLATION,
     ("POST", "/payment/webhook-events/{event_id}/replay"): OPERATORS,
     ("GET", "/payment/reconciliation"): INSTALLATION,
+    ("POST", "/payment/reconciliation/acknowledgements"): OPERATORS,
+    ("DELETE", "/payment/reconciliation/acknowledgements/{kind}/{provider_id}"): OPERATORS,
     # Operations
     ("GET", "/operations/overview"): INSTALLATION,
     ("GET", "/operations/tenants"): INSTALLATION,

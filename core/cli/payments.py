@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
-from redis.exceptions import RedisError
 
 from core.billing.payments.gateway import close_providers
-from core.billing.payments.reconciling import standing
-from core.billing.payments.reconciling.comparing import Compared
-from core.billing.payments.reconciling.reconcile import reconcile
+from core.billing.payments.reconciling import acknowledging, standing
+from core.billing.payments.reconciling.comparing import Compared, Key
+from core.billing.payments.reconciling.reconcile import WINDOW, reconcile
 from core.billing.payments.reconciling.schemas import ReconciliationAnswer
 from core.billing.payments.reconciling.showing import show
 from core.foundation.cache import create_cache
@@ -32,14 +32,25 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Kind(StrEnum):
+    """What moves on the provider's account."""
+
+    CHARGE = "charge"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+
+
 @app.callback()
 def group() -> None:
     """Hold the payment provider's account against our books."""
 
 
+Days = Annotated[int, typer.Option(min=1, max=366, help="How far back is looked.")]
+
+
 @app.command(name="reconcile")
 def reconcile_command(
-    days: Annotated[int, typer.Option(min=1, max=366, help="How far back.")] = 30,
+    days: Days = WINDOW.days,
     as_format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.TEXT,
 ) -> None:
     """Compare charges, refunds, disputes and payouts with our rows and the ledger; 1 where somebody has to act."""
@@ -47,27 +58,66 @@ def reconcile_command(
     if as_format is Format.JSON:
         typer.echo(orjson.dumps(dump(answer), option=orjson.OPT_INDENT_2).decode())
     else:
-        _print(answer, since=answer.since.date().isoformat())
+        _print(answer, asking=len(done.open_findings))
     raise typer.Exit(1 if done.open_findings else 0)
 
 
+@app.command(name="acknowledge")
+def acknowledge_command(
+    kind: Annotated[Kind, typer.Argument(help="What moved: charge, refund or dispute.")],
+    provider_id: Annotated[str, typer.Argument(help="Its id at the provider, as `reconcile` names it.")],
+    reason: Annotated[str, typer.Option(help="Whose it is, and why it is not ours; at least 3 characters.")] = "",
+    days: Days = WINDOW.days,
+    back: Annotated[bool, typer.Option("--take-back", help="Take back what was said of it.")] = False,
+) -> None:
+    """Say whose a movement is that the provider made and that is not ours; it asks for nobody any more."""
+    if not back and not (3 <= len(reason.strip()) <= 500 and reason.isprintable()):
+        raise typer.BadParameter("say whose it is, in 3 to 500 characters", param_hint="--reason")
+    typer.echo(
+        asyncio.run(_acknowledge(load_settings(), (kind.value, provider_id), reason.strip(), days=days, back=back))
+    )
+
+
 async def _reconcile(settings: Settings, *, days: int) -> tuple[Compared, ReconciliationAnswer]:
+    async with _compared(settings, days=days) as (_, done, since):
+        return done, show(done, since=since)
+
+
+async def _acknowledge(settings: Settings, key: Key, reason: str, *, days: int, back: bool) -> str:
+    given: Any = {"account_id": settings.stripe_account_id, "actor": None, "wall": wall_now()}
+    if back:
+        database = Database(settings)
+        try:
+            await acknowledging.take_back(database, key, **given)
+        finally:
+            await database.dispose()
+        return f"{key[0]} {key[1]} asks for somebody again."
+    async with _compared(settings, days=days) as (database, done, _):
+        finding, replayed = await acknowledging.acknowledge(database, done, key, reason=reason, **given)
+    known = "was acknowledged before" if replayed else "is acknowledged"
+    return f"{key[0]} {key[1]} of {finding.theirs_minor} {finding.currency} (minor units) {known}: {finding.detail}"
+
+
+@contextlib.asynccontextmanager
+async def _compared(settings: Settings, *, days: int) -> AsyncGenerator[tuple[Database, Compared, datetime]]:
+    """What was compared, since when; how it stands in the end is remembered."""
     database, wall = Database(settings), wall_now()
     since = wall - timedelta(days=days)
     try:
         done = await reconcile(database, settings, since=since, wall=wall)
-        with contextlib.suppress(RedisError, OSError):  # who is not told now is told by the next night's
-            cache = create_cache(settings)
-            await standing.remember(cache, done, at=wall)
-            await cache.aclose()
-        return done, show(done, since=since)
+        yield database, done, since
+        cache = create_cache(settings)
+        await standing.remember(cache, done, since=since, at=wall)
+        await cache.aclose()
     finally:
         await close_providers()
         await database.dispose()
 
 
-def _print(answer: ReconciliationAnswer, *, since: str) -> None:
-    typer.echo(f"Compared {answer.compared} since {since}: {len(answer.differences)} differences.")
+def _print(answer: ReconciliationAnswer, *, asking: int) -> None:
+    since, others = answer.since.date().isoformat(), len(answer.differences) - asking
+    besides = f" ({others} more that ask for nobody)" if others else ""
+    typer.echo(f"Compared {answer.compared} since {since}: {asking} differences{besides}.")
     for account in answer.accounts:
         typer.echo(
             f"{account.currency} (minor units): charged {account.charged_minor}, refunded {account.refunded_minor}, "

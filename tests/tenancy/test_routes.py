@@ -97,6 +97,8 @@ OF_THE_INSTALLATION = {
     "drill_id": "019b76da-a800-7000-8000-0000000000f0",
     "provider": "google",
     "token": "made-by-nobody",
+    "kind": "charge",
+    "provider_id": "pi_of_nobody",
 }
 QUERIES = (("/api/usage/events", "customerId"), ("/api/ledger", "customerId"))
 

@@ -12,7 +12,7 @@ from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUna
 from core.billing.payments.methods import asking as saving
 from core.billing.payments.providers.errors import ProviderError, ProviderKeyConflict, ProviderObjectMissing
 from core.billing.payments.reconciling import standing
-from core.billing.payments.reconciling.reconcile import reconcile
+from core.billing.payments.reconciling.reconcile import WINDOW, reconcile
 from core.billing.payments.topping import asking as topping
 from core.foundation.clock import tenant_now, wall_now
 from core.foundation.jobs import BackOff, Blueprint, JobContext, Permanent, defer, describe, runtime_of
@@ -25,7 +25,6 @@ PATIENCE = timedelta(seconds=60)
 _REFUND_PATIENCE = timedelta(minutes=10)
 _TRY_PATIENCE = timedelta(minutes=5)
 _SWEPT_AT_ONCE = 100
-_RECONCILED = timedelta(days=35)
 
 _LOG = log("payments")
 
@@ -147,8 +146,9 @@ async def reconcile_nightly(context: JobContext, timestamp: int) -> None:
     runtime, wall = runtime_of(context), wall_now()
     if runtime.settings.stripe_secret_key is None:
         return
-    done = await reconcile(runtime.database, runtime.settings, since=wall - _RECONCILED, wall=wall)
-    await standing.remember(runtime.cache, done, at=wall)
+    since = wall - WINDOW
+    done = await reconcile(runtime.database, runtime.settings, since=since, wall=wall)
+    await standing.remember(runtime.cache, done, since=since, at=wall)
     for finding in done.open_findings:
         _LOG.error(
             "payment_differs",

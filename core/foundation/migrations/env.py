@@ -30,6 +30,7 @@ MODELS = (
     "core.billing.tax.models",
     "core.billing.payments.models",
     "core.billing.payments.methods.models",
+    "core.billing.payments.reconciling.models",
     "core.billing.payments.topping.models",
     "core.billing.payments.charges.models",
     "core.billing.dunning.models",

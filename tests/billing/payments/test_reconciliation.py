@@ -9,7 +9,7 @@ import pytest
 
 from core.billing.payments.providers.saving import MovementKind, ProviderMovement
 from core.billing.payments.reconciling import comparing
-from core.billing.payments.reconciling.comparing import Compared, Difference, Known, compare
+from core.billing.payments.reconciling.comparing import Acknowledged, Compared, Difference, Known, compare
 from core.billing.payments.reconciling.reconcile import reconcile
 from tests.billing.payments.shop import Shop
 from tests.support.servers import Role
@@ -204,3 +204,85 @@ async def test_each_class_is_found_on_a_real_account_and_is_gone_once_mended(
     refund = shop.stripe.control("refunds", payment_intent=intent, amount=100)
     assert await said(shop) == [("timing", "refund", refund["id"], None, -100)]
     assert (await look(shop)).open_findings == []
+
+
+async def test_what_is_not_ours_is_acknowledged_with_a_reason_and_asks_anew_once_it_changes(
+    shop: Shop, operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "GRACE", timedelta(0))
+    paid, waiting = await shop.buy(), await shop.buy()
+    shop.pay(paid)
+    await shop.tell(shop.events())
+    strange = shop.client.v1.payment_intents.create(
+        {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True,
+         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
+    )  # fmt: skip
+    where = "/payment/reconciliation/acknowledgements"
+    wanted = {"kind": "charge", "providerId": strange.id, "reason": "The old shop's, which closes in May"}
+
+    # Who may, and what is refused.
+    assert (await shop.tenant.post(where, wanted)).status_code == 403
+    for changed, status, code in (
+        ({"reason": "no"}, 422, "invalid_input"),
+        ({"kind": "payout"}, 422, "invalid_input"),
+        ({"providerId": "pi_unknown"}, 404, "payment_difference_not_found"),
+        ({"providerId": paid["paymentIntentId"]}, 404, "payment_difference_not_found"),
+    ):
+        refused = await operator.post(where, wanted | changed)
+        assert (refused.status_code, refused.json()["code"]) == (status, code), refused.text
+    shop.pay(waiting)
+    ours = await operator.post(where, wanted | {"providerId": waiting["paymentIntentId"]})
+    assert (ours.status_code, ours.json()["code"], ours.json()["difference"]) == (
+        409,
+        "payment_difference_ours",
+        "state",
+    )
+    await shop.tell(shop.events())
+
+    # Said once, kept with who and when, and to zero.
+    assert await said(shop) == [("missing_here", "charge", strange.id, None, 700)]
+    answer = await operator.post(where, wanted)
+    assert (answer.status_code, answer.json()["difference"]) == (201, "acknowledged")
+    assert answer.json()["acknowledgement"]["reason"] == wanted["reason"]
+    again = await operator.post(where, wanted | {"reason": "Said twice"})
+    assert (again.status_code, again.json()["acknowledgement"]["reason"]) == (200, wanted["reason"])
+    done = await look(shop)
+    assert (done.open_findings, [one.difference for one in done.findings]) == ([], [Difference.ACKNOWLEDGED])
+    sums = done.sums["USD"]
+    assert (sums.charged_minor, sums.ours_minor, sums.acknowledged_minor, sums.unexplained_minor) == (
+        1_700,
+        1_000,
+        700,
+        0,
+    )
+    rows = (await operator.get("/operations/audit")).json()["data"]
+    assert [(row["action"], row["reason"]) for row in rows if "acknowledge" in row["action"]] == [
+        ("payment.acknowledged", wanted["reason"])
+    ]
+
+    # What goes back of it is a movement of its own.
+    refund = shop.stripe.control("refunds", payment_intent=strange.id, amount=200)
+    assert [one.provider_id for one in (await look(shop)).open_findings] == [refund["id"]]
+    given_back = {"kind": "refund", "providerId": refund["id"], "reason": "Of the old shop"}
+    assert (await operator.post(where, given_back)).status_code == 201
+    assert (await look(shop)).open_findings == []
+
+    # Taken back, it asks again.
+    path = f"{where}/charge/{strange.id}"
+    assert (await operator.delete(path)).status_code == 204
+    assert (await operator.delete(path)).status_code == 404
+    assert [one.provider_id for one in (await look(shop)).open_findings] == [strange.id]
+
+
+def test_an_acknowledged_sum_that_changes_asks_again() -> None:
+    said_then = {("refund", "re_1"): Acknowledged(-200, "USD", "not ours", None, THEN)}
+    for moved, expected in (
+        ([theirs(-200, key="re_1", kind=MovementKind.REFUND)], Difference.ACKNOWLEDGED),
+        ([theirs(-200, key="re_1", kind=MovementKind.REFUND),
+          theirs(200, key="re_1", kind=MovementKind.REFUND_FAILURE)], Difference.MISSING_HERE),
+    ):  # fmt: skip
+        done = compare([], moved, since=SINCE, wall=WALL, acknowledged=said_then)
+        assert [finding.difference for finding in done.findings] == [expected]
+    # What has become ours is compared like anything of ours.
+    assert compare([ours(-200, key="re_1", kind="refund")], [theirs(-200, key="re_1", kind=MovementKind.REFUND)],
+                   since=SINCE, wall=WALL, acknowledged=said_then).findings == []  # fmt: skip

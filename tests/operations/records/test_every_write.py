@@ -29,7 +29,7 @@ ASKING = {
 # Usage is its own record: each event and each call is a row that nobody changes, with who sent it.
 USAGE = {"/api/usage/holds", "/api/usage/holds/{hold_id}", "/api/usage/reconcile", "/billing/usage/events"}
 # A member's own way in, and what belongs to the installation and to no tenant.
-OF_NO_TENANT = ("/auth/identities", "/operations/", "/payment/webhook-events/")
+OF_NO_TENANT = ("/auth/identities", "/operations/", "/payment/webhook-events/", "/payment/reconciliation/")
 # What was paid at the provider is looked up, and booked as its event would be, in the ledger.
 LOOKED_UP = {"/api/purchases/{purchase_id}/sync", "/billing/payment-methods/setups/{setup_id}/sync"}
 

@@ -5,10 +5,11 @@ first three have a row of ours each; with every difference explained, the provid
 went back, what is disputed, what it took as fees and what it paid out.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from core.billing.payments.providers.saving import MovementKind, ProviderMovement
 
@@ -31,6 +32,28 @@ class Difference(StrEnum):
     """The payment is right and its credits were not booked, or not as many."""
     TIMING = "timing"
     """Too young to say: it is looked at again in the next run."""
+    ACKNOWLEDGED = "acknowledged"
+    """The provider moved it, it is not ours, and an operator has said whose it is."""
+
+
+ASKING = frozenset(Difference) - {Difference.TIMING, Difference.ACKNOWLEDGED}
+"""What somebody has to do something about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What an operator said of a movement that is not ours. It holds for this sum only: another asks anew."""
+
+    amount_minor: int
+    currency: str
+    reason: str
+    by: UUID | None
+    """None: the command on the server."""
+    at: datetime
+
+
+Key = tuple[str, str]
+"""A movement: its kind, and its id at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +89,7 @@ class Finding:
     ours_minor: int | None
     theirs_minor: int | None
     detail: str
+    acknowledged: Acknowledged | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +105,8 @@ class Sums:
     net_minor: int = 0
     ours_minor: int = 0
     """What our rows say came in, less what went back."""
+    acknowledged_minor: int = 0
+    """What came in, less what went back, and is not ours: somebody said so."""
 
     @property
     def unexplained_minor(self) -> int:
@@ -100,7 +126,18 @@ class Compared:
     @property
     def open_findings(self) -> list[Finding]:
         """Those that somebody has to do something about."""
-        return [finding for finding in self.findings if finding.difference is not Difference.TIMING]
+        return [finding for finding in self.findings if finding.difference in ASKING]
+
+    def find(self, key: Key) -> Finding | None:
+        """The difference about a movement; of several the first."""
+        return next((finding for finding in self.findings if (finding.kind, finding.provider_id) == key), None)
+
+    def accept(self, finding: Finding, said: Acknowledged) -> Finding:
+        """The same difference from now on: acknowledged."""
+        accepted = replace(finding, difference=Difference.ACKNOWLEDGED, acknowledged=said, detail=said.reason)
+        self.findings[self.findings.index(finding)] = accepted
+        _sums(self, finding.currency).acknowledged_minor += said.amount_minor
+        return accepted
 
 
 @dataclass(slots=True)
@@ -120,13 +157,20 @@ _KINDS = {
 }
 
 
-def compare(ours: Sequence[Known], moved: Iterable[ProviderMovement], *, since: datetime, wall: datetime) -> Compared:
+def compare(
+    ours: Sequence[Known],
+    moved: Iterable[ProviderMovement],
+    *,
+    since: datetime,
+    wall: datetime,
+    acknowledged: Mapping[Key, Acknowledged] | None = None,
+) -> Compared:
     """Each source of the provider's against its row of ours, and back.
 
     `moved` may reach further back than `since`, so that what lies on the edge finds its other half.
     """
     done = Compared()
-    theirs: dict[tuple[str, str], _Theirs] = {}
+    theirs: dict[Key, _Theirs] = {}
     for movement in moved:
         _add_up(done, movement)
         kind = _KINDS.get(movement.kind)
@@ -145,7 +189,7 @@ def compare(ours: Sequence[Known], moved: Iterable[ProviderMovement], *, since: 
         done.compared += 1
         if known is None:
             if found.newest_at >= since:
-                done.findings.append(_missing_here(kind, key, found, wall))
+                _not_ours(done, _missing_here(kind, key, found, wall), (acknowledged or {}).get((kind, key)))
             continue
         _sums(done, known.currency).ours_minor += known.moved_minor
         done.findings.extend(_judge(known, found, wall))
@@ -155,6 +199,17 @@ def compare(ours: Sequence[Known], moved: Iterable[ProviderMovement], *, since: 
             _sums(done, known.currency).ours_minor += known.moved_minor
             done.findings.append(_missing_there(known, wall))
     return done
+
+
+def _not_ours(done: Compared, finding: Finding, said: Acknowledged | None) -> None:
+    done.findings.append(finding)
+    if said is None:
+        return
+    if (said.amount_minor, said.currency) == (finding.theirs_minor, finding.currency):
+        done.accept(finding, said)
+    else:
+        changed = f"{said.amount_minor} {said.currency} of it were acknowledged, and it is another sum now"
+        done.findings[-1] = replace(finding, detail=changed)
 
 
 def _missing_here(kind: str, key: str, found: _Theirs, wall: datetime) -> Finding:

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.payments.gateway import payment_provider
 from core.billing.payments.providers.saving import ProviderMovement
-from core.billing.payments.reconciling.comparing import Compared, Difference, Known, compare
+from core.billing.payments.reconciling.comparing import Acknowledged, Compared, Difference, Key, Known, compare
 from core.foundation.database import Database
+from core.foundation.ids import INSTALLATION_ID
 from core.foundation.settings import Settings
 
 DIFFERENCES = Gauge(
@@ -19,6 +20,8 @@ DIFFERENCES = Gauge(
 COMPARED_AT = Gauge(
     "cloudbill_payments_compared_timestamp_seconds", "When the payment provider was last compared with us."
 )
+WINDOW = timedelta(days=35)
+"""How far back is looked unless told otherwise, and what is remembered covers at least."""
 EDGE = timedelta(days=2)
 """How much further back the provider is asked, so that what lies on the edge finds its other half."""
 
@@ -29,7 +32,8 @@ async def reconcile(database: Database, settings: Settings, *, since: datetime, 
     moved = [movement async for movement in provider.list_movements(since - EDGE)]
     async with database.reading() as session:
         ours = await list_ours(session, moved, account_id=settings.stripe_account_id, since=since)
-    done = compare(ours, moved, since=since, wall=wall)
+        acknowledged = await list_acknowledged(session, account_id=settings.stripe_account_id)
+    done = compare(ours, moved, since=since, wall=wall, acknowledged=acknowledged)
     counts = dict.fromkeys(Difference, 0)
     for finding in done.findings:
         counts[finding.difference] += 1
@@ -55,6 +59,24 @@ async def list_ours(
     return found
 
 
+async def list_acknowledged(session: AsyncSession, *, account_id: str) -> dict[Key, Acknowledged]:
+    """Movements that are not ours, by what an operator said last of each."""
+    given = {"installation": INSTALLATION_ID, "account": account_id}
+    return {
+        (row.kind, row.provider_id): Acknowledged(
+            row.amount_minor, row.currency, row.reason, row.acknowledged_by, row.acknowledged_at
+        )
+        for row in await session.execute(_ACKNOWLEDGED, given)
+        if row.amount_minor is not None
+    }
+
+
+_ACKNOWLEDGED = text("""
+    SELECT DISTINCT ON (kind, provider_id)
+           kind, provider_id, amount_minor, currency, reason, acknowledged_by, acknowledged_at
+    FROM payment_acknowledgements WHERE tenant_id = :installation AND provider_account_id = :account
+    ORDER BY kind, provider_id, id DESC
+""")
 # Credits are booked for the payment that settled its purchase, once; for a second one none are. What is paid for an
 # invoice is counted by it, and what it does not take goes back at once.
 _PAYMENTS = text("""

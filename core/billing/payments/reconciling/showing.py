@@ -3,8 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from core.billing.payments.reconciling.comparing import Compared
-from core.billing.payments.reconciling.schemas import AccountAnswer, DifferenceAnswer, ReconciliationAnswer
+from core.billing.payments.reconciling.comparing import Compared, Finding
+from core.billing.payments.reconciling.schemas import (
+    AccountAnswer,
+    AcknowledgementAnswer,
+    DifferenceAnswer,
+    ReconciliationAnswer,
+)
 
 
 def show(done: Compared, *, since: datetime) -> ReconciliationAnswer:
@@ -13,17 +18,7 @@ def show(done: Compared, *, since: datetime) -> ReconciliationAnswer:
         since=since,
         compared=done.compared,
         differences=[
-            DifferenceAnswer(
-                difference=finding.difference.value,
-                kind=finding.kind,
-                provider_id=finding.provider_id,
-                id=UUID(finding.row_id) if finding.row_id else None,
-                tenant_id=UUID(finding.tenant_id) if finding.tenant_id else None,
-                currency=finding.currency,
-                ours_minor=finding.ours_minor,
-                theirs_minor=finding.theirs_minor,
-                detail=finding.detail,
-            )
+            show_difference(finding)
             for finding in sorted(done.findings, key=lambda finding: (finding.difference, finding.provider_id))
         ],
         accounts=[
@@ -37,8 +32,26 @@ def show(done: Compared, *, since: datetime) -> ReconciliationAnswer:
                 other_minor=sums.other_minor,
                 net_minor=sums.net_minor,
                 ours_minor=sums.ours_minor,
+                acknowledged_minor=sums.acknowledged_minor,
                 unexplained_minor=sums.unexplained_minor,
             )
             for currency, sums in sorted(done.sums.items())
         ],
+    )
+
+
+def show_difference(finding: Finding) -> DifferenceAnswer:
+    """One of them."""
+    said = finding.acknowledged
+    return DifferenceAnswer(
+        difference=finding.difference.value,
+        kind=finding.kind,
+        provider_id=finding.provider_id,
+        id=UUID(finding.row_id) if finding.row_id else None,
+        tenant_id=UUID(finding.tenant_id) if finding.tenant_id else None,
+        currency=finding.currency,
+        ours_minor=finding.ours_minor,
+        theirs_minor=finding.theirs_minor,
+        detail=finding.detail,
+        acknowledgement=AcknowledgementAnswer(reason=said.reason, by=said.by, at=said.at) if said else None,
     )

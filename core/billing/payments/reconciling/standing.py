@@ -1,12 +1,15 @@
 """How the last comparison with the payment provider ended, remembered in the cache for whoever asks."""
 
+import contextlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from core.billing.payments.reconciling.comparing import Compared
+from core.billing.payments.reconciling.reconcile import WINDOW
 
 _KEY = "payments:reconciliation"
 
@@ -20,10 +23,16 @@ class Standing:
     differing: int
 
 
-async def remember(cache: Redis, done: Compared, *, at: datetime) -> None:
-    """Keeps it."""
+async def remember(cache: Redis, done: Compared, *, since: datetime, at: datetime) -> None:
+    """Keeps it, unless it looked at less than a nightly one does: it would hide what is older.
+
+    Without the cache nothing is kept: who is not told now is told by the next night's.
+    """
+    if at - since < WINDOW:
+        return
     kept = Standing(at.isoformat(), done.compared, len(done.open_findings))
-    await cache.set(_KEY, orjson.dumps(asdict(kept)))
+    with contextlib.suppress(RedisError, OSError):
+        await cache.set(_KEY, orjson.dumps(asdict(kept)))
 
 
 async def find(cache: Redis) -> Standing | None:
