@@ -137,6 +137,13 @@ PROOFS = (
         unit="subscriptions",
     ),
     Proof(
+        name="lives",
+        promise="Whatever happens to a tenant, invoices, wallets, ledger, reports, facts and the provider agree.",
+        tests=("tests/scenarios/test_lives.py",),
+        count=40,
+        unit="lives",
+    ),
+    Proof(
         name="webhook-orders",
         promise="Every order of created, succeeded, completed and refunded, with duplicates, gives the same ledger.",
         tests=("tests/billing/webhooks/test_webhooks.py",),
