@@ -46,7 +46,10 @@ class Event:
     quantity: Decimal | None
     properties: dict[str, Any]
     properties_json: str
+    at: str
+    """`occurred_at` as PostgreSQL reads it; empty without one."""
     input_hash: str
+    """In hexadecimal."""
 
 
 @dataclass(slots=True)
@@ -93,10 +96,13 @@ def _read(index: int, raw: Any) -> Event | Refusal:
             and external.isprintable()
         ):
             occurred_at = _instant(at)
-            properties, written = _properties(properties)
-            said = f"{name}\0{external}\0{occurred_at}\0None\0{written}"
+            at = _written(at, occurred_at)
+            written = _usual(properties)
+            if written is None:
+                properties, written = _properties(properties)
+            said = f"{name}\0{external}\0{at}\0None\0{written}"
             hashed = sha256(said.encode()).hexdigest()
-            return Event(index, key, name, external, occurred_at, None, properties, written, hashed)
+            return Event(index, key, name, external, occurred_at, None, properties, written, at, hashed)
     except (KeyError, TypeError, Uncountable):
         pass
     return _read_by_member(index, raw)
@@ -124,9 +130,9 @@ def _read_by_member(index: int, raw: Any) -> Event | Refusal:
     except Uncountable as refused:
         return Refusal(index, key, refused.code, refused.message)
     said = f"{name}\0{customer}\0{occurred_at}\0{quantity and quantity.normalize(EXACT)}\0{written}"
-    return Event(
-        index, key, name, customer, occurred_at, quantity, properties, written, sha256(said.encode()).hexdigest()
-    )
+    hashed = sha256(said.encode()).hexdigest()
+    written_at = "" if occurred_at is None else str(occurred_at)
+    return Event(index, key, name, customer, occurred_at, quantity, properties, written, written_at, hashed)
 
 
 def _text(value: Any, member: str, longest: int) -> str:
@@ -166,6 +172,42 @@ def _instant(value: Any) -> datetime:
             "invalid_input", "occurredAt must be an instant such as 2026-01-31T12:00:00Z, from 1970 to 2999"
         ) from None
     return at if at.tzinfo is UTC else at.astimezone(UTC)
+
+
+_SHORT = frozenset((str, int, bool, type(None)))
+
+
+def _usual(given: Any) -> str | None:
+    """The text of short properties without fractions, where nothing can be too long; None: look at each of them."""
+    if type(given) is not dict:
+        return None
+    properties = cast("dict[str, Any]", given)
+    if len(properties) > MOST_PROPERTIES or "" in properties or not _SHORT.issuperset(map(type, properties.values())):
+        return None
+    try:
+        written = orjson.dumps(properties, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer of more than 64 bits
+        return None
+    # In bytes nothing is shorter than in characters.
+    if len(written) > LONGEST_TEXT or b"\\u0000" in written:
+        return None
+    if len(written) > LONGEST_NAME and len(max(properties, key=len)) > LONGEST_NAME:
+        return None
+    return written.decode()
+
+
+def _written(given: str, at: datetime) -> str:
+    """`str(at)`, which costs more than all else that is done about an instant: nearly always it was given so."""
+    length = len(given)
+    if (
+        given[-1] == "Z"
+        and (length == 20 or (length == 27 and given[19] == "." and at.microsecond))
+        and given[5] != "W"
+        and given[13] == given[16] == ":"
+        and given[11:13] != "24"
+    ):
+        return f"{given[:10]} {given[11:-1]}+00:00"
+    return str(at)
 
 
 def _properties(given: Any) -> tuple[dict[str, Any], str]:

@@ -1,15 +1,15 @@
 """POST and GET /billing/usage/events."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import orjson
-import psycopg
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Row
 
-from core.billing.metering.events import repository, service
+from core.billing.metering.events import repository
+from core.billing.metering.events.desk import BatchDesk
 from core.billing.metering.events.errors import USAGE_CODES, MeteredEventNotFound
 from core.billing.metering.events.reading import Refusal, read_batch
 from core.billing.metering.events.schemas import (
@@ -28,9 +28,6 @@ from core.identity.scope import Reading, Writing
 
 router = APIRouter(prefix="/billing/usage/events", tags=["usage"])
 
-ATTEMPTS = 4
-"""Two batches that make each other wait: one of them is rolled back by the database, and tried again."""
-
 
 @router.post(
     "",
@@ -44,19 +41,8 @@ ATTEMPTS = 4
 )
 async def ingest_usage(scope: Writing, request: Request, batch: EventBatch) -> Response:
     """See the description."""
-    entries = read_batch(await request.body(), batch.events)
-    results: list[Result] = []
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            async with scope.writing() as unit:
-                results = await service.ingest(
-                    unit.session, entries, tenant_id=unit.tenant_id, now=unit.now, commits=True
-                )
-            break
-        except psycopg.errors.DeadlockDetected:
-            if attempt == ATTEMPTS:
-                raise
-    service.note(results)
+    desk = cast("BatchDesk", request.app.state.batches)
+    results = await desk.ingest(scope, read_batch(await request.body(), batch.events))
     return Response(orjson.dumps(_shown(results)), media_type="application/json")
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.metering.events import storing
 from core.billing.metering.events.reading import Event, Refusal
 from core.billing.metering.events.storing import Connection, FirstUse, Known
-from core.billing.metering.events.tallies import Fact, add_up, hour_of, measure
+from core.billing.metering.events.tallies import BEFORE_ALL, Fact, add_up, hour_of, measure
 from core.billing.metering.meters.definitions import Definition, Definitions, Uncountable, read_definitions
 from core.foundation.database import driver_connection
 
@@ -98,7 +98,7 @@ async def prepare(
     if not events:
         return prepared
     definitions, customers = await _dependencies(connection, events, now=now)
-    bounds = _Bounds(now, late)
+    bounds = _Bounds(now, BEFORE_ALL if late is None else now - late, now + SKEW)
     for event in events:
         if event.key in prepared.ready:
             prepared.again.append(event)
@@ -144,9 +144,14 @@ def _spans(fresh: Sequence[Ready]) -> list[storing.Span]:
     """Of each customer when the first and the last of its events occurred, in the order of their ids."""
     found: dict[str, tuple[datetime, datetime]] = {}
     for one in fresh:
-        customer_id, at = one.fact[1], one.fact[3]
-        first, last = found.get(customer_id, (at, at))
-        found[customer_id] = min(first, at), max(last, at)
+        _, customer_id, _, at, _, _ = one.fact
+        span = found.get(customer_id)
+        if span is None:
+            found[customer_id] = at, at
+        elif at < span[0]:
+            found[customer_id] = at, span[1]
+        elif at > span[1]:
+            found[customer_id] = span[0], at
     return [(customer_id, *found[customer_id]) for customer_id in sorted(found)]
 
 
@@ -199,19 +204,20 @@ async def make_customers(connection: Connection, ready: dict[str, Ready], *, now
 @dataclass(frozen=True, slots=True)
 class _Bounds:
     now: datetime
-    late: timedelta | None
+    earliest: datetime
+    latest: datetime
 
     def refusal(self, at: datetime, customer: Known) -> tuple[str, str] | None:
         """Why an event of that customer may not have occurred then, or None."""
-        if at > self.now + SKEW:
+        if self.earliest <= at <= self.latest and at >= customer.begins_at:
+            return None
+        if at > self.latest:
             return "usage_event_in_future", f"occurredAt lies in the future: it is {_shown(self.now)}"
         if customer.subscribed_at is not None and at < customer.subscribed_at:
             return "usage_before_subscription", f"the customer subscribed at {_shown(customer.subscribed_at)}"
         if customer.is_self and at < customer.created_at:
             return "usage_before_customer", f"the customer is there since {_shown(customer.created_at)}"
-        if self.late is not None and at < self.now - self.late:
-            return "usage_event_too_old", "more than 35 days late: send it as a backfill, with a reason"
-        return None
+        return "usage_event_too_old", "more than 35 days late: send it as a backfill, with a reason"
 
 
 def _prepare(
@@ -273,7 +279,7 @@ def _staged(one: Ready) -> str:
     if "\\" in key or "\\" in name or "\\" in properties:
         key, name, properties = (text.replace("\\", "\\\\") for text in (key, name, properties))
     quantity = "\\N" if event.quantity is None else event.quantity
-    where = f"{fact[0]}\t{fact[3].isoformat()}\t{fact[1]}\t{key}"
+    where = f"{fact[0]}\t{event.at or fact[3].isoformat()}\t{fact[1]}\t{key}"
     return f"{where}\t\\\\x{event.input_hash}\t{name}\t{quantity}\t{properties}\n"
 
 

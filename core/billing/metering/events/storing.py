@@ -1,7 +1,7 @@
 """The statements of a batch, on the driver itself: read what it depends on, stage, insert, add to what is counted."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from core.billing.metering.events.tallies import Counted, Tally, TallyKey, hour_begin
+from core.billing.metering.events.tallies import BEFORE_ALL, Counted, Tally, TallyKey, hour_begin
 from core.foundation.ids import new_id
 
 Connection = psycopg.AsyncConnection[Any]
@@ -24,6 +24,12 @@ class Known:
     is_self: bool
     created_at: datetime
     subscribed_at: datetime | None
+    begins_at: datetime = field(init=False)
+    """Nothing of it occurred before; one that is not the tenant itself begins with its first subscription."""
+
+    def __post_init__(self) -> None:
+        begins_at = self.subscribed_at or BEFORE_ALL
+        object.__setattr__(self, "begins_at", max(begins_at, self.created_at) if self.is_self else begins_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,9 @@ Span = tuple[str, datetime, datetime]
 async def note_late(connection: Connection, spans: Sequence[Span], *, now: datetime) -> None:
     """Notes what is on a bill of these times already, so that it is looked at again once the tenant's grace is over."""
     if spans:
-        await connection.execute(_LATE, [now, *map(list, zip(*spans, strict=True))], prepare=True)
+        customers, first, last = zip(*spans, strict=True)
+        written = _array(customers), _texts(list(map(str, first))), _texts(list(map(str, last)))
+        await connection.execute(_LATE, [now, *written], prepare=True)
 
 
 async def add_tallies(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
-from uuid import UUID
 
 from core.billing.metering.meters.definitions import EXACT, Definition, Definitions
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _FIRST_DAY = EPOCH.toordinal()
 
 TallyKey = tuple[str, str, int, int, str]
@@ -84,7 +84,6 @@ def add_up(
     """The tallies of events that were measured, added to what was counted before."""
     counted = counted or Counted()
     tallies = counted.tallies
-    names: dict[UUID, str] = {}
     with localcontext(EXACT):
         for (event_id, customer_id, _, occurred_at, _, _), measured in facts:
             if not measured:
@@ -92,10 +91,7 @@ def add_up(
             counted.metered += 1
             hour = hour_of(occurred_at)
             for definition, group, amount in measured:
-                meter = names.get(definition.meter_id)
-                if meter is None:
-                    meter = names[definition.meter_id] = str(definition.meter_id)
-                key = (meter, customer_id, hour, definition.version, group)
+                key = (definition.meter, customer_id, hour, definition.version, group)
                 tally = tallies.get(key)
                 if tally is None:
                     tally = tallies[key] = Tally()

@@ -75,20 +75,33 @@ class Definition:
     until: datetime | None = None
     groups: dict[tuple[Any, ...], str] = field(default_factory=lambda: dict[tuple[Any, ...], str](), compare=False)
     """Groups of texts that were met before."""
+    meter: str = field(init=False, compare=False)
+    """`meter_id` as text."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "meter", str(self.meter_id))
 
     def counts(self, event_name: str, occurred_at: datetime, properties: Mapping[str, Scalar]) -> bool:
         """Whether it counts such an event."""
-        return (
-            event_name == self.event_name
-            and self.since <= occurred_at
-            and (self.until is None or occurred_at < self.until)
-            and (not self.filters or all(one.accepts(properties) for one in self.filters))
-        )
+        if (
+            event_name != self.event_name
+            or occurred_at < self.since
+            or (self.until is not None and occurred_at >= self.until)
+        ):
+            return False
+        for one in self.filters:  # noqa: SIM110 - a generator costs more than the filters
+            if not one.accepts(properties):
+                return False
+        return True
 
     def group(self, properties: Mapping[str, Scalar]) -> str:
         """The values of its dimensions as a JSON list; a property that is missing is null."""
         if not self.dimensions:
             return "[]"
+        if len(self.dimensions) == 1:
+            alone = properties.get(self.dimensions[0])
+            if type(alone) is str and (known := self.groups.get((alone,))) is not None:
+                return known
         values = tuple([properties.get(name) for name in self.dimensions])
         known = self.groups.get(values)
         if known is not None:
