@@ -190,7 +190,7 @@ class ChargeDesk:
                 self._alone.put(member)
         except Exception as error:
             # Whatever it was, the members are not in it together any more.
-            _log.warning("group_failed", members=len(members), error=repr(error))
+            _log.warning("group_failed", members=len(members), error=type(error).__name__)
             for member in members:
                 self._alone.put(member)
         else:
@@ -220,7 +220,7 @@ class ChargeDesk:
             await self._try_again(member)
         except (psycopg.OperationalError, psycopg.errors.UniqueViolation, NotConnected) as error:
             # A lost connection, a deadlock, or the same key booked by another process meanwhile.
-            _log.warning("booking_failed", error=repr(error))
+            _log.warning("booking_failed", error=type(error).__name__)
             if isinstance(error, NotConnected):
                 await self._following.lost()
             await self._try_again(member)

@@ -98,7 +98,7 @@ async def _answer(group: Sequence[_Waiting]) -> None:
             return
         except Exception as error:
             # Whatever it was, they are not in it together any more.
-            _LOG.warning("group_of_batches_failed", batches=len(group), error=repr(error))
+            _LOG.warning("group_of_batches_failed", batches=len(group), error=type(error).__name__)
         else:
             begin = 0
             for batch in group:
