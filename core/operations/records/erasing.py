@@ -204,6 +204,7 @@ async def overwrite_customer(
     where = {"tenant": tenant_id, "customer": customer_id, "now": now}
     await session.execute(_EMPTY, where)
     await session.execute(_TRACES, {"customer": customer_id, "now": now})
+    await session.execute(_UNWATCH, where)
     await destroy_key(session, tenant_id, audit_subject(customer_id), now=now)
     if invoices:
         await destroy_key(session, tenant_id, customer_id, now=now)
@@ -233,6 +234,12 @@ WHERE tenant_id = :tenant AND id = :customer
 """)
 _CARDS = text("""
 SELECT id FROM payment_methods WHERE tenant_id = :tenant AND customer_id = :customer AND state = 'active' ORDER BY id
+""")
+# Its wallet is neither told about nor filled any more.
+_UNWATCH = text("""
+UPDATE wallet_watches SET alert_below_micro = NULL, package_code = NULL, top_up_below_micro = NULL,
+    monthly_limit_minor = NULL, blocked_until = NULL, changed_at = :now
+WHERE tenant_id = :tenant AND customer_id = :customer
 """)
 _TRACES = text("SELECT erase_customer_traces(:customer, :now)")
 _SUBSCRIBED = text("""

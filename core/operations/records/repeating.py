@@ -10,6 +10,7 @@ from core.foundation.ids import INSTALLATION_ID
 from core.foundation.settings import Settings
 from core.identity.tenants.models import Customer
 from core.operations.records import erasing, users
+from core.operations.records.ending import end_billing
 
 
 async def repeat_erasures(
@@ -38,6 +39,7 @@ async def _erase_customer_again(database: Database, tenant_id: UUID, customer_id
     async with database.tenant(tenant_id) as session:
         if await session.get(Customer, (tenant_id, customer_id)) is None:
             return False
+        await end_billing(session, tenant_id, customer_id)
         known = await erasing.find_erasure(session, tenant_id, customer_id)
         if known is None:
             await erasing.erase_customer(

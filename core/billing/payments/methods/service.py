@@ -17,7 +17,7 @@ from core.foundation.ids import new_id
 from core.foundation.jobs import defer
 from core.foundation.outbox import tell
 from core.foundation.settings import Settings
-from core.identity.tenants.customers import customer_named, refuse_erased, self_customer
+from core.identity.tenants.customers import CustomerErased, customer_named, refuse_erased, self_customer
 from core.identity.tenants.repository import get_tenant
 
 ENDED = ("succeeded", "canceled")
@@ -116,13 +116,20 @@ async def conclude(
 
 
 async def keep(session: AsyncSession, setup: PaymentSetup, card: ProviderCard, *, now: datetime) -> PaymentMethod:
-    """The card as a method of the setup's customer; the default where asked for, or where there is no other."""
+    """The card as a method of the setup's customer; the default where asked for, or where there is no other.
+
+    Of somebody who was erased meanwhile nothing of it is kept, and it is removed at the provider.
+    """
     await repository.lock_customer(session, setup.tenant_id, setup.customer_id)
     known = await repository.find_method_at_provider(
         session, setup.tenant_id, account_id=setup.provider_account_id, provider_id=card.method_id
     )
     if known is not None:
         return known
+    try:
+        await refuse_erased(session, setup.tenant_id, setup.customer_id)
+    except CustomerErased:
+        return await _refuse_card(session, setup, card, now=now)
     default = await repository.find_default(session, setup.tenant_id, setup.customer_id)
     becomes_default = setup.makes_default or default is None
     if becomes_default and default is not None:
@@ -146,6 +153,33 @@ async def keep(session: AsyncSession, setup: PaymentSetup, card: ProviderCard, *
     session.add(method)
     await session.flush()
     await _tell(session, method, "payment_method.attached", now=now)
+    return method
+
+
+async def _refuse_card(
+    session: AsyncSession, setup: PaymentSetup, card: ProviderCard, *, now: datetime
+) -> PaymentMethod:
+    method = PaymentMethod(
+        tenant_id=setup.tenant_id,
+        id=new_id(),
+        customer_id=setup.customer_id,
+        provider_account_id=setup.provider_account_id,
+        provider_id=card.method_id,
+        # As an erasure leaves those that were there.
+        brand="erased",
+        last4="0000",
+        exp_month=1,
+        exp_year=2000,
+        country=None,
+        state="detached",
+        is_default=False,
+        default_since=None,
+        detached_at=now,
+        created_at=now,
+    )
+    session.add(method)
+    await session.flush()
+    await defer(session, "payments:detach", tenant_id=str(method.tenant_id), method_id=str(method.id))
     return method
 
 
