@@ -99,6 +99,14 @@ class PeopleState(PageState, rx.State):
 
     @rx.event
     @asking(rights.see_to_people)
+    async def resend(self, api: Client, invitation_id: str):
+        """Mail an invitation again."""
+        path = f"/auth/invitations/{invitation_id}/resend"
+        await self._try(api.change("POST", path), "It is mailed again, and holds for a week from now.")
+        return PeopleState.load
+
+    @rx.event
+    @asking(rights.see_to_people)
     async def give(self, api: Client, user_id: str, role: str):
         """Give somebody another role."""
         await self._try(api.change("PATCH", f"/auth/members/{user_id}", json={"role": role}), "It holds from now on.")
@@ -172,7 +180,7 @@ def people() -> rx.Component:
             state.token != "",
             notice(
                 "warn",
-                "Send them this address: it is shown this once",
+                "They get a mail. This address does the same; it is shown this once",
                 rx.fragment(
                     rx.el.code(state.link, class_name="long"),
                     rx.el.span(
@@ -202,7 +210,7 @@ def people() -> rx.Component:
         ),
         form_dialog(
             "Invite somebody",
-            "They accept at an address that you send them, within a week.",
+            "They get a mail with an address where they accept within a week.",
             text_field("email", "E-mail", required=True),
             select_field("role", "Role", ROLES, value="read_only"),
             submit="Invite",
@@ -237,6 +245,10 @@ def _invitations() -> rx.Component:
 
 
 def _invitation(one: rx.Var[Invited]) -> rx.Component:
+    again = rx.el.button(
+        "Mail again", class_name="button small", type="button", on_click=PeopleState.resend(one.invitation_id),
+        aria_label=f"Mail the invitation of {one.email} again",
+    )  # fmt: skip
     out = rx.el.button(
         "Withdraw", class_name="button small", type="button", on_click=PeopleState.withdraw(one.invitation_id),
         aria_label=f"Withdraw the invitation of {one.email}",
@@ -245,7 +257,7 @@ def _invitation(one: rx.Var[Invited]) -> rx.Component:
         row_heading(one.email),
         cell(one.role.replace("_", " "), label="Role"),
         cell(instant(one.expires), label="Until"),
-        cell(out, kind="action num"),
+        cell(rx.el.span(again, " ", out), kind="action num"),
     )
 
 

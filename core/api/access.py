@@ -119,6 +119,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/auth/me"): Rule(MEMBERS.roles, MEMBERS.installation, scope=ANY_SCOPE, customers=True),
     ("POST", "/auth/invitations"): OWNERS,
     ("GET", "/auth/invitations"): OWNERS,
+    ("POST", "/auth/invitations/{invitation_id}/resend"): OWNERS,
     ("DELETE", "/auth/invitations/{invitation_id}"): OWNERS,
     ("POST", "/auth/api-keys"): KEYS,
     ("GET", "/auth/api-keys"): KEYS,

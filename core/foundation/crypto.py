@@ -67,6 +67,13 @@ class Sealer:
         except InvalidToken:
             raise SettingsInvalid("ENCRYPTION_KEY does not fit what the database holds; add the former key") from None
 
+    def open_if_ours(self, sealed: bytes) -> bytes | None:
+        """What we sealed and somebody else kept; None for anything else."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            return None
+
     def open_fresh(self, sealed: bytes, *, within_seconds: int) -> bytes | None:
         """What we sealed that short a time ago and somebody else kept; None for anything else."""
         try:

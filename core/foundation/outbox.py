@@ -57,6 +57,7 @@ KINDS = (
     "security.sign_in_method_removed",
     "security.password_changed",
     "security.api_key_created",
+    "invitation.created",
     "webhook.endpoint_disabled",
     "webhook.test",
 )

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Audience = Literal["customer", "user", "payers", "builders"]
-"""customer: who pays the tenant. user: the person concerned. payers, builders: owners of the tenant, and with them
-those who see to its money, or to its programs."""
+Audience = Literal["customer", "user", "invited", "payers", "builders"]
+"""customer: who pays the tenant. user: the person concerned. invited: who is to become one. payers, builders: owners
+of the tenant, and with them those who see to its money, or to its programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ _COMMON = {
 _AMOUNT = {"amount": Variable("19.99 USD")}
 _PAY = {"pay": Variable("https://api.example.com/payment/pay/…/page", optional=True)}
 """Where an invoice is paid, or another card is saved, without signing in."""
+_JOIN = "https://console.example.com/join?…"
+"""Where an invitation is accepted, without being known before."""
 _NUMBER = {"number": Variable("INV-2026-0001", optional=True)}
 
 
@@ -93,6 +95,9 @@ KINDS: dict[str, Kind] = {
     "sign_in_method_added": _kind("user", {"method": Variable("Google"), "at": Variable(_AT)}),
     "sign_in_method_removed": _kind("user", {"method": Variable("Google"), "at": Variable(_AT)}),
     "password_changed": _kind("user", {"at": Variable(_AT)}),
+    "invitation": _kind(
+        "invited", {"role": Variable("finance"), "expires_at": Variable(_AT), "join": Variable(_JOIN, optional=True)}
+    ),
     "api_key_created": _kind("builders", {"prefix": Variable("cbk_0123456789ab"), "at": Variable(_AT)}),
     "webhook_disabled": _kind("builders", {"endpoint": Variable("0198…"), "at": Variable(_AT)}),
 }

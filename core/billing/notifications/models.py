@@ -11,7 +11,7 @@ from core.foundation.tables import Table, TenantRow, one_of
 
 CHANNELS = ("email", "sms")
 MESSAGE_STATES = ("queued", "sending", "sent", "failed", "uncertain", "skipped", "superseded")
-RECIPIENT_KINDS = ("customer", "user")
+RECIPIENT_KINDS = ("customer", "user", "invitation")
 LANGUAGES = ("en", "de")
 """Languages of the standard texts; a tenant may add others."""
 

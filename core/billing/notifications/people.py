@@ -15,6 +15,11 @@ from core.identity.access import DEVELOPER, FINANCE, OWNER
 from core.identity.tenants import repository as tenants
 
 _CUSTOMER = text("SELECT to_jsonb(c) FROM customers c WHERE c.tenant_id = :tenant AND c.id = :customer")
+# Whoever has come, or is not to come any more, is written to no more.
+_INVITED = text("""
+SELECT email FROM invitations WHERE tenant_id = :tenant AND id = :invitation
+  AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+""")
 _ROLES: dict[Audience, frozenset[str]] = {
     "payers": frozenset({OWNER, FINANCE}),
     "builders": frozenset({OWNER, DEVELOPER}),
@@ -25,7 +30,7 @@ _ROLES: dict[Audience, frozenset[str]] = {
 class Recipient:
     """Somebody, by id."""
 
-    kind: Literal["customer", "user"]
+    kind: Literal["customer", "user", "invitation"]
     id: UUID
     has_phone: bool = False
 
@@ -37,10 +42,13 @@ async def recipients_of(
     audience: Audience,
     customer_id: UUID | None,
     user_id: UUID | None,
+    subject_id: UUID,
 ) -> list[Recipient]:
     """Whom a fact concerns. The tenant itself without an address of its own: its owners and its finance."""
     if audience == "user":
         return [] if user_id is None else [Recipient("user", user_id)]
+    if audience == "invited":
+        return [Recipient("invitation", subject_id)]
     if audience == "customer":
         customer = None if customer_id is None else await _customer(session, tenant_id, customer_id)
         if customer is None or customer_id is None:
@@ -67,6 +75,9 @@ async def find_person(
             language=customer.get("language") or language,
             zone=_known_zone(customer.get("time_zone")),
         )
+    if kind == "invitation":
+        email = await session.scalar(_INVITED, {"tenant": tenant_id, "invitation": person_id})
+        return None if email is None else Person(name=None, email=email, phone=None, language=language, zone="UTC")
     members: Sequence[Row[Any]] = (
         await tenants.list_members_as_operator(session, tenant_id)
         if as_operator

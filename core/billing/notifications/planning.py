@@ -33,6 +33,7 @@ _PLAIN = {
     "security.sign_in_method_removed": "sign_in_method_removed",
     "security.password_changed": "password_changed",
     "security.api_key_created": "api_key_created",
+    "invitation.created": "invitation",
     "webhook.endpoint_disabled": "webhook_disabled",
 }
 FAILURES = ("payment_failed", "payment_overdue", "payment_exhausted", "payment_action")

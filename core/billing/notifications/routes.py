@@ -91,6 +91,7 @@ async def get_message(request: Request, scope: Reading, message_id: UUID) -> Mes
             message_id=message_id,
             settings=runtime(request).settings,
             may_pay=scope.principal.role in (OWNER, FINANCE),
+            may_invite=scope.principal.role == OWNER,
             as_operator=scope.principal.installation_role is not None,
         )
         return MessageDetail.model_validate(

@@ -8,6 +8,7 @@ tried again. The mailbox is a table of ours: there a message is sent exactly onc
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from jinja2 import TemplateError
@@ -30,6 +31,8 @@ from core.billing.notifications.values import Person, Told, values_of
 from core.billing.payments.charges.links import make, page_of
 from core.foundation.outbox import OutboxEvent
 from core.foundation.settings import Settings
+from core.identity.tenants import mailed_tokens
+from core.identity.tenants.models import Tenant
 from core.identity.tenants.repository import get_tenant
 
 
@@ -75,7 +78,7 @@ async def claim(
         return None
     tenant = await get_tenant(session, tenant_id)
     try:
-        text, outgoing = await _compose(session, settings, message, event, seller=tenant.name)
+        text, outgoing = await _compose(session, settings, message, event, tenant=tenant)
     except Unsendable as why:
         await note(session, message, state=why.state, reason=why.reason)
         return None
@@ -163,11 +166,13 @@ def rendered(
     person: Person,
     text: Text,
     *,
-    seller: str,
+    tenant: Tenant,
     settings: Settings,
-    leads_to_pay: bool = True,
+    leads_on: bool = True,
 ) -> tuple[str, str]:
-    """Subject and body. Raises Unsendable where a value that the text cannot do without is missing."""
+    """Subject and body; without its link unless it `leads_on`. Raises Unsendable where a value is missing that the text
+    cannot do without.
+    """
     told = Told(
         kind=event.kind,
         subject_id=event.subject_id,
@@ -179,9 +184,10 @@ def rendered(
         message.template,
         told,
         person,
-        seller=seller,
+        seller=tenant.name,
         console=settings.public_console_url,
-        pay=_pay_link(settings, event) if leads_to_pay else None,
+        pay=_pay_link(settings, event) if leads_on else None,
+        join=_join_link(settings, message, person, tenant) if leads_on else None,
     )
     variables = KINDS[message.template].variables
     missing = sorted(name for name, one in variables.items() if not one.optional and values.get(name) is None)
@@ -202,8 +208,17 @@ def _pay_link(settings: Settings, event: OutboxEvent) -> str | None:
     return page_of(settings, make(settings, tenant_id=event.tenant_id, invoice_id=UUID(str(invoice_id))))
 
 
+def _join_link(settings: Settings, message: NotificationMessage, person: Person, tenant: Tenant) -> str | None:
+    """Where who is invited becomes a member."""
+    if message.recipient_kind != "invitation":
+        return None
+    word = mailed_tokens.make(settings, tenant_id=tenant.id, invitation_id=message.recipient_id)
+    asked = urlencode({"tenant": tenant.slug, "email": person.email or "", "word": word})
+    return f"{settings.public_console_url}/join?{asked}"
+
+
 async def _compose(
-    session: AsyncSession, settings: Settings, message: NotificationMessage, event: OutboxEvent, *, seller: str
+    session: AsyncSession, settings: Settings, message: NotificationMessage, event: OutboxEvent, *, tenant: Tenant
 ) -> tuple[Text, Outgoing]:
     tenant_id = message.tenant_id
     if message.template in FAILURES and await repository.find_payment_told(session, tenant_id, event.subject_id):
@@ -231,11 +246,11 @@ async def _compose(
         channel=message.channel,
         languages=languages_for(person, fallback),
     )
-    subject, body = rendered(message, event, person, text, seller=seller, settings=settings)
+    subject, body = rendered(message, event, person, text, tenant=tenant, settings=settings)
     return text, Outgoing(
         reference=str(message.id),
         to=address,
-        sender_name=seller,
+        sender_name=tenant.name,
         subject=subject,
         body=body,
         reply_to=chosen.reply_to if chosen else None,

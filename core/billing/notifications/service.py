@@ -54,14 +54,24 @@ class Read:
 
 
 async def read_message(
-    session: AsyncSession, *, tenant_id: UUID, message_id: UUID, settings: Settings, as_operator: bool, may_pay: bool
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    message_id: UUID,
+    settings: Settings,
+    as_operator: bool,
+    may_pay: bool,
+    may_invite: bool,
 ) -> Read:
-    """The message with its text; without the link to pay by where the reader may not pay. Raises MessageNotFound."""
+    """The message with its text; without its link where the reader may not do what that leads to. Raises
+    MessageNotFound.
+    """
     found = await repository.find_message(session, tenant_id, message_id)
     if found is None:
         raise MessageNotFound
     message, event = found
-    seller = (await get_tenant(session, tenant_id)).name
+    tenant = await get_tenant(session, tenant_id)
+    leads_on = may_invite if message.recipient_kind == "invitation" else may_pay
     person = await find_person(
         session,
         tenant_id=tenant_id,
@@ -74,7 +84,7 @@ async def read_message(
         return Read(message, event, None, None, None)
     try:
         text = await _text_of(session, message, languages_for(person, message.language))
-        subject, body = rendered(message, event, person, text, seller=seller, settings=settings, leads_to_pay=may_pay)
+        subject, body = rendered(message, event, person, text, tenant=tenant, settings=settings, leads_on=leads_on)
     except Unsendable:
         return Read(message, event, None, None, None)
     return Read(message, event, person.email if message.channel == "email" else person.phone, subject or None, body)

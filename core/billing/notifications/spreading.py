@@ -59,6 +59,7 @@ async def _tell_people(
         audience=kind.audience,
         customer_id=event.customer_id,
         user_id=_user(event.document),
+        subject_id=event.subject_id,
     )
     told = await repository.told(session, event.tenant_id, deciding_slots(event.subject_id))
     for person in people:

@@ -287,6 +287,22 @@ _EMAIL: dict[str, dict[str, tuple[str, str]]] = {
             "Sie ihn unter {{ console }}.",
         ),
     },
+    "invitation": {
+        "en": _mail(
+            "en",
+            "You are invited to {{ seller }}",
+            "you are invited to {{ seller }}, with the role {{ role }}."
+            "{% if join %}\n\nAccept here until {{ expires_at|time }} UTC: {{ join }}{% endif %}\n\n"
+            "If you know nothing of it, there is nothing for you to do.",
+        ),
+        "de": _mail(
+            "de",
+            "Sie sind zu {{ seller }} eingeladen",
+            "Sie sind zu {{ seller }} eingeladen, mit der Rolle {{ role }}."
+            "{% if join %}\n\nHier nehmen Sie bis {{ expires_at|time }} UTC an: {{ join }}{% endif %}\n\n"
+            "Wissen Sie nichts davon, müssen Sie nichts tun.",
+        ),
+    },
     "webhook_disabled": {
         "en": _mail(
             "en",

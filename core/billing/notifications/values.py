@@ -32,7 +32,7 @@ class Person:
 
 
 def values_of(
-    template: str, told: Told, person: Person, *, seller: str, console: str, pay: str | None
+    template: str, told: Told, person: Person, *, seller: str, console: str, pay: str | None, join: str | None
 ) -> dict[str, Any]:
     """All variables of the template; what the document lacks is None."""
     document = told.document
@@ -90,6 +90,12 @@ def values_of(
             own = {"balance": _micro(document, "availableMicro"), "threshold": _micro(document, "thresholdMicro")}
         case "top_up_failed":
             own = {"balance": _micro(document, "availableMicro")}
+        case "invitation":
+            own = {
+                "role": str(document.get("role")).replace("_", " "),
+                "expires_at": _instant(document, "expiresAt"),
+                "join": join,
+            }
         case "api_key_created":
             own = {"prefix": document.get("prefix"), "at": told.recorded_at}
         case "webhook_disabled":

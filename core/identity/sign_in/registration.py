@@ -21,8 +21,8 @@ from core.identity.errors import InvitationInvalid, RegistrationClosed, TenantEx
 from core.identity.sign_in.schemas import NewMember, Register
 from core.identity.sign_in.service import check_credentials
 from core.identity.sign_in.slowdown import Slowdown
+from core.identity.tenants import mailed_tokens, service
 from core.identity.tenants import repository as tenants
-from core.identity.tenants import service
 from core.identity.tokens import service as tokens
 from core.identity.tokens.service import SignedIn
 from core.identity.users import repository as users
@@ -145,8 +145,7 @@ class Registration:
 
     async def _join(self) -> SignedIn:
         wanted = self._wanted
-        async with self._database.nobody() as session:
-            found = await tenants.find_invitation_by_hash(session, token_hash(wanted.invitation_token or ""))
+        found = await self._invitation(wanted.invitation_token or "")
         if (
             found is None
             or found.slug != wanted.tenant_id
@@ -170,6 +169,15 @@ class Registration:
         except IntegrityError as error:
             raise _meaning_of(error) from None
         return self._signed_in(known.user_id, role, token)
+
+    async def _invitation(self, token: str) -> Row[Any] | None:
+        async with self._database.nobody() as session:
+            found = await tenants.find_invitation_by_hash(session, token_hash(token))
+        mailed = mailed_tokens.read(self._settings, token) if found is None else None
+        if mailed is None:
+            return found
+        async with self._database.tenant(mailed[0]) as session:
+            return await tenants.find_invitation_and_slug(session, *mailed)
 
     async def _enter(self, session: AsyncSession, known: Known) -> None:
         if known.password_hash is not None:

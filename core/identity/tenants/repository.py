@@ -82,6 +82,15 @@ async def find_invitation(session: AsyncSession, *, tenant_id: UUID, invitation_
     return (await session.scalars(statement.with_for_update())).one_or_none()
 
 
+async def find_invitation_and_slug(session: AsyncSession, tenant_id: UUID, invitation_id: UUID) -> Row[Any] | None:
+    """What `find_invitation_by_hash` finds, by its id."""
+    statement = text(
+        "SELECT i.tenant_id, t.slug, i.id, i.email, i.role, i.expires_at, i.accepted_at, i.revoked_at "
+        "FROM invitations i JOIN tenants t ON t.id = i.tenant_id WHERE i.tenant_id = :tenant AND i.id = :id"
+    )
+    return (await session.execute(statement, {"tenant": tenant_id, "id": invitation_id})).one_or_none()
+
+
 async def list_open_invitations(session: AsyncSession, *, tenant_id: UUID, now: datetime) -> Sequence[Invitation]:
     """Neither accepted, withdrawn nor expired; newest first."""
     statement = (

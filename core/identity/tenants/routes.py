@@ -65,7 +65,9 @@ async def remove_member(scope: Writing, user_id: UUID) -> None:
 
 @router.post("/invitations", operation_id="invite", status_code=201)
 async def invite(scope: Writing, body: Invite) -> NewInvitation:
-    """Invite somebody. Hand the token over; it registers that e-mail with that role, within a week."""
+    """Invite somebody: a mail leads them to the console. The token, shown this once, does the same where you hand it
+    over: it registers that e-mail with that role, within a week.
+    """
     async with scope.writing() as unit:
         invitation, token = await service.invite(
             unit.session,
@@ -85,6 +87,26 @@ async def list_invitations(scope: Reading) -> Page[InvitationAnswer]:
     async with scope.reading() as unit:
         found = await repository.list_open_invitations(unit.session, tenant_id=unit.tenant_id, now=wall_now())
     return Page(data=[_shown(invitation) for invitation in found])
+
+
+@router.post(
+    "/invitations/{invitation_id}/resend",
+    operation_id="resend_invitation",
+    status_code=202,
+    responses=refusals(NotFound),
+)
+async def resend_invitation(scope: Writing, invitation_id: UUID) -> InvitationAnswer:
+    """Mail an invitation again, also one that has run out; it holds for a week from now."""
+    async with scope.writing() as unit:
+        invitation = await service.resend_invitation(
+            unit.session,
+            tenant_id=unit.tenant_id,
+            invitation_id=invitation_id,
+            actor=unit.actor,
+            wall=wall_now(),
+            now=unit.now,
+        )
+    return _shown(invitation)
 
 
 @router.delete(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.foundation.crypto import random_token, token_hash
 from core.foundation.errors import Forbidden, NotFound
 from core.foundation.ids import new_id
+from core.foundation.outbox import tell
 from core.identity.access import OWNER, Principal
 from core.identity.errors import AlreadyMember, InvitationInvalid, LastOwner
 from core.identity.tenants import repository
@@ -96,7 +97,46 @@ async def invite(
         occurred_at=now,
     )
     await session.flush()
+    await _tell(session, invitation, wall=wall, now=now)
     return invitation, token
+
+
+async def resend_invitation(
+    session: AsyncSession, *, tenant_id: UUID, invitation_id: UUID, actor: Principal, wall: datetime, now: datetime
+) -> Invitation:
+    """Mails it again, at most once a minute, and lets it hold for a week from now. Raises NotFound."""
+    await require_still(session, tenant_id=tenant_id, actor=actor)
+    invitation = await repository.find_invitation(session, tenant_id=tenant_id, invitation_id=invitation_id)
+    if invitation is None or invitation.accepted_at is not None or invitation.revoked_at is not None:
+        raise NotFound("There is no open invitation by that id.")
+    invitation.expires_at = wall + INVITATION_LIFE
+    record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="invitation.resent",
+        subject=str(invitation.id),
+        occurred_at=now,
+    )
+    await session.flush()
+    await _tell(session, invitation, wall=wall, now=now)
+    return invitation
+
+
+async def _tell(session: AsyncSession, invitation: Invitation, *, wall: datetime, now: datetime) -> None:
+    await tell(
+        session,
+        tenant_id=invitation.tenant_id,
+        kind="invitation.created",
+        subject_id=invitation.id,
+        fact=wall.strftime("%Y-%m-%dT%H:%M"),
+        occurred_at=now,
+        document={
+            "invitationId": str(invitation.id),
+            "role": invitation.role,
+            "expiresAt": invitation.expires_at.isoformat(),
+        },
+    )
 
 
 async def withdraw_invitation(
