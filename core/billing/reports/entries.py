@@ -48,6 +48,7 @@ class Sums:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Month, str, str, str], tuple[Figure, set[UUID]]] = {}
+        self._whole: list[Figure] = []
 
     def add(self, entry: Entry) -> None:
         """One more entry."""
@@ -64,10 +65,17 @@ class Sums:
         if entry.customer_id is not None:
             customers.add(entry.customer_id)
 
+    def put(self, month: Month, figure: str, currency: str, *, amount_micro: int, customers: int) -> None:
+        """A whole figure of so many customers with an entry each; none where there is nobody."""
+        if customers:
+            made = Figure(month=month, figure=figure, currency=currency, key="", amount_micro=amount_micro)
+            made.entries = made.customers = customers
+            self._whole.append(made)
+
     def figures(self, order: Sequence[str]) -> list[Figure]:
         """By month, currency, figure (in the report's order) and key."""
         for figure, customers in self._found.values():
             figure.customers = len(customers)
         ranks = {name: rank for rank, name in enumerate(order)}
-        found = [figure for figure, _ in self._found.values()]
+        found = [*self._whole, *(figure for figure, _ in self._found.values())]
         return sorted(found, key=lambda one: (one.month, one.currency, ranks[one.figure], one.key))

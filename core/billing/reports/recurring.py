@@ -23,23 +23,14 @@ MONTHS = {
     "year": Fraction(12),
 }
 COUNTING = ("active", "past_due")
-LEADS_TO = {"activated": "active", "paused": "paused", "resumed": "active", "canceled": "canceled",
-            "past_due": "past_due", "recovered": "active"}  # fmt: skip
-"""The state after what the trail names; `created` and `renewed` say it themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A row of a subscription's trail, as far as it changes its state."""
+    """A subscription's state from an instant on."""
 
     at: datetime
-    kind: str
-    status: str | None
-
-    @property
-    def state(self) -> str | None:
-        """The state from here on; None where it stays."""
-        return self.status if self.kind in ("created", "renewed") else LEADS_TO.get(self.kind)
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +61,28 @@ class Course:
 
     def steps(self) -> Iterator[tuple[datetime, int]]:
         """When what it comes to a month changes, and to what in minor units: rounded once, half up."""
+        if len(self.turns) == len(self.shares) == 1:
+            yield from self._only_step(self.turns[0], self.shares[0])
+            return
         ends = (share.until for share in self.shares if share.until is not None)
         instants = sorted({turn.at for turn in self.turns} | {share.since for share in self.shares} | set(ends))
         turns, place, state, last = sorted(self.turns, key=lambda turn: turn.at), 0, "", 0
         for at in instants:
             while place < len(turns) and turns[place].at <= at:
-                state, place = turns[place].state or state, place + 1
+                state, place = turns[place].state, place + 1
             value = self._at(at) if state in COUNTING else 0
             if value != last:
                 yield at, value
                 last = value
+
+    def _only_step(self, turn: Turn, share: Share) -> Iterator[tuple[datetime, int]]:
+        """What most subscriptions are: one state, one part."""
+        begin = max(turn.at, share.since)
+        value = _rounded((share.monthly,)) if turn.state in COUNTING else 0
+        if value and (share.until is None or begin < share.until):
+            yield begin, value
+            if share.until is not None:
+                yield share.until, 0
 
     def _at(self, at: datetime) -> int:
         held = [share for share in self.shares if share.since <= at and (share.until is None or at < share.until)]

@@ -1,6 +1,6 @@
 """The reports: what each is called, its figures in their order, and where its entries come from."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +22,14 @@ class Report:
     name: str
     figures: tuple[str, ...]
     entries: Entries
+    sums: Callable[[AsyncSession, UUID, Sequence[Month], datetime], Awaitable[Sums]] | None = None
+    """The sums of the entries, where there is a shorter way to them."""
 
 
 REPORTS: Mapping[str, Report] = {
     report.name: report
     for report in (
-        Report("mrr", mrr.FIGURES, mrr.entries),
+        Report("mrr", mrr.FIGURES, mrr.entries, mrr.sums),
         Report("revenue", invoiced.REVENUE, invoiced.revenue),
         Report("ageing", invoiced.AGEING, invoiced.ageing),
         Report("credits", prepaid.FIGURES, prepaid.entries),
@@ -41,6 +43,8 @@ async def figures(
     session: AsyncSession, tenant_id: UUID, report: Report, *, months: Sequence[Month], now: datetime
 ) -> list[Figure]:
     """The report's figures, month after month."""
+    if report.sums is not None:
+        return (await report.sums(session, tenant_id, months, now)).figures(report.figures)
     sums = Sums()
     async with aclosing(report.entries(session, tenant_id, months, now)) as found:
         async for entry in found:
