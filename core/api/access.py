@@ -186,6 +186,8 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("GET", "/billing/subscriptions/{subscription_id}/upcoming-invoice"): reads(BILLING_READ),
     ("POST", "/billing/subscriptions/{subscription_id}/change/preview"): reads(BILLING_READ),
     ("POST", "/billing/subscriptions/{subscription_id}/cancel/preview"): reads(BILLING_READ),
+    ("POST", "/billing/subscriptions/{subscription_id}/pause/preview"): reads(BILLING_READ),
+    ("POST", "/billing/subscriptions/{subscription_id}/resume/preview"): reads(BILLING_READ),
     ("POST", "/billing/subscriptions/preview"): reads(BILLING_READ),
     ("GET", "/billing/invoices"): reads(BILLING_READ),
     ("POST", "/billing/invoices"): pays(BILLING_WRITE),

@@ -4,7 +4,7 @@ A room says `await tell(session, …)` where a fact becomes one; the notificatio
 webhooks after the commit. A fact holds our ids, figures and instants, never a name or an address.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -163,6 +163,14 @@ async def tell(
     return True
 
 
+async def told_of(
+    session: AsyncSession, subjects: Collection[UUID], *, tenant_id: UUID, kinds: Collection[str]
+) -> set[UUID]:
+    """Those of the subjects of which a fact of one of these kinds was told."""
+    where = {"tenant": tenant_id, "subjects": list(subjects), "kinds": list(kinds)}
+    return set(await session.scalars(_TOLD, where))
+
+
 async def _have_spread(session: AsyncSession, tenant_id: UUID) -> None:
     """One job a transaction: it spreads all that waits. One put in a savepoint may have gone with it."""
     transaction = session.sync_session.get_nested_transaction() or session.sync_session.get_transaction()
@@ -177,4 +185,9 @@ INSERT INTO outbox_events (tenant_id, id, kind, subject_id, fact, customer_id, d
 SELECT :tenant, r.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (
     id uuid, kind text, subject_id uuid, fact text, customer_id uuid, document jsonb, occurred_at timestamptz)
 ON CONFLICT DO NOTHING
+""")
+
+_TOLD = text("""
+SELECT DISTINCT subject_id FROM outbox_events
+WHERE tenant_id = :tenant AND kind = ANY(:kinds) AND subject_id = ANY(CAST(:subjects AS uuid[]))
 """)

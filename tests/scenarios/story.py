@@ -243,6 +243,22 @@ class Story:
         self.verified = len(heard)
         ids = [headers["webhook-id"] for headers, _ in heard]
         assert len(set(ids)) == len(ids), "a webhook was delivered twice"
+        await self._renewals_have_one_outcome([orjson.loads(body) for _, body in heard])
+
+    async def _renewals_have_one_outcome(self, told: list[dict[str, Any]]) -> None:
+        """Of one renewal programs hear that it was renewed or that its payment failed, never both."""
+        failed = {
+            one["data"]["invoiceId"]
+            for one in told
+            if one["type"] in ("payment.failed", "invoice.payment_failed") and one["data"].get("invoiceId")
+        }
+        bills = [one for one in await self.invoices() if one["invoiceId"] in failed]
+        both = {(one["subscriptionId"], one["billAt"]) for one in bills} & {
+            (one["data"]["subscriptionId"], one["data"]["currentPeriodStart"])
+            for one in told
+            if one["type"] == "subscription.renewed"
+        }
+        assert not both
 
     async def _line_of(self, invoice: dict[str, Any]) -> str:
         digits = minor_digits(invoice["currency"])

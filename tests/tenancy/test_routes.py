@@ -51,6 +51,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/billing/parked-customers/{customer_id}/replay"): {"allow": True},
     ("POST", "/billing/subscriptions/{subscription_id}/change/preview"): {"addOns": []},
     ("POST", "/billing/subscriptions/{subscription_id}/cancel/preview"): {"when": "now"},
+    ("POST", "/billing/subscriptions/{subscription_id}/pause/preview"): {},
     ("POST", "/billing/plans/{plan}/versions"): {
         "prices": [
             {

@@ -15,6 +15,7 @@ from core.billing.dunning.models import Collection
 from core.billing.dunning.schedule import RETRY_SOON, Terms, ends_at, next_instant
 from core.billing.invoices import service as invoices
 from core.billing.invoices.models import Invoice
+from core.billing.invoices.telling import is_failure_news
 from core.billing.payments.charges import charging
 from core.billing.payments.charges import repository as charges
 from core.billing.payments.methods import repository as methods
@@ -184,7 +185,7 @@ async def _fail(
         if invoice.subscription_id is not None and (collection.charges or terms.overdue_action != "leave"):
             await subscriptions.mark_past_due(session, invoice.subscription_id, tenant_id=invoice.tenant_id, now=now)
         await _tell(session, collection, invoice, terms, "dunning.started", now=now)
-    if code != OVERDUE:
+    if code != OVERDUE and await is_failure_news(session, invoice):
         fact = str(collection.tries)
         await _tell(session, collection, invoice, terms, "invoice.payment_failed", fact=fact, now=now)
     # The bank's question is one thing to tell, a refused card another: of one failure one of them.

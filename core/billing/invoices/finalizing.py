@@ -24,7 +24,7 @@ from core.billing.invoices.models import Invoice
 from core.billing.invoices.numbering import format_number, refuse_while_held, take_numbers
 from core.billing.invoices.parking import park
 from core.billing.invoices.rules import Rules, rules_of
-from core.billing.invoices.telling import tell_all
+from core.billing.invoices.telling import tell_all, tell_settled
 from core.billing.invoices.working import Group, Sale, is_metered, known_at, open_sale, work_out
 from core.foundation.crypto import input_hash
 from core.foundation.errors import CloudBillError
@@ -121,9 +121,11 @@ async def finalize(
 ) -> None:
     """Makes drafts final as worked out. The invoices given, which belong to no session, are brought up to date."""
     # Nothing came of what was to be billed: nothing is owed, and no number is used up.
-    await repository.void_empty(session, tenant_id, [one.id for one, bill in made if not bill.lines], now=now)
+    empty = [invoice.id for invoice, bill in made if not bill.lines]
+    await repository.void_empty(session, tenant_id, empty, now=now)
     made = [(invoice, bill) for invoice, bill in made if bill.lines]
     if not made:
+        await tell_settled(session, empty, tenant_id=tenant_id, now=now)
         return
     await repository.write_lines(session, [row for invoice, bill in made for row in _lines(invoice, bill)])
     await repository.write_taxes(session, [row for invoice, bill in made for row in _taxes(invoice, bill)])
@@ -156,6 +158,8 @@ async def finalize(
     await tell_all(session, [("invoice.finalized", invoice) for invoice, _ in made], tenant_id=tenant_id, now=now)
     paid = [invoice for invoice, _ in made if invoice.state == "paid"]
     await tell_all(session, [("invoice.paid", invoice) for invoice in paid], tenant_id=tenant_id, now=now)
+    settled = [one.id for one, _ in made if one.state == "paid" or one.collection == "send_invoice"]
+    await tell_settled(session, [*empty, *settled], tenant_id=tenant_id, now=now)
     for invoice in paid:
         await activate_paid(session, invoice, now=now)
 

@@ -13,7 +13,7 @@ from core.billing.invoices import repository
 from core.billing.invoices.activating import activate_paid
 from core.billing.invoices.errors import InvoiceNotFound, InvoiceStateRefused, PaymentTooLarge
 from core.billing.invoices.models import Invoice, InvoicePayment
-from core.billing.invoices.telling import tell_invoice
+from core.billing.invoices.telling import tell_invoice, tell_settled
 from core.foundation.ids import new_id
 
 
@@ -149,4 +149,5 @@ async def _paid(session: AsyncSession, invoice: Invoice, now: datetime) -> None:
     invoice.state, invoice.paid_at = "paid", now
     await session.flush()
     await tell_invoice(session, "invoice.paid", invoice, now=now)
+    await tell_settled(session, [invoice.id], tenant_id=invoice.tenant_id, now=now)
     await activate_paid(session, invoice, now=now)

@@ -1,6 +1,11 @@
-"""What others are told of invoices: ids, figures, states and instants."""
+"""What others are told of invoices: ids, figures, states and instants.
 
-from collections.abc import Iterable, Mapping
+One renewal is told to programs by its outcome, as to people (notifications/planning.py): `subscription.renewed` once
+its invoice is settled, which is paid, nothing to pay, or sent to be paid by a date; never after a failure of that
+invoice was told, and no failure after it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +13,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices.models import CreditNote, Invoice
-from core.foundation.outbox import Fact, tell, tell_many
+from core.billing.subscriptions import renewals
+from core.foundation.outbox import Fact, tell, tell_many, told_of
+
+FAILURES = ("payment.failed", "invoice.payment_failed", "dunning.started")
 
 Told = tuple[str, Invoice | Any]
 """The kind, and the invoice it is about."""
@@ -45,6 +53,22 @@ async def tell_all(session: AsyncSession, facts: Iterable[Told], *, tenant_id: U
         ],
         tenant_id=tenant_id,
     )
+
+
+async def tell_settled(session: AsyncSession, invoices: Collection[UUID], *, tenant_id: UUID, now: datetime) -> None:
+    """These are settled, or became nothing: the renewals they bill are told, but of what failed before."""
+    failed = await told_of(session, invoices, tenant_id=tenant_id, kinds=FAILURES)
+    await renewals.tell_settled(session, set(invoices) - failed, tenant_id=tenant_id, now=now)
+
+
+async def is_failure_news(session: AsyncSession, invoice: Invoice) -> bool:
+    """Whether a failed payment of it is told: not once it was told as settled.
+
+    Of one that is sent the payer tries by themselves, and sees what came of it.
+    """
+    if invoice.collection == "send_invoice":
+        return False
+    return not await told_of(session, [invoice.id], tenant_id=invoice.tenant_id, kinds=["invoice.paid"])
 
 
 async def tell_credit_note(session: AsyncSession, note: CreditNote, invoice: Invoice, *, now: datetime) -> None:

@@ -43,8 +43,8 @@ class Group:
     bill_at: datetime
     items: Sequence[InvoiceItem]
     assumed: Sequence[InvoiceItem] = ()
-    coupons: Sequence[Row[Any]] | None = None
-    """For previews: what is not stored and on another bill, and coupons that would be redeemed."""
+    coupons: Mapping[UUID, Sequence[Row[Any]]] = field(default_factory=dict[UUID, Sequence[Row[Any]]])
+    """For previews: what is not stored and on another bill, and coupons that subscriptions would redeem."""
 
 
 @dataclass(slots=True)
@@ -137,10 +137,12 @@ async def compute_groups(
 
 async def work_out_one(session: AsyncSession, group: Group, sale: Sale, *, as_of: datetime | None) -> Bill:
     """One bill, with what is assumed of it. Raises the first error."""
-    computed = [
-        await compute(session, items, as_of=as_of, assumed=group.assumed, coupons=group.coupons)
-        for items in _by_subscription(group.items)
-    ]
+    computed: list[Computed] = []
+    for items in _by_subscription(group.items):
+        of = items[0].subscription_id
+        assumed = [item for item in group.assumed if item.subscription_id == of]
+        coupons = group.coupons.get(of) if of is not None else None
+        computed.append(await compute(session, items, as_of=as_of, assumed=assumed, coupons=coupons))
     return bill_of(group, computed, sale, as_of=as_of)
 
 

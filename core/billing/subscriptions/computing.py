@@ -269,17 +269,17 @@ class Reader:
         )
         here = {item.id for item in items}
         given = {item.id: item for item in assumed if item.kind != "correction"}
-        rows = [row for row in stored if row.id not in here and row.id not in given]
+        rows = [*(row for row in stored if row.id not in here and row.id not in given), *given.values()]
         found: dict[int, Earlier] = {}
         for ordinal in ordinals:
             own = [item for item in items if item.ordinal == ordinal and item.kind != "correction"]
             of_it = [row for row in rows if row.ordinal == ordinal]
-            bills = [*bills_before(own, of_it), [item for item in given.values() if item.ordinal == ordinal]]
-            others_minor = opening_minor(of_it) + opening_minor(bills[-1])
+            bills = bills_before(own, of_it)
+            others_minor = opening_minor(of_it)
             whole_minor = others_minor + opening_minor(own)
             found[ordinal] = Earlier(
                 others_minor > 0,
-                [(await self._lines(bill), whole_minor - opening_minor(bill) <= 0) for bill in bills if bill],
+                [(await self._lines(bill), whole_minor - opening_minor(bill) <= 0) for bill in bills],
             )
         return found
 

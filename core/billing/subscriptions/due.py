@@ -116,7 +116,10 @@ async def step(prices: Prices, agreement: Agreement, *, at: datetime) -> Outcome
             fact="subscription.trial_ending",
         )
     terms, wanted = await renewal_terms(prices, agreement, at=at)
-    return transitions.renew(agreement, at=at, terms=terms, wanted=wanted)
+    outcome = transitions.renew(agreement, at=at, terms=terms, wanted=wanted)
+    if not outcome.items and await repository.is_billed_at(prices.session, agreement.tenant_id, agreement.id, at=at):
+        outcome = transitions.renew(agreement, at=at, terms=terms, wanted=wanted, waits=True)
+    return outcome
 
 
 async def renewal_terms(prices: Prices, agreement: Agreement, *, at: datetime) -> tuple[Terms | None, Wanted]:

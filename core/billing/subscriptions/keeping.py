@@ -160,17 +160,18 @@ def fact_of(agreement: Agreement, kind: str, *, at: datetime, change_id: UUID) -
             "planVersion": agreement.terms.version,
             "status": agreement.state,
             "currency": agreement.currency,
-            "currentPeriodStart": _shown(agreement.period_start),
-            "currentPeriodEnd": _shown(agreement.period_end),
-            "trialEnd": _shown(agreement.trial_end),
-            "cancelAt": _shown(agreement.cancel_at),
-            "canceledAt": _shown(agreement.canceled_at),
+            "currentPeriodStart": shown(agreement.period_start),
+            "currentPeriodEnd": shown(agreement.period_end),
+            "trialEnd": shown(agreement.trial_end),
+            "cancelAt": shown(agreement.cancel_at),
+            "canceledAt": shown(agreement.canceled_at),
             "cancelReason": agreement.cancel_reason,
         },
     )
 
 
-def _shown(at: datetime | None) -> str | None:
+def shown(at: datetime | None) -> str | None:
+    """An instant as facts carry it."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at is not None else None
 
 

@@ -128,6 +128,27 @@ async def list_waiting(session: AsyncSession, tenant_id: UUID, subscription_id: 
     )
 
 
+async def is_billed_at(session: AsyncSession, tenant_id: UUID, subscription_id: UUID, *, at: datetime) -> bool:
+    """Whether something of a subscription waits to be billed at an instant."""
+    return await session.scalar(_BILLED_AT, {"tenant": tenant_id, "id": subscription_id, "at": at}) is not None
+
+
+async def list_live(
+    session: AsyncSession, tenant_id: UUID, *, customer_id: UUID, currency: str, but: UUID
+) -> Sequence[UUID]:
+    """The other subscriptions of a customer in a currency that have not ended."""
+    where = {"tenant": tenant_id, "customer": customer_id, "currency": currency, "but": but}
+    return (await session.scalars(_LIVE, where)).all()
+
+
+async def list_loose(
+    session: AsyncSession, tenant_id: UUID, *, customer_id: UUID, currency: str, but: Sequence[UUID], at: datetime
+) -> list[InvoiceItem]:
+    """Items of a customer to be billed at an instant that no invoice has taken, less those of these subscriptions."""
+    where = {"tenant": tenant_id, "customer": customer_id, "currency": currency, "but": list(but), "at": at}
+    return list(await session.scalars(select(InvoiceItem).from_statement(_LOOSE), where))
+
+
 async def next_due(session: AsyncSession, tenant_id: UUID) -> datetime | None:
     """When the tenant's first subscription has something to do."""
     return await session.scalar(_NEXT_DUE, {"tenant": tenant_id})
@@ -254,6 +275,24 @@ SELECT r.id, r.subscription_id, r.coupon_id, r.first_ordinal, r.last_ordinal, r.
              WHERE p.tenant_id = c.tenant_id AND p.coupon_id = c.id ORDER BY 1) AS products
 FROM coupon_redemptions r JOIN coupons c ON c.tenant_id = r.tenant_id AND c.id = r.coupon_id
 WHERE r.tenant_id = :tenant AND r.subscription_id = ANY(CAST(:ids AS uuid[])) ORDER BY r.id
+""")
+
+_BILLED_AT = text("""
+SELECT 1 FROM invoice_items
+WHERE tenant_id = :tenant AND subscription_id = :id AND invoice_id IS NULL AND bill_at = :at LIMIT 1
+""")
+
+_LIVE = text("""
+SELECT id FROM subscriptions
+WHERE tenant_id = :tenant AND customer_id = :customer AND currency = :currency AND id <> :but AND state <> 'canceled'
+ORDER BY id
+""")
+
+_LOOSE = text("""
+SELECT * FROM invoice_items
+WHERE tenant_id = :tenant AND customer_id = :customer AND currency = :currency AND invoice_id IS NULL AND bill_at = :at
+  AND (subscription_id IS NULL OR subscription_id <> ALL(CAST(:but AS uuid[])))
+ORDER BY id
 """)
 
 _NEXT_DUE = text("SELECT min(due_at) FROM subscriptions WHERE tenant_id = :tenant AND due_at IS NOT NULL")

@@ -227,13 +227,22 @@ async def pause(
     actor: Principal | None = None,
 ) -> Row[Any]:
     """Stops billing until it is resumed; one that is paused stays so. Raises SubscriptionState, NegativePeriod."""
-    if resume_at is not None and resume_at <= now:
-        raise NegativePeriod("resumeAt", f"must lie after {now.isoformat()}, the tenant's now")
     agreement = await _current(session, tenant_id, subscription_id, now=now)
-    if agreement.state != "paused":
-        outcome = transitions.pause(agreement, at=now, resume_at=resume_at, unused=unused)
+    outcome = decide_pause(agreement, now=now, resume_at=resume_at, unused=unused)
+    if outcome is not None:
         await keeping.keep(session, outcome, at=now, actor=actor)
     return await get_subscription(session, subscription_id, tenant_id=tenant_id)
+
+
+def decide_pause(
+    agreement: Agreement, *, now: datetime, resume_at: datetime | None, unused: Unused = "credit"
+) -> Outcome | None:
+    """What a pause would come to, None where it is paused; nothing is written. Raises as `pause` does."""
+    if resume_at is not None and resume_at <= now:
+        raise NegativePeriod("resumeAt", f"must lie after {now.isoformat()}, the tenant's now")
+    if agreement.state == "paused":
+        return None
+    return transitions.pause(agreement, at=now, resume_at=resume_at, unused=unused)
 
 
 async def resume(

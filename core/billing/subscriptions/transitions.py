@@ -87,8 +87,19 @@ def begin(terms: Terms, wanted: Wanted, begun: Begun, *, now: datetime) -> Outco
     )
 
 
-def renew(agreement: Agreement, *, at: datetime, terms: Terms | None = None, wanted: Wanted | None = None) -> Outcome:
-    """The period that ends is billed for what it used, the next one ahead. `terms`: those taken from here on."""
+def renew(
+    agreement: Agreement,
+    *,
+    at: datetime,
+    terms: Terms | None = None,
+    wanted: Wanted | None = None,
+    waits: bool = False,
+) -> Outcome:
+    """The period that ends is billed for what it used, the next one ahead. `terms`: those taken from here on.
+
+    What is billed, or `waits` to be billed with it, must be paid before others hear that it was renewed (renewals.py):
+    the trail then names the renewal, and there is no fact yet.
+    """
     is_trial = agreement.state == "trialing"
     items = [] if is_trial else lines.closing(agreement, at=at, bill_at=at)
     before = agreement
@@ -114,13 +125,11 @@ def renew(agreement: Agreement, *, at: datetime, terms: Terms | None = None, wan
         period_end=period.end, trial_notice_at=None, past_parts=(), past_held=(),
     )  # fmt: skip
     agreement, opened = _open(agreement, at=at, first=is_trial)
-    return Outcome(
-        agreement=agreement,
-        kind="renewed",
-        fact="subscription.activated" if is_trial else "subscription.renewed",
-        items=(*items, *opened),
-        details=summary(agreement),
-    )
+    billed = (*items, *opened)
+    details, fact = summary(agreement), "subscription.activated" if is_trial else "subscription.renewed"
+    if (billed or waits) and not is_trial:
+        details, fact = {**details, "renewal": agreement.ordinal}, None
+    return Outcome(agreement=agreement, kind="renewed", fact=fact, items=billed, details=details)
 
 
 def change(

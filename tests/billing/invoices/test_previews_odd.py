@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.billing.invoices.conftest import Shop, flat, metered
-from tests.billing.invoices.test_previews_equal import OF_LINE, TOTALS
+from tests.billing.invoices.drawn import TOTALS, shown
 from tests.support.furnished import made
 
 Open = Callable[..., Awaitable[Shop]]
@@ -40,14 +40,10 @@ class Case:
             (invoice,) = [one for one in invoices if one["billAt"] == preview["billAt"]]
             assert {name: invoice[name] for name in TOTALS} == {name: preview[name] for name in TOTALS}
             lines = await self.shop.lines(invoice)
-            assert sorted(map(_shown, lines)) == sorted(map(_shown, preview["lines"]))
+            assert sorted(map(shown, lines)) == sorted(map(shown, preview["lines"]))
             said = sorted((line["kind"], line["code"], line["amountMinor"]) for line in lines)
             found.append((said, invoice["taxMinor"], invoice["openMinor"]))
         return found
-
-
-def _shown(line: dict[str, Any]) -> list[str]:
-    return [str(line[name]) for name in OF_LINE]
 
 
 async def begin(
@@ -162,13 +158,13 @@ async def test_who_was_to_end_with_the_period_and_stays_is_billed_as_if_nothing_
     assert [one["totalMinor"] for one in await case.upcoming()] == [83]
     assert (await case.shop.caller.delete(f"{case.path}/cancel")).status_code == 200
     after = await case.upcoming()
-    assert [list(map(_shown, one["lines"])) for one in after] == [list(map(_shown, one["lines"])) for one in before]
+    assert [list(map(shown, one["lines"])) for one in after] == [list(map(shown, one["lines"])) for one in before]
     assert await case.comes(after) == [([("recurring", "base", 2_800), ("usage", "calls", 70)], 545, 3_415)]
     # At its very end it does end.
     assert await case.comes(await case.does("cancel", when="period_end")) == [([("usage", "calls", 0)], 0, 0)]
 
 
-async def test_who_owes_the_tax_themselves_is_shown_none_before_either(open_shop: Open) -> None:
+async def test_who_owes_the_tax_themselves_isshown_none_before_either(open_shop: Open) -> None:
     vienna = {"line1": "Ring 1", "city": "Wien", "postalCode": "1010", "country": "AT"}
     case = await begin(open_shop, flat("28"), more=({"address": vienna, "taxId": "ATU13585627"}, {}))
     await case.shop.plan(flat("56"), code="large")

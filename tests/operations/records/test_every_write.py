@@ -24,6 +24,8 @@ ASKING = {
     "/billing/subscriptions/preview",
     "/billing/subscriptions/{subscription_id}/change/preview",
     "/billing/subscriptions/{subscription_id}/cancel/preview",
+    "/billing/subscriptions/{subscription_id}/pause/preview",
+    "/billing/subscriptions/{subscription_id}/resume/preview",
     "/notification/templates/preview",
 }
 # Usage is its own record: each event and each call is a row that nobody changes, with who sent it.

@@ -121,6 +121,19 @@ async def read_book(session: AsyncSession, tenant_id: UUID, account_id: UUID) ->
     return book, rows
 
 
+async def lapses_by(session: AsyncSession, tenant_id: UUID, account_id: UUID, *, at: datetime) -> int:
+    """What of a wallet ends by an instant if nothing is used until then, less what goes on; micro-units."""
+    book, rows = await read_book(session, tenant_id, account_id)
+    lapsing_micro = 0
+    for lot in book.lots.values():
+        row = rows[lot.id]
+        if lot.expires_at is None or lot.expires_at > at:
+            continue
+        goes_on = lot.expires_at + timedelta(days=row.rollover_days) > at
+        lapsing_micro += lot.remaining_micro - (min(row.rollover_micro, lot.remaining_micro) if goes_on else 0)
+    return lapsing_micro
+
+
 async def catch_up(session: AsyncSession, tenant_id: UUID, account_id: UUID) -> tuple[Book, dict[UUID, CreditLot]]:
     """Brings a wallet's lots to its newest entry, and keeps which entry used which."""
     position = await repository.lock_position(session, tenant_id, account_id)

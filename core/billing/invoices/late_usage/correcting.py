@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import crediting, finalizing
@@ -75,6 +75,25 @@ async def correct_before_billing(
         return list(customers)
     parked = await correct_customers(session, marked, tenant_id=tenant_id, now=now, until=_EVER)
     return [one for one in customers if one not in parked]
+
+
+async def foresee_corrections(
+    session: AsyncSession, *, tenant_id: UUID, customer_id: UUID, subscription_id: UUID, bill_at: datetime
+) -> list[InvoiceItem]:
+    """What would come on a subscription's next bill by what is noted; nothing is written, nobody waits."""
+    marked = await repository.list_marks(session, tenant_id, customer_id)
+    if not marked or (await settings_of(session, tenant_id)).late_usage != "next_invoice":
+        return []
+    as_of = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    usage = [
+        item
+        for item in await repository.list_items(session, tenant_id, marked)
+        if item.subscription_id == subscription_id
+    ]
+    found = await _differences(session, Reader(session, as_of), usage, tenant_id=tenant_id, as_of=as_of)
+    # At the end of the grace, or with the bill where that comes first.
+    now = min(bill_at, max(marked.values()))
+    return list(_bill(found, bill_at=bill_at, now=now).values())
 
 
 async def _correct(

@@ -36,6 +36,12 @@ async def list_marked(session: AsyncSession, tenant_id: UUID, customers: Collect
     return list(await session.scalars(_MARKED, {"tenant": tenant_id, "customers": list(customers)}))
 
 
+async def list_marks(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> dict[UUID, datetime]:
+    """The items of a customer whose usage is to be looked at, each with when that is due."""
+    rows = await session.execute(_MARKS, {"tenant": tenant_id, "customer": customer_id})
+    return {row.item_id: row.due_at for row in rows}
+
+
 async def take_marks(session: AsyncSession, tenant_id: UUID, customer_id: UUID, *, until: datetime) -> list[UUID]:
     """The items of a customer whose usage is to be looked at; their notes are gone."""
     where = {"tenant": tenant_id, "customer": customer_id, "until": until}
@@ -113,6 +119,8 @@ _MARKED = text(f"""
 SELECT DISTINCT i.customer_id {_OF} WHERE l.tenant_id = :tenant AND i.customer_id = ANY(:customers)
 ORDER BY i.customer_id
 """)
+
+_MARKS = text(f"SELECT l.item_id, l.due_at {_OF} WHERE l.tenant_id = :tenant AND i.customer_id = :customer")
 
 _TAKE = text("""
 DELETE FROM late_usage l USING invoice_items i

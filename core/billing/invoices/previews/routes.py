@@ -9,10 +9,10 @@ from core.billing.invoices.previewing import credits_for, preview
 from core.billing.invoices.schemas import PreviewAnswer
 from core.billing.invoices.showing import previewed
 from core.billing.subscriptions import previewing as subscriptions
-from core.billing.subscriptions.errors import SubscriptionNotFound
+from core.billing.subscriptions.errors import ChangeInvalid, SubscriptionNotFound
 from core.billing.subscriptions.previewing import Previewed
 from core.billing.subscriptions.routes import STANDS, TERMS, asked, change_of
-from core.billing.subscriptions.schemas import CancelBody, ChangeBody, NewSubscription
+from core.billing.subscriptions.schemas import CancelBody, ChangeBody, NewSubscription, PauseBody
 from core.billing.tax.errors import TaxRateMissing
 from core.foundation.refusals import refusals
 from core.identity.scope import Reading, Unit
@@ -30,7 +30,9 @@ async def get_upcoming(scope: Reading, subscription_id: UUID) -> PreviewAnswer:
     """The next invoice as things stand: the one that follows is equal to the cent, but for usage until then."""
     async with scope.reading() as unit:
         found = await subscriptions.preview_next(unit.session, subscription_id, tenant_id=unit.tenant_id, now=unit.now)
-        return await _shown(unit, found)
+        # What is due before it is no news, but takes of the wallet or fills it.
+        shown = await _shown(unit, found)
+    return PreviewAnswer(invoices=[one for one in shown.invoices if one.bill_at == found[-1].bill_at])
 
 
 @router.post(
@@ -67,6 +69,39 @@ async def preview_cancel(scope: Reading, subscription_id: UUID, body: CancelBody
 
 
 @router.post(
+    "/{subscription_id}/pause/preview",
+    operation_id="preview_subscription_pause",
+    responses=refusals(*STANDS, ChangeInvalid, TaxRateMissing),
+)
+async def preview_pause(scope: Reading, subscription_id: UUID, body: PauseBody) -> PreviewAnswer:
+    """What a pause would bill now, and its end where `resumeAt` says when that is. Nothing is changed."""
+    async with scope.reading() as unit:
+        found = await subscriptions.preview_pause(
+            unit.session,
+            subscription_id,
+            tenant_id=unit.tenant_id,
+            now=unit.now,
+            resume_at=body.resume_at,
+            unused=body.unused,
+        )
+        return await _shown(unit, found)
+
+
+@router.post(
+    "/{subscription_id}/resume/preview",
+    operation_id="preview_subscription_resume",
+    responses=refusals(*STANDS, TaxRateMissing),
+)
+async def preview_resume(scope: Reading, subscription_id: UUID) -> PreviewAnswer:
+    """What a resumption would bill now, and the next invoice after it. Nothing is changed."""
+    async with scope.reading() as unit:
+        found = await subscriptions.preview_resume(
+            unit.session, subscription_id, tenant_id=unit.tenant_id, now=unit.now
+        )
+        return await _shown(unit, found)
+
+
+@router.post(
     "/preview", operation_id="preview_subscription", responses=refusals(*TERMS, CustomerErased, TaxRateMissing)
 )
 async def preview_begin(scope: Reading, body: NewSubscription) -> PreviewAnswer:
@@ -78,6 +113,6 @@ async def preview_begin(scope: Reading, body: NewSubscription) -> PreviewAnswer:
 
 
 async def _shown(unit: Unit, found: Sequence[Previewed]) -> PreviewAnswer:
-    bills = await preview(unit.session, found, tenant_id=unit.tenant_id)
-    applied = await credits_for(unit.session, bills, tenant_id=unit.tenant_id, now=unit.now)
+    bills = await preview(unit.session, found, tenant_id=unit.tenant_id, now=unit.now)
+    applied = await credits_for(unit.session, bills, tenant_id=unit.tenant_id)
     return PreviewAnswer(invoices=[previewed(*pair) for pair in zip(bills, applied, strict=True)])

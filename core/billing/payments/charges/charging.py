@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import service as invoices
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.numbering import held_with_state_of
+from core.billing.invoices.telling import is_failure_news
 from core.billing.payments.charges import repository
 from core.billing.payments.charges.errors import ChargesHeld, NothingToPay, PaymentInFlight
 from core.billing.payments.charges.models import PaymentAttempt
@@ -182,7 +183,8 @@ async def fail(
     payment.failure_code, payment.updated_at = code, wall
     assert payment.invoice_id is not None
     invoice = await invoices.get_invoice(session, payment.tenant_id, payment.invoice_id)
-    await _tell(session, payment, invoice, "payment.failed", fact=str(attempt.id), now=now, declineCode=code)
+    if await is_failure_news(session, invoice):
+        await _tell(session, payment, invoice, "payment.failed", fact=str(attempt.id), now=now, declineCode=code)
 
 
 def wait_for_payer(attempt: PaymentAttempt) -> None:
