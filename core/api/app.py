@@ -209,7 +209,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             gc.collect()
             gc.freeze()
             # A batch of events is some ten thousand objects without circles: looking for circles among them every 700
-            # took a fifth of the processor that a batch takes.
+            # took a tenth of a batch's time or more.
             gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
             try:
                 yield
