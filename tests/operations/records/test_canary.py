@@ -98,6 +98,17 @@ async def test_a_person_is_exported_whole_and_after_the_erasure_stands_nowhere(p
     assert {"ledger", "invoices", "payments"} <= {kept["what"] for kept in erased["keeps"]}
     await paid.work()
     assert await found_in(admin, CANARIES) == set()
+    # What the provider says of them afterwards is applied, and not kept.
+    (removed,) = paid.events("payment_method.detached")
+    removed["data"]["object"]["billing_details"] = {"name": PERSON["name"], "email": PERSON["email"]}
+    await paid.tell([removed])
+    (stored,) = await (
+        await admin.execute(
+            "SELECT state, payload->'removed' FROM provider_events WHERE provider_id = %s", [removed["id"]]
+        )
+    ).fetchall()
+    assert stored == ("ignored", True)
+    assert await found_in(admin, CANARIES) == set()
     methods = await (await admin.execute("SELECT state, last4, brand FROM payment_methods")).fetchall()
     assert methods == [("detached", "0000", "erased")]
     gone = paid.client.v1.payment_methods.list({"limit": 100}).data

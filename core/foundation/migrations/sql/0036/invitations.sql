@@ -22,7 +22,12 @@ BEGIN
     SET payload = jsonb_build_object('id', e.provider_id, 'type', e.type, 'removed', true)
     WHERE e.id = wanted AND outcome IN ('applied', 'ignored') AND EXISTS (
         SELECT FROM public.erasures r
-        LEFT JOIN public.provider_customers c ON c.tenant_id = r.tenant_id AND c.customer_id = r.subject_id
+        CROSS JOIN LATERAL (
+            SELECT r.subject_id::text AS id
+            UNION ALL SELECT c.provider_id FROM public.provider_customers c
+            WHERE c.tenant_id = r.tenant_id AND c.customer_id = r.subject_id
+            UNION ALL SELECT m.provider_id FROM public.payment_methods m
+            WHERE m.tenant_id = r.tenant_id AND m.customer_id = r.subject_id) k
         WHERE r.subject_kind = 'customer' AND r.tenant_id = coalesce(of_tenant, r.tenant_id)
-          AND (position(r.subject_id::text IN e.payload::text) > 0 OR position(c.provider_id IN e.payload::text) > 0));
+          AND position(k.id IN e.payload::text) > 0);
 END $$;
