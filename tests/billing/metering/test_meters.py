@@ -152,3 +152,19 @@ async def test_a_code_is_taken_once_in_a_tenant(metering: Metering, other: Calle
     body = {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "call"}
     assert (await metering.caller.post("/billing/meters", body)).json()["code"] == "meter_code_taken"
     assert (await other.post("/billing/meters", body)).status_code == 201
+
+
+async def test_a_value_met_only_before_a_period_of_two_days_is_none_of_its(clocked: Metering) -> None:
+    await clocked.meter("who", "unique", property="who", countsFrom="2027-03-01T00:00:00Z")
+    for at, who in (
+        ("2027-03-08T10:30:00Z", "morning"),
+        ("2027-03-08T12:10:00Z", "edge"),
+        ("2027-03-08T13:30:00Z", "afternoon"),
+        ("2027-03-09T00:10:00Z", "night"),
+        ("2027-03-09T09:30:00Z", "after"),
+    ):
+        await clocked.send(event(occurredAt=at, who=who))
+    two_days = {"from": "2027-03-08T12:15:00Z", "to": "2027-03-09T09:00:00Z"}
+    assert await clocked.quantity("who", **two_days) == "2"
+    parts = (await clocked.usage("who", **two_days, interval="day"))["lines"]
+    assert [one["quantity"] for one in parts] == ["1", "1"]

@@ -189,16 +189,9 @@ async def _add_hours(session: AsyncSession, parts: _Parts, scope: Mapping[str, A
     first, until = scope["first"], scope["until"]
     for row in await session.execute(_VALUES, {**scope, "first": first.date(), "until": (until - HOUR).date()}):
         midnight = datetime(row.day.year, row.day.month, row.day.day, tzinfo=UTC)
-        if parts.interval == "hour":
-            hours = [hour for hour in range(24) if row.hours & 1 << hour]
-        else:
-            hours = [
-                next((hour for hour in range(24) if row.hours & 1 << hour and midnight + hour * HOUR >= first), 24)
-            ]
-        for hour in hours:
-            at = midnight + hour * HOUR
-            if first <= at < until:
-                parts.add(at, row.version, row.dimensions, Tally(values={row.value}))
+        met = [at for hour in range(24) if row.hours & 1 << hour and first <= (at := midnight + hour * HOUR) < until]
+        for at in met if parts.interval == "hour" else met[:1]:
+            parts.add(at, row.version, row.dimensions, Tally(values={row.value}))
 
 
 _HOURS = text("""
