@@ -9,10 +9,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote as quoted
 
-from console import bills
+from console import amounts, bills
 from console.client import PAGE_ROWS, Client
 from console.figures import Moment, minor_money, moment
-from console.paying import in_minor
 
 Json = Mapping[str, Any]
 
@@ -186,8 +185,7 @@ async def create_coupon(api: Client, form: Mapping[str, str], *, key: str) -> No
         if text := given.get(name):
             wanted[name] = int(text) if text.isascii() and text.isdigit() else text
     if text := given.get("amount"):
-        amount, _, currency = text.partition(" ")
-        wanted |= {"amountMinor": in_minor(amount, currency), **({"currency": currency.upper()} if currency else {})}
+        wanted["amountMinor"], wanted["currency"] = amounts.read(text)
     await api.change("POST", "/billing/coupons", json=wanted, headers={"idempotency-key": key})
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from console import bills, customers
+from console.amounts import in_minor
 from console.bills import Bill, Sum
 from console.client import PAGE_ROWS, Client
 from console.figures import Moment, minor_money, moment
-from console.paying import in_minor
 
 Json = Mapping[str, Any]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from console import customers
+from console.amounts import in_minor
 from console.client import PAGE_ROWS, Client
-from console.figures import DIGITS, Moment, minor_money, moment, money
+from console.figures import Moment, minor_money, moment, money
 
 Json = Mapping[str, Any]
 
@@ -173,15 +173,6 @@ async def refund(api: Client, purchase_id: str, *, amount: str, reason: str, cur
     if amount:
         wanted["amountMinor"] = in_minor(amount, currency)
     await api.change("POST", f"{ADDRESS}/{purchase_id}/refunds", json=wanted, headers={"idempotency-key": key})
-
-
-def in_minor(amount: str, currency: str) -> int | str:
-    """`12.34` as minor units; what is no such amount is sent as it is, for the API to name."""
-    try:
-        minor = Decimal(amount.replace(",", "").removesuffix(currency).strip()).scaleb(DIGITS.get(currency, 2))
-    except InvalidOperation:
-        return amount
-    return int(minor) if minor == minor.to_integral_value() else amount
 
 
 def _row(body: Json, known: Mapping[str, str], now: datetime) -> PaymentRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,8 @@ def plan_of(form: Form, parts: Iterable[tuple[int, str, str, Sequence[int]]], cu
 
 def code_of(name: str, taken: set[str]) -> str:
     """A code made of a name, another one than those taken."""
-    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "part"
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    base = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60] or "part"
     code, number = base, 2
     while code in taken:
         code, number = f"{base[:57]}-{number}", number + 1

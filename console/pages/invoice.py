@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import reflex as rx
 
-from console import collecting, correcting, invoicing, paying, rights
+from console import amounts, collecting, correcting, invoicing, rights
 from console.client import ApiRefused, Client
 from console.collecting import Paying
 from console.components.bill import bill
@@ -107,10 +107,9 @@ class InvoiceState(Changing, Undoing, rx.State):
     @asking(rights.sell)
     async def record(self, api: Client, form: dict[str, str]):
         """Note money that came past the provider."""
-        given = str(form.get("amount") or self.shown.open).replace(",", "")
-        amount, _, currency = given.strip().partition(" ")
-        minor = paying.in_minor(amount, currency or self.shown.open.rpartition(" ")[2])
+        amount = str(form.get("amount") or "").strip() or self.shown.open
         try:
+            minor = amounts.in_minor(amount, self.shown.currency)
             await collecting.record(
                 api, self.invoice_id, amount_minor=minor, reference=str(form.get("reference") or "").strip()
             )
