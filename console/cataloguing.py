@@ -1,4 +1,4 @@
-"""What a tenant sells: plans with their versions and prices, products, coupons; asked of the API and spelled."""
+"""What a tenant sells: plans with their versions and prices, products; asked of the API and spelled."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote as quoted
 
-from console import amounts, bills
+from console import bills
 from console.client import PAGE_ROWS, Client
 from console.figures import Moment, minor_money, moment
+from console.planning import code_of
 
 Json = Mapping[str, Any]
 
@@ -23,18 +24,6 @@ PLAN_COLUMNS = {
     "Interval": "interval",
     "Version": "version",
     "Of": "owner",
-}
-COUPON_COLUMNS = {
-    "Coupon": "code",
-    "Name": "name",
-    "Percent": "percent",
-    "Amount": "amountMinor",
-    "Currency": "currency",
-    "For": "duration",
-    "Periods": "periods",
-    "Until": "redeemBy",
-    "Redeemed": "redeemed",
-    "At most": "maxRedemptions",
 }
 PRODUCT_COLUMNS = {"Product": "name", "Code": "code", "What it is": "description", "Of": "owner"}
 KINDS = {"recurring": "ahead, each period", "usage": "by usage, afterwards", "one_time": "once, at the start"}
@@ -58,18 +47,6 @@ class PlanPage:
 
     rows: list[PlanRow] = field(default_factory=list)
     next_cursor: str = ""
-
-
-@dataclass
-class CouponRow:
-    """A coupon and how often it was redeemed."""
-
-    code: str = ""
-    name: str = ""
-    takes: str = ""
-    lasts: str = ""
-    redeemed: str = ""
-    until: Moment = field(default_factory=Moment)
 
 
 @dataclass
@@ -167,26 +144,29 @@ async def create_plan(api: Client, wanted: Json, *, key: str) -> str:
     return str(made["code"])
 
 
+async def newest_version(api: Client, code: str) -> tuple[str, Json | None]:
+    """The plan's name, and the version that comes last, as the API says it."""
+    body = await api.get_own(f"/billing/plans/{quoted(code, safe='')}")
+    return body["name"], body["scheduled"] or body["current"]
+
+
+async def create_version(api: Client, code: str, wanted: Json, *, key: str) -> None:
+    """New terms of a plan. The same key never makes two."""
+    address = f"/billing/plans/{quoted(code, safe='')}/versions"
+    await api.change("POST", address, json=dict(wanted), headers={"idempotency-key": key})
+
+
 async def archive_plan(api: Client, code: str, *, archived: bool) -> None:
     """Take it out of sale, or put it back."""
     await api.change("PATCH", f"/billing/plans/{quoted(code, safe='')}", json={"archived": archived})
 
 
-async def coupons(api: Client, *, now: datetime) -> list[CouponRow]:
-    """All coupons in use; `now` is the tenant's own time."""
-    return [_coupon(one, now) for one in await api.every_own("/billing/coupons")]
-
-
-async def create_coupon(api: Client, form: Mapping[str, str], *, key: str) -> None:
-    """A new one. The same key never makes two."""
-    given = {name: str(value or "").strip() for name, value in form.items()}
-    wanted: dict[str, Any] = {name: given[name] for name in ("code", "name", "percent", "duration") if given.get(name)}
-    for name in ("periods", "maxRedemptions"):
-        if text := given.get(name):
-            wanted[name] = int(text) if text.isascii() and text.isdigit() else text
-    if text := given.get("amount"):
-        wanted["amountMinor"], wanted["currency"] = amounts.read(text)
-    await api.change("POST", "/billing/coupons", json=wanted, headers={"idempotency-key": key})
+async def create_product(api: Client, form: Mapping[str, str], *, key: str) -> None:
+    """A new one; its code is made of its name where none is given. The same key never makes two."""
+    given = {name: str(form.get(name) or "").strip() for name in ("code", "name", "description")}
+    given["code"] = given["code"] or code_of(given["name"], set())
+    wanted = {name: value for name, value in given.items() if value}
+    await api.change("POST", "/billing/products", json=wanted, headers={"idempotency-key": key})
 
 
 async def products(api: Client) -> list[ProductRow]:
@@ -197,9 +177,9 @@ async def products(api: Client) -> list[ProductRow]:
     ]
 
 
-async def meters(api: Client) -> list[str]:
-    """The codes of the meters that a price by usage may name."""
-    return [str(one["code"]) for one in await api.every_own("/billing/meters")]
+async def meters(api: Client) -> dict[str, str]:
+    """The codes, by id, of the meters that a price by usage may name."""
+    return {one["meterId"]: str(one["code"]) for one in await api.every_own("/billing/meters")}
 
 
 def _plan_row(body: Json) -> PlanRow:
@@ -210,19 +190,6 @@ def _plan_row(body: Json) -> PlanRow:
         every=str(body["interval"]),
         version=body["version"],
         is_own=body["owner"] == "tenant",
-    )
-
-
-def _coupon(body: Json, now: datetime) -> CouponRow:
-    limit = f" of {body['maxRedemptions']}" if body["maxRedemptions"] is not None else ""
-    percent, periods = body["percent"], body["periods"]
-    return CouponRow(
-        code=body["code"],
-        name=body["name"],
-        takes=f"{percent} %" if percent is not None else minor_money(body["amountMinor"], body["currency"]),
-        lasts=f"{periods} periods" if body["duration"] == "repeating" else str(body["duration"]),
-        redeemed=f"{body['redeemed']}{limit}",
-        until=moment(body["redeemBy"], now),
     )
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from console import alerting, billed, costing, deploying, metrics, reading, recovering, rows
-from console.figures import parse_instant
+from console.figures import long_instant, parse_instant
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
 RELEASE_TIMEOUT = httpx.Timeout(300.0, connect=3.0)
@@ -266,6 +266,11 @@ class Client:
         wallet, clock, *about = await asyncio.gather(*asked)
         return reading.tenant_head(self.tenant_id, name, wallet, clock, about[0] if about else None)
 
+    async def tenant_clock(self) -> tuple[str, str]:
+        """The tenant's own time, for machines and as it is read."""
+        now = (await self.get_own("/billing/test-clock"))["now"]
+        return now, long_instant(parse_instant(now))
+
     async def ledger(self, head: rows.TenantHead, *, kind: str, cursor: str) -> rows.LedgerPage:
         """One page of postings on the tenant's own wallet, newest first."""
         asked = {"customerId": head.customer_id, "kind": kind, "cursor": cursor, "limit": PAGE_ROWS}
@@ -330,9 +335,10 @@ class Client:
         body = await self.get_own("/auth/api-keys")
         return [reading.api_key(entry, datetime.now(UTC)) for entry in body["data"]]
 
-    async def create_api_key(self, name: str, scopes: list[str]) -> str:
+    async def create_api_key(self, name: str, scopes: list[str], *, expires_at: str = "") -> str:
         """Create a key and return its secret, which nobody can read again."""
-        return str((await self.change("POST", "/auth/api-keys", json={"name": name, "scopes": scopes}))["key"])
+        wanted = {"name": name, "scopes": scopes, **({"expiresAt": expires_at} if expires_at else {})}
+        return str((await self.change("POST", "/auth/api-keys", json=wanted))["key"])
 
     async def revoke_api_key(self, api_key_id: str) -> None:
         """End a key at once."""

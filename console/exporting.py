@@ -7,10 +7,13 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import reflex as rx
 from reflex.event import EventSpec
+
+from console.figures import DIGITS
 
 if TYPE_CHECKING:
     from console.client import Client
@@ -31,8 +34,16 @@ def as_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def fields_as_csv(columns: Mapping[str, str], entries: Iterable[Mapping[str, object]]) -> str:
-    """The API's rows: a column's name, and the field that it shows."""
-    return as_csv([*columns], ([entry[field] for field in columns.values()] for entry in entries))
+    """The API's rows: a column's name, and the field that it shows; amounts in units of the row's `currency`."""
+    return as_csv([*columns], ([_spelled(entry, field) for field in columns.values()] for entry in entries))
+
+
+def _spelled(entry: Mapping[str, object], field: str) -> object:
+    """Minor units as the currency's own amount: whoever reads `10900` under `Total` takes it for the amount."""
+    value = entry[field]
+    if not field.endswith("Minor") or not isinstance(value, int):
+        return value
+    return f"{Decimal(value).scaleb(-DIGITS.get(str(entry['currency']), 2)):f}"
 
 
 def harmless(text: str) -> str:

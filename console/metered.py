@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from console.planning import code_of
 Json = Mapping[str, Any]
 
 CUSTOMERS_SHOWN = 100
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?")
 COLUMNS = {"Customer": "customerId", "Quantity": "quantity", "Events": "events"}
 AGGREGATIONS = {
     "count": "counts events",
@@ -73,8 +75,28 @@ async def create_meter(api: Client, form: Mapping[str, str], *, key: str) -> str
         name: str(form.get(name) or "").strip() for name in ("code", "name", "eventName", "aggregation", "property")
     }
     given["code"] = given["code"] or code_of(given["name"], set())
-    wanted = {name: value for name, value in given.items() if value}
+    wanted: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if dimensions := words(form.get("dimensions")):
+        wanted["dimensions"] = dimensions
+    if of := str(form.get("where") or "").strip():
+        values = words(form.get("values"))
+        operator = "exists" if not values else "equals" if len(values) == 1 else "in"
+        wanted["filters"] = [{"property": of, "operator": operator, "values": [_value(one) for one in values]}]
     return str((await api.change("POST", "/billing/meters", json=wanted, headers={"idempotency-key": key}))["code"])
+
+
+def words(text: str | None) -> list[str]:
+    """What stands between commas."""
+    return [word for one in str(text or "").split(",") if (word := one.strip())]
+
+
+def _value(text: str) -> Any:
+    """As events carry it: a number or a truth where it is one, and text in quotes."""
+    if text in ("true", "false"):
+        return text == "true"
+    if NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 async def counted(api: Client, meter: str) -> list[Counted]:
@@ -123,7 +145,7 @@ def _event(body: Json, now: datetime) -> Event:
         name=body["eventName"],
         occurred=moment(body["occurredAt"], now),
         customer_id=body["customerId"],
-        quantity=body["quantity"] or "",
+        quantity=f"{Decimal(body['quantity']):,f}" if body["quantity"] else "",
         properties=", ".join(f"{name} {value}" for name, value in body["properties"].items()),
         counts=body["counts"],
     )

@@ -75,6 +75,16 @@ def chosen_field(
     )
 
 
+def instant_field(name: str, text: str, *, value: rx.Var[str] | str = "", hint: str = "") -> rx.Component:
+    """A day and a time, which are UTC."""
+    return rx.el.div(
+        rx.el.label(text, html_for=name),
+        rx.el.input(id=name, name=name, type="datetime-local", step="1", class_name="input", default_value=value),
+        rx.el.span(hint, class_name="hint") if hint else None,
+        class_name="field",
+    )
+
+
 def search_field(label: str, placeholder: str, state: Any) -> rx.Component:
     """Searches a list whose state is Addressed, while one types."""
     return rx.el.div(

@@ -6,17 +6,18 @@ from uuid import uuid4
 
 import reflex as rx
 
-from console import cataloguing, exporting, rights
-from console.cataloguing import CouponRow, PlanRow, ProductRow
+from console import cataloguing, couponing, exporting, rights
+from console.cataloguing import PlanRow, ProductRow
 from console.client import ApiRefused, Client
 from console.components.choice import segments
-from console.components.figure import instant
-from console.components.form import select_field, text_field
-from console.components.listed import form_dialog, primary
+from console.components.form import text_field
+from console.components.listed import chooser, form_dialog, primary
 from console.components.notice import blank
 from console.components.table import cell, export_button, heading, row_heading, table, turner
 from console.figures import parse_instant
 from console.listing import Addressed
+from console.pages import catalog_coupons
+from console.pages.catalog_coupons import USES, Couponing
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
 from console.viewer import ViewerState, asking
@@ -24,20 +25,15 @@ from console.viewer import ViewerState, asking
 PLANS, COUPONS, PRODUCTS, ARCHIVED = "", "coupons", "products", "archived"
 SHOWS = [(PLANS, "Plans"), (COUPONS, "Coupons"), (PRODUCTS, "Products"), (ARCHIVED, "Out of sale")]
 
-DURATIONS = [("once", "One invoice"), ("repeating", "Several periods"), ("forever", "Ever")]
 
-
-class CatalogState(Addressed, rx.State):
+class CatalogState(Couponing, Addressed, rx.State):
     """One kind of what is sold, as the address says."""
 
     show: str = PLANS
     plans: list[PlanRow] = []
-    coupons: list[CouponRow] = []
     products: list[ProductRow] = []
     may_sell: bool = False
-    adding: bool = False
-    refused: str = ""
-    _key: str = ""
+    naming: bool = False
 
     @rx.event
     @asking(rights.see_tenant)
@@ -48,7 +44,9 @@ class CatalogState(Addressed, rx.State):
         self.may_sell = (await self.get_state(ViewerState)).may_sell
         self.show = self.chosen.get("show", PLANS)
         if self.show == COUPONS:
-            self.coupons = await cataloguing.coupons(api, now=parse_instant(head.clock_iso))
+            self.use = self.chosen.get("use", "")
+            now = parse_instant(head.clock_iso)
+            self.coupons = await couponing.coupons(api, archived=self.use == "archived", now=now)
         elif self.show == PRODUCTS:
             self.products = await cataloguing.products(api)
         else:
@@ -58,23 +56,29 @@ class CatalogState(Addressed, rx.State):
     @rx.event
     def turn_to(self, show: str):
         """Show another kind."""
+        self.chosen = {}
         return CatalogState.choose("show", show)
 
     @rx.event
-    def ask(self, is_open: bool):
-        """Open or close the form of a coupon."""
-        self.adding, self.refused, self._key = is_open, "", f"console-{uuid4()}"
+    def look_at(self, use: str):
+        """Coupons in use, or those out of it."""
+        return CatalogState.choose("use", use)
+
+    @rx.event
+    def ask_product(self, is_open: bool):
+        """Open or close the form of a product."""
+        self.naming, self.refused, self._key = is_open, "", f"console-{uuid4()}"
 
     @rx.event
     @asking(rights.sell)
-    async def add(self, api: Client, form: dict[str, str]):
-        """Make a coupon."""
+    async def add_product(self, api: Client, form: dict[str, str]):
+        """Make a product."""
         try:
-            await cataloguing.create_coupon(api, form, key=self._key)
+            await cataloguing.create_product(api, form, key=self._key)
         except ApiRefused as refused:
             self.refused = refused.advice
             return None
-        self.adding = False
+        self.naming = False
         return CatalogState.load
 
     @rx.event
@@ -82,7 +86,8 @@ class CatalogState(Addressed, rx.State):
     async def export_csv(self, api: Client):
         """Everything of the kind that is shown, for a spreadsheet."""
         if self.show == COUPONS:
-            return await exporting.download(api, "/billing/coupons", cataloguing.COUPON_COLUMNS, "coupons")
+            archived = "true" if self.use else ""
+            return await exporting.download(api, couponing.ADDRESS, couponing.COLUMNS, "coupons", archived=archived)
         if self.show == PRODUCTS:
             return await exporting.download(api, "/billing/products", cataloguing.PRODUCT_COLUMNS, "products")
         archived = "true" if self.show == ARCHIVED else ""
@@ -110,13 +115,23 @@ def catalog() -> rx.Component:
     )
     return rx.fragment(
         tenant_heading(
-            rx.cond(state.may_sell, rx.cond(state.show == COUPONS, primary("New coupon", state.ask(True)), build))
+            rx.cond(
+                state.may_sell,
+                rx.match(
+                    state.show,
+                    (COUPONS, primary("New coupon", state.ask(True))),
+                    (PRODUCTS, primary("New product", state.ask_product(True))),
+                    build,
+                ),
+            )
         ),
+        catalog_coupons.dialog(state),
         _dialog(),
         rx.el.section(
             rx.el.div(
                 rx.el.h2("Catalog"),
                 rx.el.div(
+                    rx.cond(state.show == COUPONS, chooser("Coupons", USES, state.use, state.look_at)),
                     segments("Of the catalog", state.show, state.turn_to, SHOWS),
                     export_button(state.export_csv),
                     class_name="page-actions",
@@ -125,7 +140,7 @@ def catalog() -> rx.Component:
             ),
             rx.match(
                 state.show,
-                (COUPONS, rx.cond(state.coupons.length() > 0, _coupons(), _no_coupons())),
+                (COUPONS, catalog_coupons.listed(state)),
                 (PRODUCTS, rx.cond(state.products.length() > 0, _products(), _no_products())),
                 rx.cond(state.plans.length() > 0, _plans(), _no_plans()),
             ),
@@ -137,21 +152,17 @@ def catalog() -> rx.Component:
 def _dialog() -> rx.Component:
     state = CatalogState
     return form_dialog(
-        "New coupon",
-        "It takes off a percentage or an amount.",
+        "New product",
+        "Plans are grouped by what they sell; coupons may be for some products only.",
         text_field("name", "Name", required=True),
-        text_field("code", "Code", required=True, hint="What customers redeem."),
-        text_field("percent", "Percent off", numeric=True),
-        text_field("amount", "Or an amount off", numeric=True, hint="With its currency, such as 5.00 USD."),
-        select_field("duration", "For", DURATIONS),
-        text_field("periods", "Periods", numeric=True, hint="Only where it is for several."),
-        text_field("maxRedemptions", "At most redeemed", numeric=True, hint="Empty: without end."),
-        submit="Make the coupon",
-        on_submit=state.add,
-        is_open=state.adding,
-        on_open=state.ask,
+        text_field("code", "Code", hint="Made of the name when empty; it stays."),
+        text_field("description", "What it is"),
+        submit="Make the product",
+        on_submit=state.add_product,
+        is_open=state.naming,
+        on_open=state.ask_product,
         refused=state.refused,
-        refused_title="This coupon cannot be made",
+        refused_title="This product cannot be made",
     )
 
 
@@ -188,32 +199,6 @@ def _plan(row: rx.Var[PlanRow]) -> rx.Component:
     )
 
 
-def _coupons() -> rx.Component:
-    return table(
-        "Coupons, newest first",
-        [
-            heading("Coupon"),
-            heading("Name"),
-            heading("For"),
-            heading("Until"),
-            heading("Redeemed", num=True),
-            heading("Takes off", num=True),
-        ],
-        rx.foreach(CatalogState.coupons, _coupon),
-    )
-
-
-def _coupon(row: rx.Var[CouponRow]) -> rx.Component:
-    return rx.el.tr(
-        row_heading(rx.el.span(row.code, class_name="mono")),
-        cell(row.name, kind="quiet under"),
-        cell(row.lasts, label="For"),
-        cell(instant(row.until, otherwise="no end"), label="Until"),
-        cell(row.redeemed, kind="num", label="Redeemed"),
-        cell(rx.el.span(row.takes, class_name="money"), kind="num main"),
-    )
-
-
 def _products() -> rx.Component:
     return table(
         "Products, newest first",
@@ -241,10 +226,6 @@ def _no_plans() -> rx.Component:
         blank("archive", "Nothing is out of sale", "Plans that are no longer sold are kept here."),
         blank("tags", "No plan yet", "A plan says what customers pay for, how often, and how much."),
     )
-
-
-def _no_coupons() -> rx.Component:
-    return blank("ticket-percent", "No coupon yet", "A coupon takes a percentage or an amount off.")
 
 
 def _no_products() -> rx.Component:

@@ -35,7 +35,7 @@ class ClockState(PageState, rx.State):
         self.may_move, self.needs_reason = viewer.may_move_clock, viewer.sees_installation
         if self.of != api.tenant_id:
             self.reason = self.moved = ""
-        await enter(self, api)
+        await enter(self, api, standing=True)
         self.wall, self.moving = long_instant(datetime.now(UTC)), False
 
     @rx.event
@@ -55,7 +55,7 @@ class ClockState(PageState, rx.State):
     async def advance(self, api: Client, hours: int):
         """Move on by so many hours."""
         self.moving = False
-        before = parse_instant((await enter(self, api)).clock_iso)
+        before = parse_instant((await enter(self, api, standing=True)).clock_iso)
         await self._move(api, before + timedelta(hours=hours))
 
     @rx.event
@@ -66,7 +66,7 @@ class ClockState(PageState, rx.State):
 
     async def _move(self, api: Client, to: datetime) -> None:
         expired = await api.move_clock(to, reason=self.reason)
-        head = await enter(self, api)
+        head = await enter(self, api, standing=True)
         self.wall = long_instant(datetime.now(UTC))
         self.moved = f"It is now {head.clock}. Holds that expired on the way: {expired}."
 

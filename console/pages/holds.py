@@ -44,7 +44,7 @@ class HoldsState(Paged, rx.State):
         """Fetch them."""
         if self.of != api.tenant_id:
             self.released, self.cursors = False, [""]
-        head = await enter(self, api)
+        head = await enter(self, api, standing=True)
         self.may_release = (await self.get_state(ViewerState)).may_release
         await self._show(api, head)
 

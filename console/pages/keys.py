@@ -5,11 +5,13 @@ from __future__ import annotations
 import reflex as rx
 
 from console import exporting, rights
-from console.client import Client
+from console.client import ApiRefused, Client
 from console.components.figure import instant
-from console.components.notice import blank
-from console.components.table import cell, export_button, heading, row_heading, table
+from console.components.form import instant_field
+from console.components.notice import blank, notice
+from console.components.table import cell, export_button, heading, row_heading, table, unseen
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.planning import instant_of
 from console.rows import ApiKey
 from console.template import page
 from console.viewer import PageState, asking
@@ -22,6 +24,7 @@ SCOPES = {
     "purchases:read": "read purchases",
     "billing:read": "read plans and subscriptions",
     "billing:write": "change subscriptions",
+    "keys:write": "create and revoke keys",
 }
 
 COLUMNS = {
@@ -41,7 +44,9 @@ class KeysState(PageState, rx.State):
     shown: list[ApiKey] = []
     making: bool = False
     secret: str = ""
-    revoking: str = ""
+    refused: str = ""
+    replacing: ApiKey = ApiKey()
+    revoking: ApiKey = ApiKey()
 
     @rx.event
     @asking(rights.manage_keys)
@@ -59,26 +64,45 @@ class KeysState(PageState, rx.State):
     @rx.event
     def open(self, is_open: bool):
         """Begin a new key, or be done with it: from then on its secret is gone."""
-        self.making, self.secret = is_open, ""
+        self.making, self.secret, self.refused, self.replacing = is_open, "", "", ApiKey()
+
+    @rx.event
+    def replace(self, key: ApiKey):
+        """Begin a key that takes the place of another."""
+        self.making, self.secret, self.refused, self.replacing = True, "", "", key
 
     @rx.event
     @asking(rights.manage_keys)
     async def create(self, api: Client, form: dict[str, str]):
         """Create the key and show its secret once."""
         scopes = [scope for scope in SCOPES if form.get(scope)]
-        self.secret = await api.create_api_key(form["name"], scopes)
+        if not scopes:
+            self.refused = "It may nothing: choose at least one thing that it may."
+            return
+        ends = instant_of(str(form.get("expiresAt") or ""))
+        try:
+            self.secret = await api.create_api_key(form["name"], scopes, expires_at=ends)
+        except ApiRefused as refused:
+            self.refused = refused.advice
+            return
+        self.refused = ""
         self.shown = await api.api_keys()
 
     @rx.event
-    def ask_revoke(self, api_key_id: str):
+    def ask_revoke(self, key: ApiKey):
         """Ask before ending a key."""
-        self.revoking = api_key_id
+        self.making, self.secret, self.revoking = False, "", key
+
+    @rx.event
+    def keep(self):
+        """End none."""
+        self.revoking = ApiKey()
 
     @rx.event
     @asking(rights.manage_keys)
     async def revoke(self, api: Client):
         """End it."""
-        doomed, self.revoking = self.revoking, ""
+        doomed, self.revoking = self.revoking.api_key_id, ApiKey()
         await api.revoke_api_key(doomed)
         self.shown = await api.api_keys()
 
@@ -140,7 +164,7 @@ def _table() -> rx.Component:
             heading("Created"),
             heading("Last used"),
             heading("Expires"),
-            rx.el.th(rx.el.span("Revoke", class_name="visually-hidden"), scope="col"),
+            unseen("Deeds"),
         ],
         rx.foreach(KeysState.shown, _row),
     )
@@ -152,7 +176,14 @@ def _row(row: rx.Var[ApiKey]) -> rx.Component:
         class_name="button small",
         type="button",
         aria_label=f"Revoke {row.name}",
-        on_click=KeysState.ask_revoke(row.api_key_id),
+        on_click=KeysState.ask_revoke(row),
+    )
+    anew = rx.el.button(
+        "Replace",
+        class_name="button small",
+        type="button",
+        aria_label=f"Replace {row.name}",
+        on_click=KeysState.replace(row),
     )
     return rx.el.tr(
         row_heading(row.name),
@@ -161,14 +192,22 @@ def _row(row: rx.Var[ApiKey]) -> rx.Component:
         cell(instant(row.created), label="Created"),
         cell(instant(row.last_used), label="Last used"),
         cell(instant(row.expires), label="Expires"),
-        cell(revoke, kind="num action"),
+        cell(anew, " ", revoke, kind="num action"),
     )
 
 
 def _create_dialog() -> rx.Component:
     return rx.dialog.root(
         rx.dialog.content(
-            rx.dialog.title("New API key", size="4", margin_bottom="4px"),
+            rx.dialog.title(
+                rx.cond(
+                    KeysState.replacing.api_key_id != "",
+                    rx.fragment("In the place of ", KeysState.replacing.name),
+                    "New API key",
+                ),
+                size="4",
+                margin_bottom="4px",
+            ),
             rx.cond(KeysState.secret != "", _secret(), _form()),
             max_width="440px",
         ),
@@ -178,20 +217,37 @@ def _create_dialog() -> rx.Component:
 
 
 def _form() -> rx.Component:
+    state = KeysState
+
     def scope(name: str, text: str) -> rx.Component:
+        held = state.replacing.scopes.split(", ").contains(name)
+        chosen = rx.cond(state.replacing.api_key_id != "", held, name.startswith("usage:"))
         return rx.el.label(
-            rx.el.input(type="checkbox", name=name, default_checked=name.startswith("usage:")),
+            rx.el.input(type="checkbox", name=name, default_checked=chosen),
             rx.el.span(text, rx.el.span(name, class_name="below mono"), class_name="grow"),
             class_name="choice",
             style={"padding": "7px 12px"},
         )
 
     return rx.el.form(
-        rx.dialog.description("Name it after the application that will use it.", size="2"),
+        rx.dialog.description(
+            rx.cond(
+                state.replacing.api_key_id != "",
+                "It may what the key before it may; that one goes on until you revoke it, in the next step or later.",
+                "Name it after the application that will use it.",
+            ),
+            size="2",
+        ),
         rx.el.div(
             rx.el.label("Name", html_for="key-name"),
             rx.el.input(
-                id="key-name", name="name", class_name="input", required=True, max_length=80, auto_complete="off"
+                id="key-name",
+                name="name",
+                class_name="input",
+                required=True,
+                max_length=80,
+                auto_complete="off",
+                default_value=state.replacing.name,
             ),
             class_name="field",
         ),
@@ -201,13 +257,15 @@ def _form() -> rx.Component:
             class_name="choices two",
             style={"gap": "6px"},
         ),
+        instant_field("expiresAt", "Ends (UTC)", hint="Empty: when it is revoked."),
+        rx.cond(state.refused != "", notice("bad", "This key cannot be made", state.refused)),
         rx.el.div(
             rx.dialog.close(rx.el.button("Not now", class_name="button plain", type="button")),
             rx.el.button("Create key", class_name="button primary", type="submit"),
             class_name="dialog-foot",
             style={"marginTop": "4px"},
         ),
-        on_submit=KeysState.create,
+        on_submit=state.create,
         class_name="stack",
     )
 
@@ -218,6 +276,15 @@ def _secret() -> rx.Component:
         rx.el.code(KeysState.secret, class_name="secret", tab_index=0),
         rx.el.div(
             rx.el.button("Copy", class_name="button", type="button", on_click=rx.set_clipboard(KeysState.secret)),
+            rx.cond(
+                KeysState.replacing.api_key_id != "",
+                rx.el.button(
+                    "Revoke the old one",
+                    class_name="button",
+                    type="button",
+                    on_click=KeysState.ask_revoke(KeysState.replacing),
+                ),
+            ),
             rx.dialog.close(rx.el.button("Done", class_name="button primary", type="button")),
             class_name="dialog-foot",
             style={"marginTop": "4px"},
@@ -229,13 +296,15 @@ def _secret() -> rx.Component:
 def _revoke_dialog() -> rx.Component:
     return rx.alert_dialog.root(
         rx.alert_dialog.content(
-            rx.alert_dialog.title("Revoke this key?", size="4"),
+            rx.alert_dialog.title("Revoke ", KeysState.revoking.name, "?", size="4"),
             rx.alert_dialog.description(
-                "Applications that use it are refused from this moment. It cannot be undone.", size="2"
+                rx.el.code(KeysState.revoking.prefix),
+                ": who uses it is refused within seconds. It cannot be undone.",
+                size="2",
             ),
             rx.el.div(
                 rx.alert_dialog.cancel(
-                    rx.el.button("Keep it", class_name="button plain", type="button", on_click=KeysState.ask_revoke(""))
+                    rx.el.button("Keep it", class_name="button plain", type="button", on_click=KeysState.keep)
                 ),
                 rx.alert_dialog.action(
                     rx.el.button("Revoke", class_name="button danger", type="button", on_click=KeysState.revoke)
@@ -243,7 +312,7 @@ def _revoke_dialog() -> rx.Component:
                 class_name="dialog-foot",
             ),
             max_width="400px",
-            on_escape_key_down=KeysState.ask_revoke(""),
+            on_escape_key_down=KeysState.keep,
         ),
-        open=KeysState.revoking != "",
+        open=KeysState.revoking.api_key_id != "",
     )

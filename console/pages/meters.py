@@ -121,17 +121,28 @@ def _dialog() -> rx.Component:
     return form_dialog(
         "New meter",
         "It counts the events of one name, from now on.",
-        text_field("name", "Name", required=True),
-        text_field("code", "Code", hint="Made of the name when empty; it stays."),
-        text_field("eventName", "Name of the events", required=True),
-        select_field("aggregation", "Counted by", AGGREGATIONS),
-        text_field("property", "Of their property", hint="Such as bytes; not for a count."),
+        rx.el.div(
+            text_field("name", "Name", required=True),
+            text_field("code", "Code", hint="Made of the name when empty; it stays."),
+            text_field("eventName", "Name of the events", required=True),
+            select_field("aggregation", "Counted by", AGGREGATIONS),
+            text_field("property", "Of their property", hint="Such as bytes; not for a count."),
+            text_field("where", "Only where the property", hint="Such as region; empty: all events."),
+            text_field(
+                "values",
+                "Is",
+                hint='One or more, with commas between: eu, us. A number as text: "1". Empty: any.',
+            ),
+            text_field("dimensions", "Apart by", hint="Properties with commas between, such as model, region."),
+            class_name="fields",
+        ),
         submit="Make the meter",
         on_submit=state.add,
         is_open=state.adding,
         on_open=state.ask,
         refused=state.refused,
         refused_title="This meter cannot be made",
+        width="640px",
     )
 
 

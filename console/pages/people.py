@@ -14,7 +14,7 @@ from console.components.form import select_field, text_field
 from console.components.listed import form_dialog, primary, question
 from console.components.notice import notice
 from console.components.table import cell, export_button, heading, row_heading, table, unseen
-from console.figures import Moment, moment, parse_instant
+from console.figures import Moment, moment
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.template import page
 from console.viewer import PageState, ViewerState, asking
@@ -72,14 +72,14 @@ class PeopleState(PageState, rx.State):
     @asking(rights.see_tenant)
     async def load(self, api: Client):
         """Fetch them."""
-        now = parse_instant((await enter(self, api)).clock_iso)
+        await enter(self, api)
+        wall = datetime.now(UTC)  # people and invitations live in everybody's time, whatever the tenant's clock says
         self.sees_to_people = (await self.get_state(ViewerState)).sees_to_people
         self.shown = [
-            Member(one["userId"], one["email"], one["name"] or "", one["role"], moment(one["createdAt"], now))
+            Member(one["userId"], one["email"], one["name"] or "", one["role"], moment(one["createdAt"], wall))
             for one in (await api.get_own("/auth/members"))["data"]
         ]
         waiting = (await api.get_own("/auth/invitations"))["data"] if self.sees_to_people else []
-        wall = datetime.now(UTC)
         self.invited = [
             Invited(one["invitationId"], one["email"], one["role"], moment(one["expiresAt"], wall)) for one in waiting
         ]

@@ -120,7 +120,7 @@ def plan() -> rx.Component:
             notice(
                 "",
                 rx.fragment("Version ", state.shown.scheduled.number, " takes over"),
-                rx.fragment("On ", state.shown.scheduled.since.absolute, "."),
+                rx.fragment("On ", state.shown.scheduled.since.absolute, ": ", state.shown.scheduled.terms, "."),
             ),
         ),
         rx.el.div(_sold(), _calculator(), class_name="wide-and-narrow loose"),
@@ -130,6 +130,12 @@ def plan() -> rx.Component:
 
 def _sold() -> rx.Component:
     state = PlanState
+    anew = rx.link(
+        "New version",
+        href=f"/tenants/{TenantState.head.tenant_id}/catalog/{state.shown.code}/new-version",
+        class_name="button small",
+        unstyled=True,
+    )
     action = rx.el.button(
         rx.cond(state.shown.archived, "Put back on sale", "Take out of sale"),
         class_name="button small",
@@ -139,7 +145,10 @@ def _sold() -> rx.Component:
     return rx.el.section(
         rx.el.div(
             rx.el.h2(state.shown.name, " ", rx.el.span(state.shown.code, class_name="mono quiet")),
-            rx.cond(state.may_sell & state.shown.is_own, action),
+            rx.cond(
+                state.may_sell & state.shown.is_own,
+                rx.el.div(rx.cond(state.shown.archived, rx.fragment(), anew), action, class_name="page-actions"),
+            ),
             class_name="sheet-head centered",
         ),
         rx.el.div(

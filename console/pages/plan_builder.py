@@ -1,8 +1,7 @@
-"""Building a plan: its name and periods, and the parts of its price."""
+"""Building a plan, and new terms of one: its periods, and the parts of its price in each currency."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -10,51 +9,32 @@ import reflex as rx
 
 from console import cataloguing, planning, rights
 from console.client import ApiRefused, Client
-from console.components.form import select_field, text_field
+from console.components.form import instant_field, select_field, text_field
 from console.components.notice import notice
+from console.components.plan_form import part_sheet, terms_sheet
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.planning import Draft
 from console.template import page
 from console.viewer import PageState, asking
 
-MODELS = [
-    ("flat", "Flat: the same each period"),
-    ("per_unit", "Per unit"),
-    ("package", "Packages begun"),
-    ("graduated", "Graduated tiers: each unit at its tier's price"),
-    ("volume", "Volume tiers: all units at one tier's price"),
-    ("percentage", "Percentage of each transaction"),
+APPLIES = [
+    ("new", "New subscriptions only"),
+    ("renewal", "Also subscriptions there are, when they renew"),
 ]
-KINDS = [("recurring", "Ahead, each period"), ("usage", "By usage, afterwards"), ("one_time", "Once, at the start")]
-INTERVALS = ["month", "year", "quarter", "week", "day"]
-FIELDS = {
-    "flat": [("amount", "Amount")],
-    "per_unit": [("unitPrice", "Price of a unit"), ("included", "Units included")],
-    "package": [
-        ("packagePrice", "Price of a package"),
-        ("packageSize", "Units in a package"),
-        ("included", "Units included"),
-    ],
-    "percentage": [("rate", "Percent"), ("fixed", "Plus"), ("minimum", "At least"), ("maximum", "At most")],
-}
-
-
-@dataclass
-class Draft:
-    """The form of a part; `number` keeps its fields apart from those of the others, `tiers` are its tiers' numbers."""
-
-    number: int = 1
-    model: str = "flat"
-    kind: str = "recurring"
-    tiers: list[int] = field(default_factory=lambda: [1, 2])
+OTHERWISE_BUILT = "Its currencies differ in more than their amounts: send new terms to POST /billing/plans/…/versions."
 
 
 class PlanBuilderState(PageState, rx.State):
-    """Which fields the form has; what stands in them is the browser's until it is sent."""
+    """Which fields the form has and what stands in them at first; what is typed is the browser's until it is sent."""
 
     parts: list[Draft] = [Draft()]
-    currency: str = ""
+    currencies: list[str] = []
+    given: dict[str, str] = {}
     meters: list[str] = []
+    name: str = ""
+    edition: int = 0
     refused: str = ""
+    _kept: dict[str, str] = {}
     _key: str = ""
 
     @rx.event
@@ -62,8 +42,30 @@ class PlanBuilderState(PageState, rx.State):
     async def load(self, api: Client):
         """A new form, and what it may name."""
         head = await enter(self, api)
-        self.currency, self.meters = head.currency, await cataloguing.meters(api)
-        self.parts, self.refused, self._key = [Draft()], "", f"console-{uuid4()}"
+        meters = await cataloguing.meters(api)
+        self._begin(meters, name="", filled=planning.Filled([head.currency], [Draft()], {}, {}))
+
+    @rx.event
+    @asking(rights.sell)
+    async def load_version(self, api: Client):
+        """A form that says what is sold now."""
+        await enter(self, api)
+        meters = await cataloguing.meters(api)
+        name, newest = await cataloguing.newest_version(api, self.plan_code)
+        filled = planning.filled_by(newest, meters) if newest else None
+        self._begin(meters, name=name, filled=filled or planning.Filled([], [], {}, {}))
+        self.refused = "" if filled else OTHERWISE_BUILT
+
+    def _begin(self, meters: dict[str, str], *, name: str, filled: planning.Filled) -> None:
+        self.meters, self.name, self.refused = list(meters.values()), name, ""
+        self.currencies, self.parts = filled.currencies, filled.parts
+        self.given, self._kept = filled.given, filled.kept
+        self.edition, self._key = self.edition + 1, f"console-{uuid4()}"
+
+    @rx.event
+    def sell_in(self, text: str):
+        """In which the amounts are asked; one at least."""
+        self.currencies = planning.currencies_of(text) or self.currencies
 
     @rx.event
     def add(self):
@@ -75,6 +77,7 @@ class PlanBuilderState(PageState, rx.State):
         """One fewer; a plan has one at least."""
         if len(self.parts) > 1:
             self.parts = [part for part in self.parts if part.number != number]
+            self._kept = {name: value for name, value in self._kept.items() if not name.startswith(f"p{number}-")}
 
     @rx.event
     def set_model(self, number: int, model: str):
@@ -102,13 +105,27 @@ class PlanBuilderState(PageState, rx.State):
     @asking(rights.sell)
     async def create(self, api: Client, form: dict[str, str]):
         """Build it, or say what is wrong with it."""
-        parts = [(part.number, part.model, part.kind, list(part.tiers)) for part in self.parts]
+        self.sell_in(form.get("currencies", ""))
         try:
-            code = await cataloguing.create_plan(api, planning.plan_of(form, parts, self.currency), key=self._key)
+            wanted = planning.plan_of(form, self.parts, self.currencies)
+            code = await cataloguing.create_plan(api, wanted, key=self._key)
         except ApiRefused as refused:
             self.refused = refused.advice
             return None
         return rx.redirect(f"/tenants/{api.tenant_id}/catalog/{code}")
+
+    @rx.event
+    @asking(rights.sell)
+    async def create_version(self, api: Client, form: dict[str, str]):
+        """Give the plan new terms, or say what is wrong with them."""
+        self.sell_in(form.get("currencies", ""))
+        try:
+            wanted = planning.version_of({**self._kept, **form}, self.parts, self.currencies)
+            await cataloguing.create_version(api, self.plan_code, wanted, key=self._key)
+        except ApiRefused as refused:
+            self.refused = refused.advice
+            return None
+        return rx.redirect(f"/tenants/{api.tenant_id}/catalog/{self.plan_code}")
 
 
 @page(
@@ -122,118 +139,69 @@ class PlanBuilderState(PageState, rx.State):
     tenant_name=TenantState.head.name,
 )
 def plan_builder() -> rx.Component:
-    """The form."""
+    """The form of a plan that is not there yet."""
+    return _form(
+        "New plan",
+        text_field("name", "Name", required=True),
+        text_field("code", "Code", hint="Made of the name when empty; it stays."),
+        refused_title="This plan cannot be built",
+        submit="Build the plan",
+        on_submit=PlanBuilderState.create,
+    )
+
+
+@page(
+    "/tenants/[tenant_slug]/catalog/[plan_code]/new-version",
+    title=title("New version"),
+    current="catalog",
+    state=PlanBuilderState,
+    on_load=PlanBuilderState.load_version,
+    bones=bones,
+    fresh=False,
+    tenant_name=TenantState.head.name,
+)
+def version_builder() -> rx.Component:
+    """The same form, filled with what is sold now."""
+    return _form(
+        rx.fragment("New version of ", PlanBuilderState.name),
+        instant_field("effectiveFrom", "From (UTC)", hint="Empty: from now."),
+        select_field("applies", "For", APPLIES),
+        refused_title="This version cannot be made",
+        submit="Make the version",
+        on_submit=PlanBuilderState.create_version,
+    )
+
+
+def _form(
+    name: rx.Component | str, *first: rx.Component, refused_title: str, submit: str, on_submit: Any
+) -> rx.Component:
     state = PlanBuilderState
     return rx.fragment(
         tenant_heading(),
         rx.el.form(
-            rx.el.section(
-                rx.el.div(rx.el.h2("New plan"), class_name="sheet-head centered"),
-                rx.el.div(
-                    text_field("name", "Name", required=True),
-                    text_field("code", "Code", hint="Small letters, digits and hyphens; it stays."),
-                    select_field("interval", "Each", [(one, one) for one in INTERVALS]),
-                    text_field("trialDays", "Days of trial", numeric=True),
-                    select_field(
-                        "cycle",
-                        "Periods",
-                        [("anniversary", "From the day of subscribing"), ("calendar", "By the calendar")],
-                    ),
-                    text_field("currency", "Currency", value=state.currency),
-                    text_field("minimum", "At least each period", numeric=True, hint="What is missing is billed."),
-                    text_field("commitment", "At least over all periods", numeric=True, hint="A commitment."),
-                    text_field("commitmentPeriods", "Periods of it", numeric=True, hint="12 when empty."),
-                    class_name="sheet-body fields",
-                ),
-                class_name="sheet",
-            ),
-            rx.foreach(state.parts, _part),
-            rx.cond(state.refused != "", notice("bad", "This plan cannot be built", state.refused)),
-            rx.el.div(
-                rx.el.button(
-                    rx.icon("plus", size=16, aria_hidden=True),
-                    "Another part",
-                    class_name="button",
-                    type="button",
-                    on_click=state.add,
-                ),
-                rx.el.button("Build the plan", class_name="button primary", type="submit"),
-                class_name="page-actions",
-            ),
-            on_submit=state.create,
-            class_name="stack",
-        ),
-    )
-
-
-def _part(part: rx.Var[Draft]) -> rx.Component:
-    state, prefix = PlanBuilderState, f"p{part.number}"
-    remove = rx.el.button("Remove", class_name="button small", type="button", on_click=state.remove(part.number))
-    meter = rx.fragment(
-        select_field(f"{prefix}-meter", "Meter", state.meters),
-        rx.cond(state.meters.length() == 0, rx.el.p("There is no meter yet.", class_name="small-print")),
-    )
-    return rx.el.section(
-        rx.el.div(
-            rx.el.h2("Part of the price"), rx.cond(state.parts.length() > 1, remove), class_name="sheet-head centered"
-        ),
-        rx.el.div(
-            text_field(f"{prefix}-name", "Name", required=True),
-            select_field(
-                f"{prefix}-model",
-                "Priced",
-                MODELS,
-                value=part.model,
-                on_change=lambda model: state.set_model(part.number, model),
-            ),
             rx.cond(
-                part.model == "percentage",
-                rx.fragment(),
-                select_field(
-                    f"{prefix}-kind",
-                    "Paid",
-                    KINDS,
-                    value=part.kind,
-                    on_change=lambda kind: state.set_kind(part.number, kind),
+                state.parts.length() > 0,
+                rx.fragment(
+                    terms_sheet(state, name, *first), rx.foreach(state.parts, lambda part: part_sheet(part, state))
                 ),
             ),
-            rx.cond(part.kind == "usage", meter),
-            rx.match(
-                part.model,
-                *((model, _fields(prefix, names)) for model, names in FIELDS.items()),
-                _tiers(part, prefix),
+            rx.cond(state.refused != "", notice("bad", refused_title, state.refused)),
+            rx.cond(
+                state.parts.length() > 0,
+                rx.el.div(
+                    rx.el.button(
+                        rx.icon("plus", size=16, aria_hidden=True),
+                        "Another part",
+                        class_name="button",
+                        type="button",
+                        on_click=state.add,
+                    ),
+                    rx.el.button(submit, class_name="button primary", type="submit"),
+                    class_name="page-actions",
+                ),
             ),
-            rx.el.label(
-                rx.el.input(type="checkbox", name=f"{prefix}-addOn"),
-                rx.el.span("An add-on: only for those who choose it", class_name="grow"),
-                class_name="choice",
-            ),
-            class_name="sheet-body fields",
+            on_submit=on_submit,
+            class_name="stack",
+            key=state.edition.to_string(),
         ),
-        class_name="sheet",
-        key=prefix,
-    )
-
-
-def _fields(prefix: rx.Var[str] | str, names: list[tuple[str, str]]) -> rx.Component:
-    return rx.fragment(*(text_field(f"{prefix}-{name}", text, numeric=True) for name, text in names))
-
-
-def _tiers(part: rx.Var[Draft], prefix: rx.Var[str] | str) -> rx.Component:
-    def tier(number: rx.Var[int]) -> rx.Component:
-        each = f"{prefix}-t{number}"
-        return rx.el.div(
-            text_field(f"{each}-last", "Up to unit", numeric=True, hint="Empty: without end."),
-            text_field(f"{each}-unitPrice", "Price of a unit", numeric=True),
-            text_field(f"{each}-flatFee", "Plus once", numeric=True),
-            class_name="fields",
-        )
-
-    return rx.el.fieldset(
-        rx.el.legend("Tiers", class_name="label"),
-        rx.foreach(part.tiers, tier),
-        rx.el.button(
-            "Another tier", class_name="button small", type="button", on_click=PlanBuilderState.add_tier(part.number)
-        ),
-        class_name="choices whole",
     )

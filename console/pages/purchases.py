@@ -44,12 +44,12 @@ class PurchasesState(Paged, rx.State):
         """Fetch the purchases, and how one came back from paying."""
         if self.of != api.tenant_id:
             self.cursors, self.resumed = [""], ""
-        head = await enter(self, api)
+        head = await enter(self, api, standing=True)
         self.returned = self.router.url.query_parameters.get("returned", "")
         self.may_buy = (await self.get_state(ViewerState)).may_buy
         await self._show(api, head.clock_iso)
         if self.returned:
-            await enter(self, api)  # once more: the balance must not be older than the "paid" beneath it
+            await enter(self, api, standing=True)  # once more: the balance must not be older than the "paid" beneath it
 
     async def _show(self, api: Client, now: str) -> None:
         page = await api.purchases(now=now, cursor=self.cursors[-1])

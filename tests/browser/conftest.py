@@ -63,6 +63,8 @@ class Installation:
     api: httpx.Client
     api_process: Process
     cache_url: str
+    stripe: str
+    """The address of the provider's simulator."""
     operator: Person
     finance: Person
     notices: str
@@ -157,6 +159,7 @@ def installation(
             api=client,
             api_process=api,
             cache_url=servers.cache.format(number=CACHE),
+            stripe=f"http://127.0.0.1:{settings.stripe_port}",
             operator=operator,
             finance=finance,
             notices=f"/operations/alerts?auth_token={NOTICE_SECRET}",

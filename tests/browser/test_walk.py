@@ -1,5 +1,6 @@
 """Every page is usable without eyes or mouse, light and dark, wide and narrow; and offers each role what is its own."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.browser.walking import NOT_WALKED, SIGNED_OUT, addresses, faults_here
 
 Window = Callable[..., Page]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+ONE = re.compile(r"/[0-9a-f]{8}-[0-9a-f-]{27}")
 LOOKS = pytest.mark.parametrize(
     ("scheme", "viewport"), [("light", WIDE), ("dark", NARROW)], ids=["light-wide", "dark-narrow"]
 )
@@ -31,7 +33,16 @@ READS = {
     "90 days", "Months", "Recurring", "Revenue", "Ageing", "Credits", "Usage", "Tax", "Open the PDF", "E-invoice (XML)",
 }  # fmt: skip
 """What somebody may press who only reads; links and rows that open are not buttons."""
-NOT_THEIRS = {"/audit", "/keys", "/new-plan"}
+NOT_THEIRS = {"/audit", "/keys", "/new-plan", "/catalog/team/new-version"}
+THEIRS = {
+    "developer": {"/keys", "/clock", "/notifications?show=webhooks"},
+    "finance": {
+        "/customers", "/customers/one", "/subscriptions", "/subscriptions/one", "/invoices", "/invoices/one",
+        "/invoices?status=open", "/dunning", "/catalog", "/catalog?show=coupons", "/catalog/team",
+        "/catalog/team/new-version", "/new-plan", "/meters", "/purchases", "/settings",
+    },
+}  # fmt: skip
+"""Where a role finds something that it may change; `one` for an id."""
 
 
 def of_a_tenant(books: Books) -> list[str]:
@@ -93,6 +104,27 @@ def test_who_only_reads_sees_every_page_and_no_button_that_changes_anything(book
         page.get_by_role("link", name=name).first.click()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("link", name="API keys")).to_have_count(0)
+
+
+@pytest.mark.parametrize("role", ["developer", "finance"])
+def test_each_role_finds_what_it_may_change_and_is_told_what_is_not_its_own(
+    books: Books, open_window: Window, role: str
+) -> None:
+    page = open_window(books.installation.invite(books.owner, role), viewport=WIDE)
+    found, refused = set(), set()
+    for address in of_a_tenant(books):
+        page.goto(address)
+        spelled = ONE.sub("/one", address.removeprefix(books.address))
+        heading = page.get_by_role("heading", level=1).locator("visible=true").first
+        not_theirs = page.get_by_text("This is not yours to see")
+        expect(heading.or_(not_theirs)).to_be_visible()
+        expect(page.locator(".bone")).to_have_count(0)
+        if not_theirs.is_visible():
+            refused.add(spelled)
+        elif {text.strip() for text in page.locator("main .button:visible").all_inner_texts()} - READS:
+            found.add(spelled)
+    assert found == THEIRS[role]
+    assert refused == ({"/keys"} if role == "finance" else NOT_THEIRS - {"/keys"})
 
 
 def test_a_dialog_is_left_by_the_keyboard_to_where_one_was(books: Books, open_window: Window) -> None:

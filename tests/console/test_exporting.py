@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.exporting import as_csv, harmless
+from console.exporting import as_csv, fields_as_csv, harmless
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,12 @@ def test_a_number_below_zero_stays_a_number(field: str) -> None:
 
 def test_what_is_missing_is_empty() -> None:
     assert as_csv(["a", "b"], [[None, '=HYPERLINK("x")']]) == 'a,b\r\n,"\'=HYPERLINK(""x"")"\r\n'
+
+
+def test_minor_units_are_taken_away_as_amounts_of_their_currency() -> None:
+    rows = [{"currency": code, "totalMinor": 10900} for code in ("USD", "JPY", "KWD")]
+    rows += [{"currency": "USD", "totalMinor": -5}, {"currency": None, "totalMinor": None}]
+
+    lines = fields_as_csv({"Currency": "currency", "Total": "totalMinor"}, rows).splitlines()
+
+    assert lines == ["Currency,Total", "USD,109.00", "JPY,10900", "KWD,10.900", "USD,-0.05", ","]
