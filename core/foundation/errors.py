@@ -14,7 +14,7 @@ CloudBillError
 Rooms derive their own from these; the form on the wire is RFC 9457 (core/api/errors.py).
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class CloudBillError(Exception):
@@ -40,6 +40,11 @@ class InvalidInput(CloudBillError):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field} {message}", errors=[{"field": field, "message": message}])
+        self.field, self.message = field, message
+
+    def within(self, path: str) -> Self:
+        """The same refusal, of a field that lies within another."""
+        return type(self)(f"{path}.{self.field}", self.message)
 
 
 class Unauthenticated(CloudBillError):

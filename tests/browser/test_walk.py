@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.books import Books
-from tests.browser.conftest import Installation
+from tests.browser.conftest import Installation, Person
 from tests.browser.walking import NOT_WALKED, SIGNED_OUT, addresses, faults_here, faults_of, filled
 
 Window = Callable[..., Page]
@@ -61,6 +61,12 @@ def of_a_tenant(books: Books) -> list[str]:
 def of_the_installation() -> list[str]:
     """The addresses of its pages, but for those that others look at."""
     return [one for one in addresses() if "/tenants/" not in one and one not in (*NOT_WALKED, *SIGNED_OUT)]
+
+
+def made(installation: Installation, owner: Person, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = installation.as_person(owner, "POST", path, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
 
 
 def told(faults: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -125,6 +131,22 @@ def test_each_role_finds_what_it_may_change_and_is_told_what_is_not_its_own(
             found.add(spelled)
     assert found == THEIRS[role]
     assert refused == ({"/keys"} if role == "finance" else NOT_THEIRS - {"/keys"})
+
+
+@LOOKS
+def test_names_without_a_space_widen_no_page(
+    installation: Installation, open_window: Window, scheme: str, viewport: Any
+) -> None:
+    owner = installation.sign_up("W" * 30, testTenant=True)
+    address, long = f"/tenants/{owner.tenant}", "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 2
+    body = {"name": long, "email": f"{'a' * 60}@{'b' * 60}.test", "externalId": "x" * 100}
+    customer = made(installation, owner, "/billing/customers", body)["customerId"]
+    lines = [{"description": "y" * 150, "amountMinor": 9_999_999_999}]
+    invoice = {"customerId": customer, "lines": lines}
+    drafted = made(installation, owner, "/billing/invoices", invoice)["invoiceId"]
+    page = open_window(owner, color_scheme=scheme, viewport=viewport)
+    walked = ("/customers", f"/customers/{customer}", "/invoices", f"/invoices/{drafted}", "/search?search=Donau")
+    assert told({one: faults_of(page, f"{address}{one}", f"{scheme}-long{one}") for one in walked}) == {}
 
 
 def test_a_dialog_is_left_by_the_keyboard_to_where_one_was(books: Books, open_window: Window) -> None:

@@ -239,6 +239,20 @@ async def test_plans_that_nobody_could_be_billed_by_are_refused_by_name(
     assert (again.status_code, again.json()["code"]) == (409, "code_taken")
 
 
+async def test_what_is_wrong_with_a_price_is_said_of_the_part_that_it_is_of(tenant: Caller) -> None:
+    tiers = [TIER, {**TIER, "firstUnit": 10, "lastUnit": None}]
+    for price, said in (
+        (
+            usd(part("a", flat("1")), part("b", {"model": "volume", "tiers": tiers})),
+            "b.price.tiers[1] begins at unit 10",
+        ),
+        (usd(part("a", flat("1")), part("b", flat("9.995"))), "prices[0].components.b.price.amount has more decimals"),
+        (usd(SEATS, minimum={"model": "minimum", "amount": "0"}), "prices[0].minimum.amount must be more than 0"),
+    ):
+        refused = await tenant.post("/billing/plans", {**BODY, "prices": [price]})
+        assert (refused.status_code, said in refused.json()["detail"]) == (422, True), refused.text
+
+
 async def test_versions_are_refused_by_name(tenant: Caller) -> None:
     await made(tenant.post("/billing/plans", BODY))
     good = {"prices": [usd(part("base", flat("12")))]}

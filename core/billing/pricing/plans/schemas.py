@@ -4,13 +4,20 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from core.billing.catalog.payable import MOST_MINOR
 from core.billing.catalog.schemas import Code, Currency, Flag
 from core.billing.pricing.schemes.commitments import Commitment, Minimum
 from core.billing.pricing.schemes.definitions import SchemeBody
-from core.billing.pricing.schemes.errors import QuantityInvalid
+from core.billing.pricing.schemes.errors import PriceInvalid, QuantityInvalid
 from core.billing.pricing.schemes.rating import check_quantity
 from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, Name, StrictInteger, Text
@@ -37,6 +44,13 @@ Quantity = Annotated[
 ]
 
 
+def _of_its_part(value: Any, handler: ValidatorFunctionWrapHandler, known: ValidationInfo) -> Any:
+    try:
+        return handler(value)
+    except PriceInvalid as refused:
+        raise refused.within(f"{known.data.get('code', 'components')}.price") from None
+
+
 class NewComponent(Body):
     """A part of a plan. `recurring` is paid ahead, `usage` is counted by `meter` and paid afterwards, `one_time` at
     the start. An add-on is charged only to those who choose it."""
@@ -46,7 +60,7 @@ class NewComponent(Body):
     kind: Kind = "recurring"
     add_on: Flag = False
     meter: Reference | None = None
-    price: SchemeBody
+    price: Annotated[SchemeBody, WrapValidator(_of_its_part)]
 
 
 class NewPrice(Body):

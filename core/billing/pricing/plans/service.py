@@ -41,6 +41,7 @@ from core.billing.pricing.plans.schemas import (
 )
 from core.billing.pricing.schemes.commitments import check_floor
 from core.billing.pricing.schemes.definitions import Flat, Percentage, dump
+from core.billing.pricing.schemes.errors import PriceInvalid
 from core.billing.pricing.schemes.rating import Measured, check_currency, rate
 from core.foundation.ids import INSTALLATION_ID, new_id
 from core.foundation.money import MAX_MINOR, AmountOutOfRange, minor_to_units
@@ -178,10 +179,16 @@ def _check(terms: Terms, prices: Sequence[NewPrice], *, now: datetime) -> None:
                 raise PlanInvalid(f"{field}.components.{part.code}.meter", "goes with the kind usage, and needs it")
             if isinstance(part.price, Percentage) and part.kind != "usage":
                 raise PlanInvalid(f"{field}.components.{part.code}.price", "is a percentage: it needs the kind usage")
-            check_currency(part.price, price.currency)
+            try:
+                check_currency(part.price, price.currency)
+            except PriceInvalid as refused:
+                raise refused.within(f"{field}.components.{part.code}.price") from None
         for floor in (price.minimum, price.commitment):
             if floor is not None:
-                check_floor(floor, price.currency)
+                try:
+                    check_floor(floor, price.currency)
+                except PriceInvalid as refused:
+                    raise refused.within(f"{field}.{floor.model}") from None
 
 
 def _kind(part: NewComponent) -> tuple[str, str, bool, str | None]:
