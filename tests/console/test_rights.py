@@ -118,6 +118,7 @@ DEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "people.give": (("PATCH", "/auth/members/{user_id}"),),
     "people.invite": (("POST", "/auth/invitations"),),
     "people.take_away": (("DELETE", "/auth/members/{user_id}"),),
+    "people.resend": (("POST", "/auth/invitations/{invitation_id}/resend"),),
     "people.withdraw": (("DELETE", "/auth/invitations/{invitation_id}"),),
     "notifications.add": (("POST", "/notification/webhooks"),),
     "notifications.act": (
