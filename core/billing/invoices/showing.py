@@ -99,6 +99,9 @@ def credit_note(note: CreditNote | Row[Any], invoice_number: str | None) -> Cred
 
 def _fields(invoice: Invoice | Row[Any]) -> dict[str, Any]:
     fields = {name: getattr(invoice, name) for name in _SAME}
+    if invoice.state == "void":
+        # The row keeps its sum; nobody owes it any more.
+        fields["open_minor"] = 0
     return {"invoice_id": invoice.id, "status": invoice.state, "line_count": invoice.lines, **fields}
 
 

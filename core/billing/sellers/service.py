@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.billing.customers.tax_ids import check_tax_id
+from core.billing.customers.errors import TaxIdInvalid
+from core.billing.customers.tax_ids import check_tax_id, country_of
 from core.billing.sellers import repository
 from core.billing.sellers.logos import check_logo
 from core.billing.sellers.models import InvoiceSettings
@@ -43,6 +44,15 @@ async def put_settings(
     return row
 
 
+def _own_tax_id(number: str, country: str) -> str:
+    """The seller's number in a country. One of another country would charge that country's tax, or none at home."""
+    checked = check_tax_id(number, country=country, field=f"taxIds.{country}")
+    owner = country_of(checked)
+    if owner not in (None, country) and {owner, country} != {"GB", "XI"}:
+        raise TaxIdInvalid(f"taxIds.{country}", f"is a number of {owner}: give it as taxIds.{owner}")
+    return checked
+
+
 def _row(body: InvoiceSettingsBody, tenant_id: UUID, *, changed_at: datetime | None = None) -> InvoiceSettings:
     columns = {name: getattr(body, name) for name in type(body).model_fields}
     if body.address is not None:
@@ -50,7 +60,7 @@ def _row(body: InvoiceSettingsBody, tenant_id: UUID, *, changed_at: datetime | N
     if body.bank is not None:
         columns["bank"] = {name: value for name, value in dump(body.bank).items() if value is not None}
     columns["tax_ids"] = {
-        country: check_tax_id(number, country=country, field=f"taxIds.{country}")
+        country: _own_tax_id(number, country)
         for country, number in sorted(body.tax_ids.items())
     }
     columns["logo"] = body.logo and body.logo.bytes()

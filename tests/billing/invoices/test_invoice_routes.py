@@ -110,7 +110,7 @@ async def test_credits_of_the_wallet_pay_first_and_come_back_when_it_is_voided(s
     invoice = await write(shop, ada, line(10_000))
     assert (invoice["totalMinor"], invoice["appliedMinor"], invoice["openMinor"]) == (11_900, 5_000, 6_900)
     voided = await made(shop.caller.post(f"/billing/invoices/{invoice['invoiceId']}/void"))
-    assert (voided["status"], voided["number"]) == ("void", "INV-00001")
+    assert (voided["status"], voided["number"], voided["openMinor"]) == ("void", "INV-00001", 0)
     wallets = (await made(shop.caller.get("/billing/wallets")))["data"]
     assert [one["balance"] for one in wallets if one["customerId"] == ada] == ["50.004999"]
     # With the next one the wallet pays all of it: nothing is left to pay.
@@ -165,6 +165,9 @@ async def test_what_was_paid_is_credited_to_the_wallet_or_refunded(shop: Shop) -
     assert (note["totalMinor"], note["toWalletMinor"], note["toRefundMinor"]) == (5_950, 5_000, 950)
     after = await made(shop.caller.get(f"/billing/invoices/{invoice['invoiceId']}"))
     assert (after["status"], after["paidMinor"], after["creditedMinor"]) == ("paid", 11_900, 0)
+    twice = {"lines": [{"lineId": row["lineId"], "amountMinor": minor} for minor in (100, 200)]}
+    answer = await shop.caller.post(path, twice)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
     too_much = {"lines": [{"lineId": row["lineId"], "amountMinor": 5_001}]}
     answer = await shop.caller.post(path, too_much)
     assert (answer.status_code, answer.json()["code"], answer.json()["leftMinor"]) == (409, "credit_too_large", 5_000)

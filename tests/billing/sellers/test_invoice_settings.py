@@ -54,6 +54,7 @@ async def test_settings_have_defaults_and_are_put_as_a_whole(tenant: Caller, oth
         ({"logo": {"type": "image/png", "content": base64.b64encode(b"GIF89a").decode()}}, "logo_invalid"),
         ({"logo": {"type": "image/png", "content": "*"}}, "logo_invalid"),
         ({"taxIds": {"DE": "DE136695977"}}, "tax_id_invalid"),
+        ({"taxIds": {"FR": "DE136695976"}}, "tax_id_invalid"),
         ({"taxIds": {"DX": "1"}}, "country_unknown"),
         ({"bank": {"iban": "DE89370400440532013001"}}, "invalid_input"),
         ({"netDays": 400}, "invalid_input"),

@@ -22,7 +22,7 @@ from core.billing.invoices.errors import (
 from core.billing.invoices.routes import PDF, XML
 from core.billing.invoices.schemas import CreditLineAnswer, CreditNoteAnswer, CreditNoteDetail, NewCreditNote
 from core.billing.invoices.showing import credit_note
-from core.foundation.errors import KeyInFlight, KeyReused
+from core.foundation.errors import InvalidInput, KeyInFlight, KeyReused
 from core.foundation.ids import parse_id
 from core.foundation.paging import Cursor, Limit, cut
 from core.foundation.refusals import refusals
@@ -54,6 +54,8 @@ async def create_credit_note(
 ) -> CreditNoteAnswer:
     """Takes lines of a final invoice back, wholly or in part, with their tax."""
     lines = {line.line_id: line.amount_minor for line in body.lines} if body.lines is not None else None
+    if lines is not None and body.lines is not None and len(lines) < len(body.lines):
+        raise InvalidInput("lines", "name a line twice: give what is taken back of it as one amount")
     async with scope.writing() as unit:
 
         async def issue() -> CreditNoteAnswer:
