@@ -18,8 +18,9 @@ from core.billing.invoices.late_usage.correcting import correct_before_billing
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.parking import allowed_customers, park
 from core.billing.invoices.rules import Rules, check_bounds, rules_of
+from core.billing.invoices.sale import open_sale
 from core.billing.invoices.telling import tell_all
-from core.billing.invoices.working import Group, is_metered, known_at, open_sale, work_out
+from core.billing.invoices.working import Group, is_metered, known_at, work_out
 from core.billing.subscriptions.models import InvoiceItem
 from core.foundation.errors import CloudBillError
 from core.foundation.ids import new_id

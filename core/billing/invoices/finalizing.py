@@ -24,8 +24,9 @@ from core.billing.invoices.models import Invoice
 from core.billing.invoices.numbering import format_number, refuse_while_held, take_numbers
 from core.billing.invoices.parking import park
 from core.billing.invoices.rules import Rules, rules_of
+from core.billing.invoices.sale import Sale, open_sale
 from core.billing.invoices.telling import tell_all, tell_settled
-from core.billing.invoices.working import Group, Sale, is_metered, known_at, open_sale, work_out
+from core.billing.invoices.working import Group, is_metered, known_at, work_out
 from core.foundation.crypto import input_hash
 from core.foundation.errors import CloudBillError
 from core.foundation.ids import new_id

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices import repository
 from core.billing.invoices.bills import Bill
 from core.billing.invoices.models import Invoice
-from core.billing.invoices.working import Group, open_sale, work_out_one
+from core.billing.invoices.sale import open_sale
+from core.billing.invoices.working import Group, work_out_one
 from core.foundation.sorting import Sort, Sorts, by_instant, by_text
 
 SORTS: Sorts = {

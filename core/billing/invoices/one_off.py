@@ -15,7 +15,8 @@ from core.billing.invoices.drafting import Drafted, write_drafts
 from core.billing.invoices.errors import NothingToBill
 from core.billing.invoices.listing import bill_of
 from core.billing.invoices.models import Invoice
-from core.billing.invoices.working import Group, known_at, open_sale, work_out_one
+from core.billing.invoices.sale import open_sale
+from core.billing.invoices.working import Group, known_at, work_out_one
 from core.billing.subscriptions.models import InvoiceItem
 from core.billing.subscriptions.proration import NegativePeriod
 from core.foundation.errors import InvalidInput

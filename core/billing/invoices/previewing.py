@@ -17,7 +17,8 @@ from core.billing.invoices.bills import Bill
 from core.billing.invoices.late_usage import repository as late_usage
 from core.billing.invoices.late_usage.correcting import foresee_corrections
 from core.billing.invoices.rules import rules_of
-from core.billing.invoices.working import Group, open_sale, work_out_one
+from core.billing.invoices.sale import open_sale
+from core.billing.invoices.working import Group, work_out_one
 from core.billing.sellers.service import settings_of
 from core.billing.subscriptions import repository as subscriptions
 from core.billing.subscriptions.models import InvoiceItem

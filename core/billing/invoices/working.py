@@ -4,8 +4,8 @@ The same for drafts, final invoices, previews and the recomputation, so that the
 of a batch need is read once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,21 +13,17 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.billing.customers.tax_ids import country_of
 from core.billing.invoices.bills import Bill, Line, TaxSum
-from core.billing.invoices.printing import party_of_customer, party_of_seller
+from core.billing.invoices.inputs import written_buyer, written_seller
+from core.billing.invoices.printing import party_of_customer
+from core.billing.invoices.sale import Sale
 from core.billing.metering.meters.repository import lock_definitions
-from core.billing.sellers.models import InvoiceSettings
-from core.billing.sellers.service import settings_of
 from core.billing.subscriptions.computing import Computed, compute, compute_all
 from core.billing.subscriptions.models import InvoiceItem
-from core.billing.tax.provider import TaxProvider
 from core.billing.tax.rules import Buyer, LineTax, Seller, TaxedLine
-from core.billing.tax.service import buyer_of, provider_of, seller_of
+from core.billing.tax.service import buyer_of
 from core.foundation.errors import CloudBillError
 from core.foundation.zones import find_zone
-from core.identity.tenants.models import Customer
-from core.identity.tenants.repository import get_tenant
 
 SCHEMA = 1
 _MOMENT = timedelta(microseconds=1)
@@ -45,46 +41,6 @@ class Group:
     assumed: Sequence[InvoiceItem] = ()
     coupons: Mapping[UUID, Sequence[Row[Any]]] = field(default_factory=dict[UUID, Sequence[Row[Any]]])
     """For previews: what is not stored and on another bill, and coupons that subscriptions would redeem."""
-
-
-@dataclass(slots=True)
-class Sale:
-    """What all invoices of a batch have in common: the seller, its rates, the customers and prices that were read."""
-
-    tenant_id: UUID
-    settings: InvoiceSettings
-    seller: Seller
-    seller_party: Mapping[str, Any]
-    provider: TaxProvider
-    customers: dict[UUID, Customer]
-    collections: dict[UUID, str]
-    charged_at: dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]] = field(
-        default_factory=dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]]
-    )
-    """Of what may come back: from when to when a part was charged, and when that was billed."""
-
-
-async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[InvoiceItem]) -> Sale:
-    """Reads it for these items."""
-    settings = await settings_of(session, tenant_id)
-    tenant = await get_tenant(session, tenant_id)
-    customer_ids = sorted({item.customer_id for item in items})
-    subscriptions = sorted({item.subscription_id for item in items if item.subscription_id is not None})
-    customers = await session.execute(
-        _CUSTOMERS.columns(*Customer.__table__.columns), {"tenant": tenant_id, "ids": customer_ids}
-    )
-    collections = await session.execute(_COLLECTIONS, {"tenant": tenant_id, "ids": subscriptions})
-    sale = Sale(
-        tenant_id=tenant_id,
-        settings=settings,
-        seller=seller_of(settings),
-        seller_party=party_of_seller(settings, name=tenant.name),
-        provider=await provider_of(session, tenant_id),
-        customers={row["id"]: Customer(**row) for row in customers.mappings()},
-        collections={row.id: row.collection for row in collections},
-    )
-    await _read_charged(session, sale, items)
-    return sale
 
 
 def is_metered(item: InvoiceItem) -> bool:
@@ -220,8 +176,8 @@ def bill_of(
             "schema": SCHEMA,
             "zone": zone,
             "taxProvider": sale.provider.name,
-            "seller": _seller_inputs(seller),
-            "buyer": _buyer_inputs(buyer),
+            "seller": written_seller(seller),
+            "buyer": written_buyer(buyer),
             "lines": [
                 {
                     **line.inputs,
@@ -291,47 +247,6 @@ def _day(at: datetime, zone: str) -> date:
     return at.astimezone(find_zone(zone)).date()
 
 
-def _seller_inputs(seller: Seller) -> dict[str, Any]:
-    return {
-        "country": seller.country,
-        "region": seller.region,
-        "taxIds": dict(seller.tax_ids),
-        "oneStopShop": seller.one_stop_shop,
-        "rounding": seller.rounding,
-    }
-
-
-def _buyer_inputs(buyer: Buyer) -> dict[str, Any]:
-    """What the rules look at, and nothing that says who it is: of the tax number its country alone."""
-    return {
-        "country": buyer.country,
-        "region": buyer.region,
-        "taxIdOf": buyer.tax_id[:2] if buyer.tax_id and country_of(buyer.tax_id) else None,
-        "treatment": buyer.treatment,
-    }
-
-
-def read_seller(inputs: Mapping[str, Any]) -> Seller:
-    """The seller as an invoice kept it."""
-    return Seller(
-        country=inputs["country"],
-        region=inputs["region"],
-        tax_ids=inputs["taxIds"],
-        one_stop_shop=inputs["oneStopShop"],
-        rounding=inputs["rounding"],
-    )
-
-
-def read_buyer(inputs: Mapping[str, Any]) -> Buyer:
-    """The buyer as the rules saw it."""
-    return Buyer(
-        country=inputs["country"],
-        region=inputs["region"],
-        tax_id=inputs["taxIdOf"],
-        treatment=inputs["treatment"],
-    )
-
-
 def _names(taxes: Sequence[LineTax]) -> dict[str, dict[str, str | None]]:
     """How each rate is called, and in which words nothing is charged."""
     return {
@@ -343,24 +258,3 @@ def _names(taxes: Sequence[LineTax]) -> dict[str, dict[str, str | None]]:
         }
         for tax in taxes
     }
-
-
-async def _read_charged(session: AsyncSession, sale: Sale, items: Sequence[InvoiceItem]) -> None:
-    returned = sorted({item.subscription_id for item in items if item.kind == "unused" and item.subscription_id})
-    if not returned:
-        return
-    for row in await session.execute(_CHARGED, {"tenant": sale.tenant_id, "ids": returned}):
-        sale.charged_at.setdefault((row.subscription_id, row.code), []).append(
-            (row.id, row.period_start, row.period_end, row.bill_at)
-        )
-
-
-_CUSTOMERS = text("SELECT c.* FROM customers c WHERE c.tenant_id = :tenant AND c.id = ANY(:ids)")
-
-_COLLECTIONS = text("SELECT id, collection FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(:ids)")
-
-_CHARGED = text("""
-SELECT id, subscription_id, code, period_start, period_end, bill_at FROM invoice_items
-WHERE tenant_id = :tenant AND subscription_id = ANY(:ids) AND kind IN ('recurring', 'remaining')
-ORDER BY id
-""")

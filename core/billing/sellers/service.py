@@ -59,10 +59,7 @@ def _row(body: InvoiceSettingsBody, tenant_id: UUID, *, changed_at: datetime | N
         columns["address"] = {name: value for name, value in dump(body.address).items() if value is not None}
     if body.bank is not None:
         columns["bank"] = {name: value for name, value in dump(body.bank).items() if value is not None}
-    columns["tax_ids"] = {
-        country: _own_tax_id(number, country)
-        for country, number in sorted(body.tax_ids.items())
-    }
+    columns["tax_ids"] = {country: _own_tax_id(number, country) for country, number in sorted(body.tax_ids.items())}
     columns["logo"] = body.logo and body.logo.bytes()
     columns["logo_type"] = body.logo and body.logo.type
     return InvoiceSettings(tenant_id=tenant_id, changed_at=changed_at, **columns)

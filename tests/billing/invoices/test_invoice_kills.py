@@ -5,7 +5,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -19,6 +19,7 @@ from core.billing.subscriptions.periods import Cycle
 from core.foundation.settings import Settings
 from tests.billing.invoices.conftest import Shop, flat, metered
 from tests.support import environment
+from tests.support.callers import sign_in
 from tests.support.furnished import made
 from tests.support.servers import ROOT, Role
 
@@ -40,6 +41,7 @@ class Story:
         self._folder = folder
         self._environment = environment.of_process(settings)
         self._customers: list[str] = []
+        self._started: list[subprocess.Popen[str]] = []
 
     async def begin(self) -> None:
         """Everybody subscribes; of the first one something comes back each month, into its wallet."""
@@ -54,6 +56,9 @@ class Story:
 
     async def use(self) -> None:
         """A month's calls, and two of the month before it, which is billed."""
+        # All kills take longer than a token lives.
+        assert self.shop.caller.email
+        self.shop.caller = await sign_in(self.shop.caller.client, self.shop.caller.email)
         for number, customer in enumerate(self._customers):
             sent: list[dict[str, Any]] = [{} for _ in range(CALLS)]
             if self.month:
@@ -80,17 +85,26 @@ class Story:
 
     def drain(self, **order: Any) -> subprocess.Popen[str]:
         """Does what is due in a process of its own."""
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "tests.support.invoicing_killed", str(self.shop.tenant_id), json.dumps(order)],
             cwd=ROOT,
             env=self._environment,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(started)
+        return started
+
+    def end(self) -> None:
+        """Nothing of it is left running, whatever became of the test."""
+        for process in self._started:
+            process.kill()
+            process.communicate()
 
     async def ended(self, process: subprocess.Popen[str]) -> int:
         """Its exit code: 0, or the kill's."""
         _, said = await asyncio.to_thread(process.communicate, timeout=120)
+        self._started.remove(process)
         assert process.returncode in (0, -9), said
         return process.returncode
 
@@ -150,13 +164,16 @@ class Story:
 @pytest.fixture
 async def story(
     shop: Shop, settings: Settings, connect: Callable[[Role], Awaitable[Connection]], tmp_path: Path
-) -> Story:
+) -> AsyncGenerator[Story]:
     """Begun on 31 January."""
     admin = await connect("admin")
     await admin.set_autocommit(True)
     story = Story(shop, settings, admin, tmp_path)
     await story.begin()
-    return story
+    try:
+        yield story
+    finally:
+        story.end()
 
 
 async def test_killed_at_any_of_its_lines_the_run_loses_and_doubles_nothing(

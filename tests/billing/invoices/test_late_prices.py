@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.billing.invoices.recomputing.recompute import Drift, Recomputed, recompute_all
+from core.billing.invoices.recomputing.comparing import Drift
+from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
+from tests.billing.invoices.altering import altered
 from tests.billing.invoices.conftest import Shop, flat, metered
 from tests.support.furnished import made
 from tests.support.servers import Role
@@ -169,19 +171,11 @@ async def test_as_credit_notes_and_invoices_of_their_own_they_come_out_again_and
     }
     assert await books.drifts() == []
     admin = await connect("admin")
-    await admin.execute("SET session_replication_role = replica")
     named: dict[str, set[tuple[str, str]]] = {}
     for statement in ALTERED:
-        for table in ("usage_events", "late_corrections", "price_components"):
-            await admin.execute(f"CREATE TEMP TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")  # pyright: ignore
-        await admin.execute(statement)  # pyright: ignore[reportArgumentType]  (our own text)
-        await admin.commit()
-        corrected = [one for one in await books.drifts() if one.line and one.line.startswith("correction of ")]
-        named[statement] = {(one.cause, one.line.split()[2]) for one in corrected if one.line}
-        for table in ("usage_events", "late_corrections", "price_components"):
-            await admin.execute(f"DELETE FROM {table}")  # pyright: ignore
-            await admin.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # pyright: ignore
-        await admin.commit()
+        async with altered(admin, statement, tables=("usage_events", "late_corrections", "price_components")):
+            corrected = [one for one in await books.drifts() if one.line and one.line.startswith("correction of ")]
+            named[statement] = {(one.cause, one.line.split()[2]) for one in corrected if one.line}
     assert named == {statement: {wanted} for statement, wanted in ALTERED.items()}
     assert await books.drifts() == []
 
@@ -263,11 +257,9 @@ async def test_what_a_commitment_covers_costs_nothing_as_a_credit_note_either(
         -1_785,
     )
     assert await books.drifts() == []
-    admin = await connect("admin")
-    await admin.execute("SET session_replication_role = replica")
-    await admin.execute("UPDATE prices SET commitment = jsonb_set(commitment, '{amount}', '\"101\"')")
-    await admin.commit()
-    drifts = await books.drifts()
+    more = "UPDATE prices SET commitment = jsonb_set(commitment, '{amount}', '\"101\"')"
+    async with altered(await connect("admin"), more, tables=("prices",)):
+        drifts = await books.drifts()
     assert {one.cause for one in drifts} == {"price"}
     named = " ".join(str(one.line) for one in drifts)
     assert "(commitment)" in named

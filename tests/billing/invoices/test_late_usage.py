@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
+from tests.billing.invoices.altering import altered
 from tests.billing.invoices.conftest import Shop, flat, metered
 from tests.support.furnished import made
 from tests.support.servers import Role
@@ -307,19 +308,11 @@ async def test_what_is_altered_behind_a_credit_note_by_late_usage_is_named(
     admin = await connect("admin")
     named: dict[str, set[str]] = {}
     for statement in ALTERED:
-        await admin.execute("SET session_replication_role = replica")
-        for table in TABLES:
-            await admin.execute(f"CREATE TEMP TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")  # pyright: ignore
-        await admin.execute(statement)  # pyright: ignore[reportArgumentType]  (our own text)
-        await admin.commit()
         named[statement] = set()
-        async for drift in recompute_all(shop.runtime.database, result=Recomputed()):
-            if drift.line and drift.line.startswith(("credit note", "correction of")):
-                named[statement].add(drift.cause)
-        for table in TABLES:
-            await admin.execute(f"DELETE FROM {table}")  # pyright: ignore
-            await admin.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # pyright: ignore
-        await admin.commit()
+        async with altered(admin, statement, tables=TABLES):
+            async for drift in recompute_all(shop.runtime.database, result=Recomputed()):
+                if drift.line and drift.line.startswith(("credit note", "correction of")):
+                    named[statement].add(drift.cause)
     assert {statement: cause in named[statement] for statement, cause in ALTERED.items()} == dict.fromkeys(
         ALTERED, True
     ), named

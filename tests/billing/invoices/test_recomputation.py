@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.billing.invoices.recomputing.recompute import Drift, Recomputed, recompute_all
+from core.billing.invoices.recomputing.comparing import Drift
+from core.billing.invoices.recomputing.recompute import Recomputed, recompute_all
+from tests.billing.invoices.altering import altered
 from tests.billing.invoices.conftest import Shop, flat, metered
 from tests.support.furnished import made
 from tests.support.servers import Role
@@ -55,8 +57,13 @@ async def test_a_tax_rate_added_later_for_days_gone_by_changes_nothing_that_was_
     assert (result.recomputed, result.drifted, found) == (4, 0, [])
 
 
-# What somebody changes behind its back, as the owner with triggers off, and what is named.
-ALTERED = {
+TABLES = (
+    "usage_events", "price_components", "tax_rates", "invoice_lines", "invoice_taxes", "invoices", "invoice_inputs",
+    "invoice_items", "coupons", "invoice_numbers",
+)  # fmt: skip
+
+# What somebody changes behind its back, and what is named.
+ALTERED: dict[str, str] = {
     "UPDATE usage_events SET quantity = 2, occurred_at = occurred_at + interval '1 second' "
     "WHERE idempotency_key = 'e7'": "events",
     "DELETE FROM usage_events WHERE idempotency_key = 'e7'": "events",
@@ -73,6 +80,17 @@ ALTERED = {
     "open_minor = open_minor + 1": "totals",
     "UPDATE invoice_inputs SET inputs = jsonb_set(inputs, '{zone}', '\"Asia/Tokyo\"')": "inputs",
     "UPDATE invoice_items SET amount_minor = 778 WHERE kind = 'one_off'": "line",
+    "UPDATE coupons SET percent = 11 WHERE code = 'tenth'": "coupon",
+    "UPDATE invoice_lines SET discounts = '{}' WHERE discount_minor > 0": "line",
+    "UPDATE invoices SET paid_minor = 5, open_minor = open_minor - 5 WHERE number IS NOT NULL": "totals",
+    "UPDATE invoices SET credited_minor = 5, open_minor = open_minor - 5 WHERE number IS NOT NULL": "totals",
+    "UPDATE invoices SET applied_minor = 5, open_minor = open_minor - 5 WHERE number IS NOT NULL": "totals",
+    "UPDATE invoices SET lines = lines + 1 WHERE number IS NOT NULL": "totals",
+    "UPDATE invoices SET period_end = period_end + interval '1 day' WHERE number = 'INV-00001'": "totals",
+    "UPDATE invoices SET number = 'INV-00777' WHERE number = 'INV-00002'": "inputs",
+    "UPDATE invoices SET finalized_at = finalized_at + interval '1 hour' WHERE number = 'INV-00002'": "inputs",
+    "UPDATE invoice_inputs SET computed_at = computed_at + interval '1 hour'": "inputs",
+    "UPDATE invoice_numbers SET document_id = gen_random_uuid() WHERE sequence = 2": "inputs",
 }
 
 
@@ -81,39 +99,15 @@ async def test_what_is_altered_behind_its_back_is_named(
 ) -> None:
     admin = await connect("admin")
     named: dict[str, str] = {}
-    for statement in ALTERED:
-        await admin.execute("SET session_replication_role = replica")
-        await admin.execute("BEGIN")
-        kept = await snapshot(admin)
-        await admin.execute(statement)  # pyright: ignore[reportArgumentType]  (our own text)
-        await admin.execute("COMMIT")
-        result, found = await drifts(billed)
-        assert result.drifted >= 1, statement
-        assert all(drift.invoice.startswith("INV-") for drift in found)
-        causes = {drift.cause for drift in found}
-        named[statement] = ALTERED[statement] if ALTERED[statement] in causes else " ".join(sorted(causes))
-        await restore(admin, kept)
+    for statement, wanted in ALTERED.items():
+        async with altered(admin, statement, tables=TABLES):
+            result, found = await drifts(billed)
+            assert result.drifted >= 1, statement
+            assert all(drift.invoice.startswith("INV-") for drift in found)
+            causes = {drift.cause for drift in found}
+            named[statement] = wanted if wanted in causes else " ".join(sorted(causes))
     assert named == ALTERED
     assert (await drifts(billed))[0].drifted == 0
-
-
-TABLES = (
-    "usage_events", "price_components", "tax_rates", "invoice_lines", "invoice_taxes", "invoices", "invoice_inputs",
-    "invoice_items",
-)  # fmt: skip
-
-
-async def snapshot(admin: Connection) -> None:
-    for table in TABLES:
-        await admin.execute(f"CREATE TEMP TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")  # pyright: ignore
-
-
-async def restore(admin: Connection, _kept: None) -> None:
-    await admin.execute("BEGIN")
-    for table in TABLES:
-        await admin.execute(f"DELETE FROM {table}")  # pyright: ignore
-        await admin.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # pyright: ignore
-    await admin.execute("COMMIT")
 
 
 async def test_the_command_says_how_many_drifted(billed: Shop) -> None:
@@ -135,12 +129,29 @@ async def test_a_coupon_that_was_altered_is_seen_in_what_it_took_and_in_what_cam
     assert [one["discountMinor"] for one in await shop.invoices()] == [900, -400]
     result, found = await drifts(shop)
     assert (result.recomputed, result.drifted, found) == (2, 0, [])
-    admin = await connect("admin")
-    await admin.execute("SET session_replication_role = replica")
-    await admin.execute("UPDATE coupons SET amount_minor = 800 WHERE code = 'nine'")
-    await admin.execute("COMMIT")
-    result, found = await drifts(shop)
-    assert result.drifted == 2
+    eight = "UPDATE coupons SET amount_minor = 800 WHERE code = 'nine'"
+    async with altered(await connect("admin"), eight, tables=("coupons",)):
+        result, found = await drifts(shop)
+    assert (result.drifted, {drift.cause for drift in found}) == (2, {"coupon"})
     said = " ".join(drift.detail for drift in found)
     assert "discounts are {'nine': 900}, but come to {'nine': 800}" in said
     assert "discounts are {'nine': -400}, but come to {'nine': -300}" in said
+
+
+async def test_what_was_applied_credited_and_voided_comes_out_again(shop: Shop) -> None:
+    ada = await shop.customer()
+
+    async def write(*amounts: int) -> str:
+        lines = [{"description": "Work", "amountMinor": minor} for minor in amounts]
+        body = {"customerId": ada, "lines": lines, "finalize": True}
+        return (await made(shop.caller.post("/billing/invoices", body)))["invoiceId"]
+
+    back, some, void = await write(-1_000), await write(5_000), await write(700)
+    (line,) = (await made(shop.caller.get(f"/billing/invoices/{some}/lines")))["data"]
+    part = {"lines": [{"lineId": line["lineId"], "amountMinor": 1_111}]}
+    await made(shop.caller.post(f"/billing/invoices/{some}/credit-notes", part))
+    await made(shop.caller.post(f"/billing/invoices/{void}/void"))
+    kept = {one["invoiceId"]: one for one in await shop.invoices()}
+    assert [kept[one]["appliedMinor"] for one in (back, some, void)] == [-1_190, 1_190, 0]
+    result, found = await drifts(shop)
+    assert (result.recomputed, found) == (3, [])

@@ -5,7 +5,7 @@ and which items it billed. A difference names the invoice, the line, and what is
 tax rate or the coupon that is not as it was, or the stored line itself where all of those are.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import repository
-from core.billing.invoices.bills import Bill, Line
+from core.billing.invoices.inputs import read_buyer, read_seller
 from core.billing.invoices.parking import count_parked
-from core.billing.invoices.recomputing.corrections import Stated, causes_of, compare_corrections
-from core.billing.invoices.working import Group, bill_of, compute_groups, open_sale, read_buyer, read_seller
+from core.billing.invoices.recomputing.comparing import Comparison, Drift
+from core.billing.invoices.recomputing.corrections import Stated, compare_corrections
+from core.billing.invoices.recomputing.heads import compare_heads
+from core.billing.invoices.sale import open_sale
+from core.billing.invoices.working import Group, bill_of, compute_groups
 from core.billing.subscriptions.computing import Computed
 from core.foundation.crypto import input_hash
 from core.foundation.database import Database
@@ -26,27 +29,6 @@ from core.foundation.errors import CloudBillError
 
 _AT_ONCE = 100
 _CANNOT = (CloudBillError, KeyError, ValueError, AssertionError)
-_COMPARED = (
-    "kind", "code", "description", "amount_minor", "discount_minor", "net_minor", "tax_category", "tax_rate",
-    "tax_minor", "quantity", "period_start", "period_end",
-)  # fmt: skip
-_HEADER = ("subtotal_minor", "discount_minor", "tax_minor", "total_minor")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """One difference. `cause`: price, events, tax_rate, coupon, line, totals, inputs, or cannot_recompute."""
-
-    tenant: str
-    invoice: str
-    invoice_id: UUID
-    line: str | None
-    cause: str
-    detail: str
-
-    def __str__(self) -> str:
-        where = f"{self.tenant} {self.invoice}" + (f" line {self.line}" if self.line else "")
-        return f"{where}: {self.cause}: {self.detail}"
 
 
 @dataclass(slots=True)
@@ -103,7 +85,7 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
     lines = await _lines(session, tenant_id, ids)
     sale = await open_sale(session, tenant_id, [item for own in items.values() for item in own])
     taxes = await _taxes(session, tenant_id, ids)
-    comparisons: list[_Comparison] = []
+    comparisons: list[Comparison] = []
     groups = [
         Group(
             customer_id=row.customer_id,
@@ -116,7 +98,7 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
     ]
     computed = await _compute(session, rows, groups)
     for row, group in zip(rows, groups, strict=True):
-        comparison = _Comparison(slug, row, lines[row.id], taxes[row.id])
+        comparison = Comparison(slug, row, lines[row.id], taxes[row.id])
         if row.inputs is None:
             comparison.add(None, "inputs", "what it was computed from is gone")
         elif input_hash(row.inputs) != bytes(row.digest):
@@ -139,6 +121,8 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
         for row, comparison in zip(rows, comparisons, strict=True)
     ]
     await compare_corrections(session, tenant_id, stated)
+    by_id = {row.id: comparison for row, comparison in zip(rows, comparisons, strict=True)}
+    await compare_heads(session, tenant_id, ids, lambda one, cause, detail: by_id[one].add(None, cause, detail))
     return [drift for comparison in comparisons for drift in comparison.found]
 
 
@@ -161,105 +145,6 @@ async def _compute(
                     found[invoice_id] = (await compute_groups(session, [group], as_of=as_of))[0]
                 except _CANNOT as error:
                     found[invoice_id] = error
-    return found
-
-
-class _Comparison:
-    """One invoice's stored lines against its bill."""
-
-    def __init__(self, slug: str, row: Row[Any], lines: Sequence[Row[Any]], taxes: Sequence[Row[Any]]) -> None:
-        self._slug = slug
-        self._row = row
-        self._stored = {line.item_id: line for line in lines}
-        self._lines = lines
-        self._taxes = {(tax.category, tax.rate): (tax.taxable_minor, tax.tax_minor) for tax in taxes}
-        inputs: dict[str, Any] = row.inputs or {}
-        self._kept: dict[str, Any] = {one["itemId"]: one for one in inputs.get("lines", [])}
-        self.found: list[Drift] = []
-        self.fresh: dict[UUID | None, Line] = {}
-
-    def add(self, line: str | None, cause: str, detail: str) -> None:
-        """One more difference."""
-        self.found.append(
-            Drift(
-                tenant=self._slug,
-                invoice=self._row.number,
-                invoice_id=self._row.id,
-                line=line,
-                cause=cause,
-                detail=detail,
-            )
-        )
-
-    def compare(self, bill: Bill) -> None:
-        """Lines by what they bill, then the sums."""
-        self.fresh = {line.item_id: line for line in bill.lines}
-        fresh = {str(one["itemId"]): one for one in bill.inputs["lines"]}
-        for line in bill.lines:
-            stored = self._stored.get(line.item_id)
-            key = str(line.item_id)
-            name = f"{line.code}" if stored is None else f"{stored.position} ({line.code})"
-            causes = self._causes(name, self._kept.get(key), fresh[key])
-            if stored is None:
-                if not causes:
-                    self.add(name, "line", "is missing")
-                continue
-            differing = _differing(line, stored)
-            if differing and not causes:
-                self.add(name, "line", "; ".join(differing))
-        computed = {line.item_id for line in bill.lines}
-        for stored in self._lines:
-            if stored.item_id not in computed:
-                self.add(f"{stored.position} ({stored.code})", "line", "follows from nothing that was billed")
-        taxes = {(tax.category, tax.rate): (tax.taxable_minor, tax.tax_minor) for tax in bill.taxes}
-        if taxes != self._taxes and not self.found:
-            self.add(None, "tax_rate", f"the taxes are {_written(self._taxes)}, but come to {_written(taxes)}")
-        for column in _HEADER:
-            stated = getattr(self._row, column)
-            if stated != getattr(bill, column) and not self.found:
-                self.add(None, "totals", f"{column} is {stated}, but comes to {getattr(bill, column)}")
-
-    def _causes(self, name: str, kept: Mapping[str, Any] | None, fresh: Mapping[str, Any]) -> bool:
-        """Whether what the line follows from is not as it was; each is named."""
-        if kept is None:
-            self.add(name, "inputs", "nothing is kept of what it was computed from")
-            return True
-        before = len(self.found)
-        for cause, key in causes_of(kept, fresh):
-            is_price = cause == "price"
-            said = f"{key} was {kept.get(key)} and is {fresh.get(key)}"
-            self.add(name, cause, f"price {fresh.get('priceId')} is not what it was" if is_price else said)
-        if (kept.get("events"), kept.get("digest")) != (fresh.get("events"), fresh.get("digest")):
-            self.add(
-                name,
-                "events",
-                f"{fresh.get('events')} events with digest {str(fresh.get('digest'))[:12]}, "
-                f"and {kept.get('events')} with {str(kept.get('digest'))[:12]} when it was computed",
-            )
-        if kept["tax"] != fresh["tax"]:
-            self.add(
-                name,
-                "tax_rate",
-                f"{fresh['tax']['percent']} % ({fresh['tax']['rateId']}), and {kept['tax']['percent']} % "
-                f"({kept['tax']['rateId']}) when it was computed",
-            )
-        return len(self.found) > before
-
-
-def _written(taxes: Mapping[tuple[str, Any], tuple[int, int]]) -> str:
-    return ", ".join(f"{key[0]} {key[1]} %: {tax} on {basis}" for key, (basis, tax) in sorted(taxes.items()))
-
-
-def _differing(line: Line, stored: Row[Any]) -> list[str]:
-    found: list[str] = []
-    for column in _COMPARED:
-        computed, kept = getattr(line, column), getattr(stored, column)
-        if computed != kept:
-            found.append(f"{column} is {kept}, but comes to {computed}")
-    if dict(line.discounts) != stored.discounts:
-        found.append(f"discounts are {stored.discounts}, but come to {dict(line.discounts)}")
-    if line.arithmetic is not None and dict(line.arithmetic) != stored.arithmetic:
-        found.append("the arithmetic is not that of the amount")
     return found
 
 
@@ -286,7 +171,7 @@ ORDER BY t.id
 
 _FINAL = text("""
 SELECT i.id, i.number, i.customer_id, i.subscription_id, i.currency, i.bill_at, i.subtotal_minor, i.discount_minor,
-       i.tax_minor, i.total_minor, p.as_of, p.inputs, p.digest, p.parties
+       i.tax_minor, i.total_minor, i.period_start, i.period_end, p.as_of, p.inputs, p.digest, p.parties
 FROM invoices i LEFT JOIN invoice_inputs p ON p.tenant_id = i.tenant_id AND p.invoice_id = i.id
 WHERE i.tenant_id = :tenant AND i.number IS NOT NULL AND i.id > :after
   AND (CAST(:id AS uuid) IS NULL OR i.id = :id)
@@ -299,6 +184,6 @@ ORDER BY l.invoice_id, l.position
 """)
 
 _TAXES = text("""
-SELECT invoice_id, category, rate, taxable_minor, tax_minor FROM invoice_taxes
+SELECT invoice_id, category, rate, taxable_minor, tax_minor, reason FROM invoice_taxes
 WHERE tenant_id = :tenant AND invoice_id = ANY(:ids)
 """)

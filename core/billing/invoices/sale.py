@@ -1,0 +1,81 @@
+"""What all invoices of a batch have in common: who sells, at which rates of tax, and to whom. Read once a batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.billing.invoices.printing import party_of_seller
+from core.billing.sellers.models import InvoiceSettings
+from core.billing.sellers.service import settings_of
+from core.billing.subscriptions.models import InvoiceItem
+from core.billing.tax.provider import TaxProvider
+from core.billing.tax.rules import Seller
+from core.billing.tax.service import provider_of, seller_of
+from core.identity.tenants.models import Customer
+from core.identity.tenants.repository import get_tenant
+
+
+@dataclass(slots=True)
+class Sale:
+    """What all invoices of a batch have in common: the seller, its rates, the customers and prices that were read."""
+
+    tenant_id: UUID
+    settings: InvoiceSettings
+    seller: Seller
+    seller_party: Mapping[str, Any]
+    provider: TaxProvider
+    customers: dict[UUID, Customer]
+    collections: dict[UUID, str]
+    charged_at: dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]] = field(
+        default_factory=dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]]
+    )
+    """Of what may come back: from when to when a part was charged, and when that was billed."""
+
+
+async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[InvoiceItem]) -> Sale:
+    """Reads it for these items."""
+    settings = await settings_of(session, tenant_id)
+    tenant = await get_tenant(session, tenant_id)
+    customer_ids = sorted({item.customer_id for item in items})
+    subscriptions = sorted({item.subscription_id for item in items if item.subscription_id is not None})
+    customers = await session.execute(
+        _CUSTOMERS.columns(*Customer.__table__.columns), {"tenant": tenant_id, "ids": customer_ids}
+    )
+    collections = await session.execute(_COLLECTIONS, {"tenant": tenant_id, "ids": subscriptions})
+    sale = Sale(
+        tenant_id=tenant_id,
+        settings=settings,
+        seller=seller_of(settings),
+        seller_party=party_of_seller(settings, name=tenant.name),
+        provider=await provider_of(session, tenant_id),
+        customers={row["id"]: Customer(**row) for row in customers.mappings()},
+        collections={row.id: row.collection for row in collections},
+    )
+    await _read_charged(session, sale, items)
+    return sale
+
+
+async def _read_charged(session: AsyncSession, sale: Sale, items: Sequence[InvoiceItem]) -> None:
+    returned = sorted({item.subscription_id for item in items if item.kind == "unused" and item.subscription_id})
+    if not returned:
+        return
+    for row in await session.execute(_CHARGED, {"tenant": sale.tenant_id, "ids": returned}):
+        sale.charged_at.setdefault((row.subscription_id, row.code), []).append(
+            (row.id, row.period_start, row.period_end, row.bill_at)
+        )
+
+
+_CUSTOMERS = text("SELECT c.* FROM customers c WHERE c.tenant_id = :tenant AND c.id = ANY(:ids)")
+
+_COLLECTIONS = text("SELECT id, collection FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(:ids)")
+
+_CHARGED = text("""
+SELECT id, subscription_id, code, period_start, period_end, bill_at FROM invoice_items
+WHERE tenant_id = :tenant AND subscription_id = ANY(:ids) AND kind IN ('recurring', 'remaining')
+ORDER BY id
+""")
