@@ -4,8 +4,8 @@ The same for drafts, final invoices, previews and the recomputation, so that the
 of a batch need is read once.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
