@@ -287,7 +287,7 @@ def _fill(place: Installation, tenant_id: UUID, count: int, metered: int) -> Non
     with psycopg.connect(place.settings.owner_url) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, false)", [str(tenant_id)])
         for statement in FILL:
-            connection.execute(statement, where)  # pyright: ignore
+            connection.execute(statement, where)  # pyright: ignore  (our own text)
         connection.commit()
     _analyze(place)
 
@@ -302,28 +302,28 @@ def _copy(place: Installation) -> float:
     seconds = 0.0
     with psycopg.connect(place.settings.owner_url) as connection:
         for table in TABLES:
-            connection.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")  # pyright: ignore
+            connection.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")  # pyright: ignore  (our own text)
         connection.commit()
         for table in TABLES:
-            connection.execute(f"CREATE TABLE twin_{table} AS TABLE {table} WITH NO DATA")  # pyright: ignore
-            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT BINARY)") as copy:  # pyright: ignore
+            connection.execute(f"CREATE TABLE twin_{table} AS TABLE {table} WITH NO DATA")  # pyright: ignore  (our own text)
+            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT BINARY)") as copy:  # pyright: ignore  (our own text)
                 content = [bytes(part) for part in copy]
             began = time.perf_counter()
-            with connection.cursor().copy(f"COPY twin_{table} FROM STDIN (FORMAT BINARY)") as copy:  # pyright: ignore
+            with connection.cursor().copy(f"COPY twin_{table} FROM STDIN (FORMAT BINARY)") as copy:  # pyright: ignore  (our own text)
                 for part in content:
                     copy.write(part)
             connection.commit()
             seconds += time.perf_counter() - began
-            connection.execute(f"DROP TABLE twin_{table}")  # pyright: ignore
+            connection.execute(f"DROP TABLE twin_{table}")  # pyright: ignore  (our own text)
         for table in TABLES:
-            connection.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")  # pyright: ignore
+            connection.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")  # pyright: ignore  (our own text)
         connection.commit()
     return seconds
 
 
 def _one(place: Installation, statement: str) -> Any:
     with psycopg.connect(place.settings.operator_url) as connection:
-        return cast("tuple[Any, ...]", connection.execute(statement).fetchone())[0]  # pyright: ignore
+        return cast("tuple[Any, ...]", connection.execute(statement).fetchone())[0]  # pyright: ignore  (our own text)
 
 
 def _tell(line: str) -> None:

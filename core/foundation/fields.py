@@ -25,7 +25,7 @@ def named(code: str) -> WrapValidator:
             return handler(value)
         except ValidationError as error:
             said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-            raise PydanticCustomError(code, "{said}", {"said": said}) from None  # pyright: ignore[reportArgumentType]
+            raise PydanticCustomError(code, "{said}", {"said": said}) from None  # pyright: ignore[reportArgumentType]  (a literal is wanted)
 
     return WrapValidator(check)
 

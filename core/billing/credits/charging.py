@@ -84,8 +84,9 @@ def charge(call: Call, standing: Standing, plan: CreditPlan, *, terms: PricedTer
 
     Without a hold, a charge beyond the wallet's floor is refused, or owed where the tenant chose so. With a hold
     (open, or over by now), what the wallet does not cover is owed: what was delivered is never dropped. Nothing is
-    planned when it raises: KeyReused, HoldNotFound, HoldOfAnother, HoldNotOpen, CustomerNotFound, InvalidInput,
-    UnknownModel, NoPriceBook; or NotPrepared, after all of these, when a customer or accounts have to be made first.
+    planned when it raises: KeyReused, HoldNotFound, HoldOfAnother, HoldNotOpen, CustomerNotFound, CustomerErased,
+    InvalidInput, UnknownModel, NoPriceBook; or NotPrepared, after all of these, when a customer or accounts have to
+    be made first.
     """
     known = standing.keys.get(call.key)
     if known is not None:
@@ -184,8 +185,8 @@ def _customer(call: Call, standing: Standing, hold: LockedHold | None, terms: Pr
     """Whose call it is; a hold is settled for the customer that it was made for."""
     if hold is None:
         return standing.customer_of(call.user_id, call.customer_id, terms.self_id)
-    if call.user_id is None and call.customer_id is None:
-        return hold.customer_id
+    if call.user_id is None and call.customer_id in (None, hold.customer_id):
+        return hold.customer_id  # erased meanwhile, too: what was kept back for it is settled
     try:
         customer_id = standing.customer_of(call.user_id, call.customer_id, terms.self_id)
     except CustomerMissing:

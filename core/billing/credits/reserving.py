@@ -87,8 +87,8 @@ class Released:
 def reserve(reservation: Reservation, standing: Standing, plan: CreditPlan, *, terms: PricedTerms) -> Reserved:
     """Keeps the amount back on the customer's own wallet if it has one, else on the tenant's.
 
-    Nothing is planned when it raises: KeyReused, UnknownModel, NoPriceBook, CustomerNotFound, InsufficientCredits; or
-    NotPrepared when a customer or accounts have to be made first.
+    Nothing is planned when it raises: KeyReused, UnknownModel, NoPriceBook, CustomerNotFound, CustomerErased,
+    InsufficientCredits; or NotPrepared when a customer or accounts have to be made first.
     """
     known_id = standing.hold_keys.get(reservation.key)
     if known_id is not None:

@@ -43,7 +43,7 @@ from core.foundation.money import MINOR_DIGITS, parse_amount
 from core.foundation.refusals import refusals
 from core.foundation.schemas import Page
 from core.identity.scope import Reading, TenantScope, Unit, Writing, principal, writing_scope
-from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound
 
 router = APIRouter()
 
@@ -97,6 +97,7 @@ router.add_api_route(
         InsufficientCredits,
         HoldNotFound,
         CustomerNotFound,
+        CustomerErased,
         HoldNotOpen,
         KeyReused,
         UnknownModel,
@@ -115,7 +116,14 @@ router.add_api_route(
     status_code=201,
     summary="Keep back the most a call may cost",
     responses=refusals(
-        InsufficientCredits, CustomerNotFound, KeyReused, UnknownModel, NoPriceBook, Overloaded, OutcomeUnknown
+        InsufficientCredits,
+        CustomerNotFound,
+        CustomerErased,
+        KeyReused,
+        UnknownModel,
+        NoPriceBook,
+        Overloaded,
+        OutcomeUnknown,
     ),
 )
 async def reserve(request: Request, body: HoldBody, scope: Writing) -> ReservedAnswer:

@@ -9,7 +9,7 @@ from uuid import UUID
 from core.billing.credits.planning import CreditPlan, LockedHold
 from core.billing.ledger.posting import LockedAccount
 from core.billing.pricing.rating import RateCard
-from core.identity.tenants.customers import CustomerNotFound
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound, is_erased_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,8 @@ class Standing:
     accounts: dict[tuple[UUID, str], LockedAccount]
     customers: set[UUID] = field(default_factory=lambda: set())
     users: dict[str, UUID] = field(default_factory=lambda: {})
+    erased: set[UUID] = field(default_factory=lambda: set())
+    """Those of `customers` who were erased: nothing new is charged or kept back for them."""
     keys: dict[str, KnownKey] = field(default_factory=lambda: {})
     holds: dict[UUID, LockedHold] = field(default_factory=lambda: {})
     hold_keys: dict[str, UUID] = field(default_factory=lambda: {})
@@ -110,18 +112,19 @@ class Standing:
     def customer_of(self, user_id: str | None, customer_id: UUID | None, self_id: UUID) -> UUID:
         """Who is meant: a customer by the tenant's own id or by ours; neither: the tenant itself.
 
-        Raises CustomerMissing or CustomerNotFound.
+        Raises CustomerMissing, CustomerNotFound, CustomerErased.
         """
         if user_id is not None:
             named = self.users.get(user_id)
             if named is None:
                 raise CustomerMissing(user_id)
-            return named
-        if customer_id is None:
+        elif customer_id is None:
             return self_id
-        if customer_id not in self.customers:
+        elif (named := customer_id) not in self.customers:
             raise CustomerNotFound
-        return customer_id
+        if named in self.erased:
+            raise CustomerErased(named)
+        return named
 
     def wallet_of_hold(self, hold: LockedHold) -> LockedAccount:
         """The wallet that a hold is on; it was locked with the hold."""
@@ -172,6 +175,8 @@ def read_standing(answer: dict[str, Any]) -> Standing:
         standing.accounts[payer_id, kind] = LockedAccount(UUID(account_id), payer_id, kind, *figures)
     for customer_id, external_id in answer["customers"] or ():
         standing.users[external_id] = UUID(customer_id)
+        if is_erased_name(external_id, standing.users[external_id]):
+            standing.erased.add(standing.users[external_id])
     standing.customers.update(standing.users.values())
     for key, input_hash, event_id, event_at, transaction_id, *event in answer["keys"] or ():
         standing.keys[key] = KnownKey(

@@ -62,6 +62,11 @@ async def refuse_erased(session: AsyncSession, tenant_id: UUID, customer_id: UUI
         raise CustomerErased(customer_id)
 
 
+def is_erased_name(external_id: str, customer_id: UUID | str) -> bool:
+    """Whether a customer who was looked up anyway is an erased one: its own id is all that its name still says."""
+    return external_id == f"erased-{customer_id}"
+
+
 async def customer_by_external_id(session: AsyncSession, tenant_id: UUID, external_id: str) -> Customer | None:
     """The customer by the id that the tenant gave it, or None."""
     return await repository.find_customer_by_external_id(session, tenant_id=tenant_id, external_id=external_id)

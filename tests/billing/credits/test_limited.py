@@ -198,7 +198,7 @@ async def test_the_database_refuses_what_would_free_or_widen_them(tenant: Caller
         try:
             async with connection.transaction():
                 await connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(named)])
-                await connection.execute(wrong)  # pyright: ignore[reportArgumentType, reportCallIssue]
+                await connection.execute(wrong)  # pyright: ignore[reportArgumentType, reportCallIssue]  (our own text)
         finally:
             await connection.close()
 

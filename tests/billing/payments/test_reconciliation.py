@@ -186,7 +186,7 @@ async def test_each_class_is_found_on_a_real_account_and_is_gone_once_mended(
         await admin.execute(broken)  # pyright: ignore[reportArgumentType, reportCallIssue]  (our own text)
         await admin.commit()
         assert await said(shop) == found, broken
-        await admin.execute(mended)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        await admin.execute(mended)  # pyright: ignore[reportArgumentType, reportCallIssue]  (our own text)
         await admin.commit()
         assert await said(shop) == [], mended
 

@@ -126,8 +126,15 @@ async def test_nothing_new_is_billed_or_given_to_an_erased_customer_nor_is_it_na
     customer = (await made(tenant.post("/billing/customers", ADA)))["customerId"]
     grant = {"customerId": customer, "amount": "5"}
     await made(tenant.post("/billing/credits/grants", grant))
+    call = {"customerId": customer, "model": "gpt-4o", "inputTokens": 0, "outputTokens": 100, "idempotencyKey": "call"}
+    charged = await made(tenant.post("/api/usage/reconcile", call))
+    hold = {"customerId": customer, "amount": "1", "idempotencyKey": "hold"}
+    kept = await made(tenant.post("/api/usage/holds", hold))
+    event = {"idempotencyKey": "event", "eventName": "call", "customerId": customer}
+    await made(tenant.post("/billing/usage/events", {"events": [event]}))
     await made(tenant.post(f"/billing/customers/{customer}/erasure"))
 
+    named = {**call, "customerId": None, "userId": f"erased-{customer}"}
     lines = {"customerId": customer, "lines": [{"description": "Hours", "amountMinor": 100}]}
     subscription = {"planId": "starter", "customerId": customer}
     doors: list[tuple[str, str, dict[str, Any]]] = [
@@ -143,6 +150,9 @@ async def test_nothing_new_is_billed_or_given_to_an_erased_customer_nor_is_it_na
         ("PUT", f"/billing/wallets/{customer}/watch", {"alertBelow": "1"}),
         ("PATCH", f"/billing/customers/{customer}", {"name": "Ada"}),
         ("PATCH", f"/billing/customers/{customer}", {"email": "ada@example.com"}),
+        ("POST", "/api/usage/holds", {**hold, "idempotencyKey": "hold-2"}),
+        ("POST", "/api/usage/reconcile", {**call, "idempotencyKey": "call-2"}),
+        ("POST", "/api/usage/reconcile", {**named, "idempotencyKey": "call-3"}),
     ]
     for method, path, body in doors:
         refused = await tenant.request(method, path, json=body)
@@ -153,7 +163,16 @@ async def test_nothing_new_is_billed_or_given_to_an_erased_customer_nor_is_it_na
     for table in ("subscriptions", "invoices", "invoice_items", "purchases", "payment_setups", "wallet_watches"):
         found = await admin.execute(f"SELECT count(*) FROM {table} WHERE customer_id = %s", [UUID(customer)])
         assert await found.fetchone() == (0,), table
-    assert (await made(tenant.get(f"/billing/wallets/{customer}")))["balance"] == "5"
+    batch = {"events": [event, {**event, "idempotencyKey": "event-2"}]}
+    results = (await made(tenant.post("/billing/usage/events", batch)))["data"]
+    assert [one["status"] for one in results] == ["duplicate", "refused"]
+    assert results[1]["code"] == "customer_erased"
+    # What was said before holds: the same call again is its first answer, and what was kept back is settled.
+    again = await made(tenant.post("/api/usage/reconcile", call))
+    assert (again["replayed"], again["transactionId"]) == (True, charged["transactionId"])
+    settled = {**call, "holdId": kept["holdId"], "idempotencyKey": "settled"}
+    await made(tenant.post("/api/usage/reconcile", settled))
+    assert (await made(tenant.get(f"/billing/wallets/{customer}")))["balance"] == "4.998"
     assert (await made(tenant.get(f"/billing/customers/{customer}")))["name"] is None
     # Who comes back is somebody new.
     assert (await made(tenant.post("/billing/customers", ADA)))["customerId"] != customer

@@ -9,6 +9,7 @@ USAGE_CODES = {
     "invalid_input": "a member is missing, malformed or too long",
     "idempotency_key_reused": "the key was used before with another input, here or by a reconciled call",
     "customer_not_found": "the tenant has no customer of that customerId",
+    "customer_erased": "the customer was erased; whoever comes back is a new one",
     "usage_event_in_future": "occurredAt lies more than five minutes after the tenant's now",
     "usage_event_too_old": "occurredAt lies more than 35 days back: send it as a backfill, with a reason",
     "usage_before_subscription": "occurredAt lies before the customer's first subscription",

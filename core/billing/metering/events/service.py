@@ -22,6 +22,7 @@ from core.billing.metering.events.storing import Connection, FirstUse, Known
 from core.billing.metering.events.tallies import BEFORE_ALL, Fact, add_up, hour_of, measure
 from core.billing.metering.meters.definitions import Definition, Definitions, Uncountable, read_definitions
 from core.foundation.database import driver_connection
+from core.identity.tenants.customers import CustomerErased
 
 SKEW = timedelta(minutes=5)
 """How far a caller's clock may be ahead."""
@@ -226,6 +227,8 @@ def _prepare(
     customer = customers.get(event.customer)
     if customer is None:
         return Refusal(event.index, event.key, "customer_not_found", "the tenant has no such customer")
+    if customer.is_erased:
+        return Refusal(event.index, event.key, CustomerErased.code, "the customer was erased: nothing new is counted")
     at = event.occurred_at or bounds.now
     refused = bounds.refusal(at, customer)
     if refused is not None:

@@ -11,6 +11,7 @@ import psycopg
 
 from core.billing.metering.events.tallies import BEFORE_ALL, Counted, Tally, TallyKey, hour_begin
 from core.foundation.ids import new_id
+from core.identity.tenants.customers import is_erased_name
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -30,6 +31,11 @@ class Known:
     def __post_init__(self) -> None:
         begins_at = self.subscribed_at or BEFORE_ALL
         object.__setattr__(self, "begins_at", max(begins_at, self.created_at) if self.is_self else begins_at)
+
+    @property
+    def is_erased(self) -> bool:
+        """Nothing new is counted for whoever it was."""
+        return is_erased_name(self.external_id, self.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from core.foundation.paging import Cursor, Limit, cut
 from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.foundation.schemas import Page, Text
-from core.identity.scope import Reading, Writing
+from core.identity.scope import Reading, Unit, Writing
 from core.identity.tenants.auditing import record
 
 router = APIRouter(tags=["payments"])
@@ -198,15 +198,7 @@ async def record_by_hand(
             wall=wall_now(),
         )
         if not replayed:
-            record(
-                unit.session,
-                tenant_id=unit.tenant_id,
-                actor=unit.actor,
-                action="invoice.paid_by_hand",
-                subject=str(invoice_id),
-                details={"paymentId": str(payment.id), "amountMinor": payment.amount_minor},
-                occurred_at=unit.now,
-            )
+            _note(unit, "invoice.paid_by_hand", invoice_id, payment.amount_minor, paymentId=str(payment.id))
     response.status_code = 200 if replayed else 201
     return payment_answer(payment, [], [])
 
@@ -229,15 +221,7 @@ async def take_back(scope: Writing, invoice_id: UUID, payment_id: UUID) -> Payme
             wall=wall_now(),
         )
         if not replayed:
-            record(
-                unit.session,
-                tenant_id=unit.tenant_id,
-                actor=unit.actor,
-                action="invoice.payment_taken_back",
-                subject=str(invoice_id),
-                details={"paymentId": str(payment.id), "amountMinor": payment.amount_minor},
-                occurred_at=unit.now,
-            )
+            _note(unit, "invoice.payment_taken_back", invoice_id, payment.amount_minor, paymentId=str(payment.id))
     return payment_answer(payment, [], [])
 
 
@@ -263,15 +247,8 @@ async def retry_refund(scope: Writing, invoice_id: UUID, refund_id: UUID, respon
             wall=wall_now(),
         )
         if not replayed:
-            record(
-                unit.session,
-                tenant_id=unit.tenant_id,
-                actor=unit.actor,
-                action="invoice.refund_retried",
-                subject=str(invoice_id),
-                details={"refundId": str(refund.id), "of": str(refund_id), "amountMinor": refund.amount_minor},
-                occurred_at=unit.now,
-            )
+            about = {"refundId": str(refund.id), "of": str(refund_id)}
+            _note(unit, "invoice.refund_retried", invoice_id, refund.amount_minor, **about)
     response.status_code = 200 if replayed else 201
     return refund_answer(refund)
 
@@ -289,6 +266,19 @@ async def make_link(scope: Writing, invoice_id: UUID, request: Request) -> LinkA
         await invoices.get_invoice(unit.session, unit.tenant_id, invoice_id)
     token = links.make(settings, tenant_id=scope.tenant_id, invoice_id=invoice_id)
     return LinkAnswer(token=token, url=links.page_of(settings, token), valid_days=links.VALID_FOR.days)
+
+
+def _note(unit: Unit, action: str, invoice_id: UUID, amount_minor: int, **about: str) -> None:
+    """Who did what to an invoice's money, in the audit log."""
+    record(
+        unit.session,
+        tenant_id=unit.tenant_id,
+        actor=unit.actor,
+        action=action,
+        subject=str(invoice_id),
+        details={**about, "amountMinor": amount_minor},
+        occurred_at=unit.now,
+    )
 
 
 def payment_answer(payment: Payment, attempts: Sequence[PaymentAttempt], refunds: Sequence[Refund]) -> PaymentOfInvoice:

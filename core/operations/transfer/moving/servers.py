@@ -41,6 +41,7 @@ _SESSION = (
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000 "
     "-c client_connection_check_interval=5000"
 )
+# A server's own words, as a line each: cut in two they would not be found by who looks for them.
 _REASONS = (
     (r"unrecognized configuration parameter \"client_connection_check_interval\"", "it is older than PostgreSQL 14, and 15 or newer is needed"),  # noqa: E501
     (r"certificate has expired|certificate expired", "its certificate has expired: renew it there, then try again"),
