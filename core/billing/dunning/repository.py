@@ -13,14 +13,20 @@ from core.billing.dunning.declines import NEVER_CODES
 from core.billing.dunning.models import Collection, DunningTerms
 from core.billing.dunning.schedule import Terms
 
+# How a card was refused that its bank wants never tried again: for no invoice of its customer's.
+_REFUSALS_FOR_GOOD = """
+    SELECT r.failure_code FROM invoices o
+    JOIN payment_attempts r ON r.tenant_id = o.tenant_id AND r.invoice_id = o.id
+    WHERE o.tenant_id = m.tenant_id AND o.customer_id = m.customer_id AND r.payment_method_id = m.id
+      AND r.state = 'failed' AND (r.failure_code = ANY(:never) OR r.advice_code = 'do_not_try_again')
+"""
 # A card that was not tried yet since it became the default; one that its bank wants never tried again is none.
-_FRESH_CARD = """
+_FRESH_CARD = f"""
     NOT EXISTS (
         SELECT FROM payment_attempts p
-        WHERE p.tenant_id = m.tenant_id AND p.invoice_id = {invoice} AND (
-            p.state = 'pending' OR p.payment_method_id = m.id AND (
-                p.created_at >= m.default_since OR p.failure_code = ANY(:never)
-                OR p.advice_code = 'do_not_try_again')))
+        WHERE p.tenant_id = m.tenant_id AND p.invoice_id = {{invoice}} AND (
+            p.state = 'pending' OR p.payment_method_id = m.id AND p.created_at >= m.default_since))
+    AND NOT EXISTS ({_REFUSALS_FOR_GOOD})
 """
 
 # An open invoice that nobody collects yet, by the index of when that is to begin.
@@ -110,6 +116,10 @@ _HAS_FRESH_CARD = text(
     + _FRESH_CARD.format(invoice=":invoice")
     + ")"
 )
+_REFUSED_FOR_GOOD = text(
+    f"SELECT r.failure_code FROM payment_methods m, LATERAL ({_REFUSALS_FOR_GOOD}) r "  # noqa: S608  (our own text)
+    "WHERE m.tenant_id = :tenant AND m.id = :method LIMIT 1"
+)
 _NEVER = {"never": list(NEVER_CODES)}
 
 
@@ -138,6 +148,11 @@ async def is_fresh_card(session: AsyncSession, tenant_id: UUID, *, invoice_id: U
     """Whether a card was not tried on the invoice since it became the default, and may be."""
     given = {"tenant": tenant_id, "invoice": invoice_id, "method": method_id, **_NEVER}
     return bool(await session.scalar(_HAS_FRESH_CARD, given))
+
+
+async def refused_for_good(session: AsyncSession, tenant_id: UUID, method_id: UUID) -> str | None:
+    """With which code a card was refused that is never to be tried again, on whichever invoice; None for any other."""
+    return await session.scalar(_REFUSED_FOR_GOOD, {"tenant": tenant_id, "method": method_id, **_NEVER})
 
 
 async def find_terms(session: AsyncSession, tenant_id: UUID) -> Terms:

@@ -114,7 +114,13 @@ async def _go_on(
         await _give_up(session, collection, invoice, terms, now=now)
         return
     method = await methods.find_default(session, tenant_id, invoice.customer_id) if collection.charges else None
-    if method is not None and (
+    never = None
+    if method is not None and not has_failed:
+        never = await repository.refused_for_good(session, tenant_id, method.id)
+    if never is not None:
+        # Its bank wanted it never tried again when an earlier invoice was charged: only another card will do.
+        await _fail(session, collection, invoice, terms, code=never, advice="do_not_try_again", now=now)
+    elif method is not None and (
         not has_failed
         or collection.next_step in (NextStep.RETRY, NextStep.RETRY_SOON)
         or await repository.is_fresh_card(session, tenant_id, invoice_id=invoice.id, method_id=method.id)

@@ -58,6 +58,30 @@ async def test_a_stolen_card_is_never_tried_again_and_nobody_is_told_why(paid: P
     ] * 4
 
 
+async def test_a_stolen_card_is_not_tried_on_the_next_invoices_either_until_there_is_another(paid: Paid) -> None:
+    await made(
+        paid.tenant.put("/billing/settings/dunning", {"retryDays": [3], "finalDays": 60, "finalAction": "leave"})
+    )
+    subscription = await renewed_badly(paid, "stolen_card")
+    customer = (await paid.invoice())["customerId"]
+    await paid.move("2026-03-31T10:00:00Z")
+    by_hand = await paid.bill(customer, 500)
+    await paid.move("2026-04-01T00:00:00Z")
+    assert [one["openMinor"] for one in await paid.invoices()] == [0, 2_000, 2_000, 500]
+    assert paid.intents() == [("succeeded", 2_000), ("requires_payment_method", 2_000)]
+    assert await paid.payments(by_hand) == []
+    collections = (await made(paid.tenant.get("/billing/collections")))["data"]
+    assert [(one["tries"], one["lastCode"], one["nextStep"]) for one in collections[:3]] == [
+        (0, "stolen_card", "never"), (0, "stolen_card", "never"), (1, "stolen_card", "never")
+    ]  # fmt: skip
+    assert {one["declineCode"] for _, one in await paid.told("dunning.notice")} == {"generic_decline"}
+    # Another card pays all of it at once.
+    await paid.save_card("pm_card_mastercard", customerId=customer)
+    await paid.move("2026-04-01T00:00:01Z")
+    assert [one["openMinor"] for one in await paid.invoices()] == [0, 0, 0, 0]
+    assert await paid.status(subscription) == "active"
+
+
 async def test_another_card_is_charged_at_once_and_the_subscription_goes_on(paid: Paid) -> None:
     subscription = await renewed_badly(paid, "expired_card")
     await paid.move("2026-03-02T00:00:00Z")
