@@ -291,7 +291,7 @@ async def test_a_template_that_was_refused_changes_nothing(tenant: Caller) -> No
 
 async def test_every_standard_text_renders_with_and_without_what_may_be_missing(tenant: Caller) -> None:
     texts = (await tenant.get("/notification/templates")).json()["data"]
-    assert len(texts) == 50
+    assert len(texts) == 52
     for one in texts:
         check(one["template"], channel=one["channel"], subject=one["subject"], body=one["body"])
     sms = {"template": "low_balance", "channel": "sms"}
