@@ -109,6 +109,42 @@ async def test_the_same_renewal_fails_and_then_succeeds_and_is_told_as_that(begi
     assert kinds == ["invoice.paid", "invoice.paid", "invoice.paid", "subscription.renewed"]
 
 
+async def test_the_end_of_a_trial_is_told_by_the_outcome_of_its_first_payment(begin: Begin) -> None:
+    story = await begin(START, graceHours=0)
+    await story.sells("pro", flat("20"), trialDays=14)
+    told: dict[str, list[str]] = {}
+    for name, outcome in (("Ada", "pays"), ("Bob", "recovers"), ("Cy", "never"), ("Di", "owes nothing")):
+        customer = await story.customer(name)
+        card = await story.saves_card(customer)
+        one = await story.subscribes(customer, "pro", collection="automatic")
+        told[one] = [outcome, card]
+        if outcome == "owes nothing":
+            await story.offers("free", percent="100")
+            await made(story.caller.post(f"/billing/subscriptions/{one}/coupons", {"coupon": "free"}))
+    ada, bob, cy, di = told
+    await story.until("2026-02-14T09:00:00Z")
+    for one in (bob, cy):
+        story.card_does(told[one][1], decline_code="insufficient_funds")
+    await story.until("2026-02-15T00:00:00Z")
+    assert [await story.status(one) for one in told] == ["active", "past_due", "past_due", "active"]
+    heard = await story.webhooks("subscription.activated")
+    assert {one["data"]["subscriptionId"] for one in heard} == {ada, di}
+    story.card_does(told[bob][1], card="pm_card_visa")
+    await story.until("2026-03-10T00:00:00Z")
+    heard = await story.webhooks()
+    of_each = {one: [fact["type"] for fact in heard if fact["data"].get("subscriptionId") == one] for one in told}
+    trial = ["subscription.created", "subscription.trial_ending"]
+    states = {one: [kind for kind in of_each[one] if kind.startswith("subscription.")] for one in told}
+    assert states == {
+        ada: [*trial, "subscription.activated"],
+        bob: [*trial, "subscription.past_due", "subscription.activated"],
+        cy: [*trial, "subscription.past_due", "subscription.canceled"],
+        di: [*trial, "subscription.activated"],
+    }
+    # Of Ada the money is told before what it brought.
+    assert of_each[ada].index("invoice.paid") < of_each[ada].index("subscription.activated")
+
+
 async def test_money_that_comes_after_the_cancellation_pays_the_bill_and_brings_nothing_back(begin: Begin) -> None:
     story = await begin(START, graceHours=0)
     ada = await story.customer()

@@ -190,7 +190,7 @@ def _tax(row: Row[Any], net_minor: int) -> int:
 
 def _destinations(invoice: Invoice, total_minor: int, to: Destinations, *, refunded_minor: int) -> tuple[int, int, int]:
     owed_minor = invoice.open_minor if invoice.state in ("open", "uncollectible") else 0
-    refundable_minor = invoice.paid_minor - refunded_minor
+    refundable_minor = max(0, invoice.paid_minor - refunded_minor)  # a bank may take back what was refunded before
     if to.refund_minor > refundable_minor:
         raise CreditDestinationInvalid("refundMinor", f"is more than the {refundable_minor} that was paid and is left")
     rest_minor = total_minor - to.refund_minor

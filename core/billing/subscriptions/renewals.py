@@ -1,4 +1,7 @@
-"""Renewals that others hear of once they are settled: by the invoice that bills them, or at once where none does."""
+"""Renewals that others hear of once they are settled: by the invoice that bills them, or at once where none does.
+
+The end of a trial is one of them: the first, told as `subscription.activated`.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -9,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.subscriptions.keeping import shown
+from core.billing.subscriptions.transitions import begun_fact
 from core.foundation.outbox import Fact, tell_many
 
 
@@ -21,7 +25,7 @@ async def tell_settled(session: AsyncSession, invoices: Collection[UUID], *, ten
 def _fact(row: Row[Any], *, now: datetime) -> Fact:
     agreed = row.details
     return Fact(
-        kind="subscription.renewed",
+        kind=begun_fact(agreed["renewal"]),
         subject_id=row.subscription_id,
         occurred_at=now,
         customer_id=row.customer_id,

@@ -97,8 +97,8 @@ def renew(
 ) -> Outcome:
     """The period that ends is billed for what it used, the next one ahead. `terms`: those taken from here on.
 
-    What is billed, or `waits` to be billed with it, must be paid before others hear that it was renewed (renewals.py):
-    the trail then names the renewal, and there is no fact yet.
+    What is billed, or `waits` to be billed with it, must be paid before others hear that it was renewed, or is active
+    after its trial (renewals.py): the trail then names the renewal, and there is no fact yet.
     """
     is_trial = agreement.state == "trialing"
     items = [] if is_trial else lines.closing(agreement, at=at, bill_at=at)
@@ -126,10 +126,15 @@ def renew(
     )  # fmt: skip
     agreement, opened = _open(agreement, at=at, first=is_trial)
     billed = (*items, *opened)
-    details, fact = summary(agreement), "subscription.activated" if is_trial else "subscription.renewed"
-    if (billed or waits) and not is_trial:
+    details, fact = summary(agreement), begun_fact(agreement.ordinal)
+    if billed or waits:
         details, fact = {**details, "renewal": agreement.ordinal}, None
     return Outcome(agreement=agreement, kind="renewed", fact=fact, items=billed, details=details)
+
+
+def begun_fact(ordinal: int) -> str:
+    """What a renewal is told as: a trial comes before period 0, and nothing else renews into that."""
+    return "subscription.activated" if ordinal == 0 else "subscription.renewed"
 
 
 def change(

@@ -130,3 +130,26 @@ async def test_a_dispute_that_is_won_after_a_part_was_credited_pays_what_is_stil
     # 20.00 came back: 15.00 were owed, 5.00 were credited meanwhile.
     assert (await balance(paid, invoice), await stands(paid)) == ("5", ("paid", 0, 1_500, 500))
     assert await differences(paid) == []
+
+
+async def test_what_the_bank_takes_back_whole_after_a_part_was_refunded_is_owed_whole_and_refunded_no_more(
+    paid: Paid,
+) -> None:
+    invoice = await charged(paid)
+    path = f"/billing/invoices/{invoice['invoiceId']}"
+    (row,) = (await made(paid.tenant.get(f"{path}/lines")))["data"]
+    five = {"lines": [{"lineId": row["lineId"], "amountMinor": 500}], "refundMinor": 500}
+    await made(paid.tenant.post(f"{path}/credit-notes", five))
+    await paid.work()
+    (intent,) = paid.client.v1.payment_intents.list().data
+    dispute = paid.stripe.control("disputes", payment_intent=intent.id)
+    await paid.deliver("charge.dispute.created")
+    # Of 20.00 that came, 25.00 are gone; 15.00 are still owed for the goods and 5.00 for what was given back.
+    assert (dispute["amount"], await stands(paid)) == (2_000, ("open", 2_000, 0, 0))
+    answer = await paid.tenant.post(f"{path}/credit-notes", five)
+    assert (answer.status_code, answer.json()["code"]) == (422, "credit_destination_invalid")
+    assert answer.json()["errors"][0]["message"] == "is more than the 0 that was paid and is left"
+    paid.stripe.control(f"disputes/{dispute['id']}/close", status="won")
+    await paid.deliver("charge.dispute.closed")
+    assert (await balance(paid, invoice), await stands(paid)) == ("0", ("paid", 0, 2_000, 0))
+    assert await differences(paid) == []
