@@ -117,7 +117,8 @@ async def _compared(settings: Settings, *, days: int) -> AsyncGenerator[tuple[Da
 def _print(answer: ReconciliationAnswer, *, asking: int) -> None:
     since, others = answer.since.date().isoformat(), len(answer.differences) - asking
     besides = f" ({others} more that ask for nobody)" if others else ""
-    typer.echo(f"Compared {answer.compared} since {since}: {asking} differences{besides}.")
+    differences = "1 difference" if asking == 1 else f"{asking} differences"
+    typer.echo(f"Compared {answer.compared} since {since}: {differences}{besides}.")
     for account in answer.accounts:
         typer.echo(
             f"{account.currency} (minor units): charged {account.charged_minor}, refunded {account.refunded_minor}, "

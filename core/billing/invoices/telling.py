@@ -1,8 +1,8 @@
 """What others are told of invoices: ids, figures, states and instants.
 
 One renewal is told to programs by its outcome, as to people (notifications/planning.py): `subscription.renewed` (where
-it ends a trial, `subscription.activated`) once its invoice is settled, which is paid, nothing to pay, or sent to be paid
-by a date; never after a failure of that invoice was told, and no failure after it.
+it ends a trial, `subscription.activated`) once its invoice is settled, which is paid, nothing to pay, or sent to be
+paid by a date; never after a failure of that invoice was told, and no failure after it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
