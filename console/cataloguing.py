@@ -25,7 +25,15 @@ PLAN_COLUMNS = {
     "Version": "version",
     "Of": "owner",
 }
-PRODUCT_COLUMNS = {"Product": "name", "Code": "code", "What it is": "description", "Of": "owner"}
+PRODUCT_COLUMNS = {
+    "Product": "name",
+    "Code": "code",
+    "What it is": "description",
+    "Tax code": "taxCode",
+    "Goods": "isGoods",
+    "Of": "owner",
+}
+GOODS, SERVICES = "goods", "services"
 KINDS = {"recurring": "ahead, each period", "usage": "by usage, afterwards", "one_time": "once, at the start"}
 
 
@@ -56,6 +64,7 @@ class ProductRow:
     code: str = ""
     name: str = ""
     description: str = ""
+    taxed: str = ""
     is_own: bool = False
 
 
@@ -163,16 +172,24 @@ async def archive_plan(api: Client, code: str, *, archived: bool) -> None:
 
 async def create_product(api: Client, form: Mapping[str, str], *, key: str) -> None:
     """A new one; its code is made of its name where none is given. The same key never makes two."""
-    given = {name: str(form.get(name) or "").strip() for name in ("code", "name", "description")}
+    given = {name: str(form.get(name) or "").strip() for name in ("code", "name", "description", "taxCode")}
     given["code"] = given["code"] or code_of(given["name"], set())
-    wanted = {name: value for name, value in given.items() if value}
+    wanted: dict[str, object] = {name: value for name, value in given.items() if value}
+    if form.get("sort") == GOODS:
+        wanted["isGoods"] = True
     await api.change("POST", "/billing/products", json=wanted, headers={"idempotency-key": key})
 
 
 async def products(api: Client) -> list[ProductRow]:
     """All products."""
     return [
-        ProductRow(one["code"], one["name"], one["description"] or "", one["owner"] == "tenant")
+        ProductRow(
+            code=one["code"],
+            name=one["name"],
+            description=one["description"] or "",
+            taxed=f"{GOODS if one['isGoods'] else SERVICES}, {one['taxCode'] or 'standard'} rate",
+            is_own=one["owner"] == "tenant",
+        )
         for one in await api.every_own("/billing/products")
     ]
 

@@ -56,7 +56,9 @@ def plan_of(form: Form, parts: Iterable[Draft], currencies: Sequence[str]) -> di
     """A new plan. What is missing or is no number is left for the API to name."""
     name = _given(form, "name")
     code = _given(form, "code") or code_of(name, set())
-    return {"code": code, "name": name, **terms_of(form, parts, currencies)}
+    product = _given(form, "product")
+    of = {"product": product} if product else {}
+    return {"code": code, "name": name, **of, **terms_of(form, parts, currencies)}
 
 
 def version_of(form: Form, parts: Iterable[Draft], currencies: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from console import cataloguing, couponing, exporting, rights
 from console.cataloguing import PlanRow, ProductRow
 from console.client import ApiRefused, Client
 from console.components.choice import segments
-from console.components.form import text_field
+from console.components.form import select_field, text_field
 from console.components.listed import chooser, form_dialog, primary
 from console.components.notice import blank
 from console.components.table import cell, export_button, heading, row_heading, table, turner
@@ -23,6 +23,7 @@ from console.template import page
 from console.viewer import ViewerState, asking
 
 PLANS, COUPONS, PRODUCTS, ARCHIVED = "", "coupons", "products", "archived"
+SORTS = [(cataloguing.SERVICES, "Services"), (cataloguing.GOODS, "Goods")]
 SHOWS = [(PLANS, "Plans"), (COUPONS, "Coupons"), (PRODUCTS, "Products"), (ARCHIVED, "Out of sale")]
 
 
@@ -157,6 +158,10 @@ def _dialog() -> rx.Component:
         text_field("name", "Name", required=True),
         text_field("code", "Code", hint="Made of the name when empty; it stays."),
         text_field("description", "What it is"),
+        select_field("sort", "Sold as", SORTS),
+        text_field(
+            "taxCode", "Tax code", hint="The rate that it bears, such as books; empty: the standard rate. It stays."
+        ),
         submit="Make the product",
         on_submit=state.add_product,
         is_open=state.naming,
@@ -202,7 +207,7 @@ def _plan(row: rx.Var[PlanRow]) -> rx.Component:
 def _products() -> rx.Component:
     return table(
         "Products, newest first",
-        [heading("Product"), heading("Code"), heading("What it is"), heading("Of")],
+        [heading("Product"), heading("Code"), heading("What it is"), heading("Taxed as"), heading("Of")],
         rx.foreach(CatalogState.products, _product),
     )
 
@@ -212,6 +217,7 @@ def _product(row: rx.Var[ProductRow]) -> rx.Component:
         row_heading(row.name),
         cell(rx.el.span(row.code, class_name="mono"), kind="quiet under"),
         cell(row.description, kind="quiet wide"),
+        cell(row.taxed, label="Taxed as"),
         cell(_owner(row.is_own), label="Of"),
     )
 

@@ -9,7 +9,7 @@ import reflex as rx
 
 from console import cataloguing, planning, rights
 from console.client import ApiRefused, Client
-from console.components.form import instant_field, select_field, text_field
+from console.components.form import chosen_field, instant_field, select_field, text_field
 from console.components.notice import notice
 from console.components.plan_form import part_sheet, terms_sheet
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
@@ -31,6 +31,7 @@ class PlanBuilderState(PageState, rx.State):
     currencies: list[str] = []
     given: dict[str, str] = {}
     meters: list[str] = []
+    products: list[tuple[str, str]] = []
     name: str = ""
     edition: int = 0
     refused: str = ""
@@ -43,6 +44,8 @@ class PlanBuilderState(PageState, rx.State):
         """A new form, and what it may name."""
         head = await enter(self, api)
         meters = await cataloguing.meters(api)
+        own = [(one.code, one.name) for one in await cataloguing.products(api) if one.is_own]
+        self.products = [("", "None"), *own]
         self._begin(meters, name="", filled=planning.Filled([head.currency], [Draft()], {}, {}))
 
     @rx.event
@@ -144,6 +147,7 @@ def plan_builder() -> rx.Component:
         "New plan",
         text_field("name", "Name", required=True),
         text_field("code", "Code", hint="Made of the name when empty; it stays."),
+        chosen_field("product", "Product", PlanBuilderState.products),
         refused_title="This plan cannot be built",
         submit="Build the plan",
         on_submit=PlanBuilderState.create,

@@ -123,6 +123,36 @@ def test_every_form_of_a_price_is_built_in_two_currencies_priced_and_given_a_new
     assert usd_after["commitment"]["amount"] == "6000"
 
 
+def test_a_product_bears_a_rate_of_its_own_and_a_plan_is_built_of_it(
+    installation: Installation, seller: Person, open_window: Window
+) -> None:
+    page = open_window(seller)
+    page.goto(f"/tenants/{seller.tenant}/catalog?show=products")
+    page.get_by_role("button", name="New product").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Magazine")
+    dialog.get_by_label("Sold as").select_option("Goods")
+    dialog.get_by_label("Tax code").fill("No Code!")
+    dialog.get_by_role("button", name="Make the product").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("taxCode")
+    dialog.get_by_label("Tax code").fill("books")
+    dialog.get_by_role("button", name="Make the product").click()
+    expect(page.get_by_role("row", name="Magazine")).to_contain_text("goods, books rate")
+
+    page.goto(f"/tenants/{seller.tenant}/new-plan")
+    page.get_by_label("Name").first.fill("Post")
+    page.get_by_label("Product", exact=True).select_option("Magazine")
+    sheet = page.locator("section").filter(has_text="Part of the price")
+    sheet.get_by_label("Name").fill("Issues")
+    sheet.get_by_label("Priced").select_option("flat")
+    sheet.get_by_label("Amount, USD").fill("10")
+    page.get_by_role("button", name="Build the plan").click()
+    expect(page).to_have_url(f"{installation.console}/tenants/{seller.tenant}/catalog/post")
+    plan = api(installation, seller, "GET", "/billing/plans/post")
+    product = api(installation, seller, "GET", "/billing/products/magazine")
+    assert (plan["productId"], product["taxCode"], product["isGoods"]) == (product["productId"], "books", True)
+
+
 def test_a_coupon_is_refused_by_name_made_put_away_and_back(
     installation: Installation, seller: Person, open_window: Window, tmp_path: Path
 ) -> None:

@@ -240,3 +240,48 @@ async def test_a_customer_without_a_tax_rate_is_set_aside_and_taken_up_again(beg
     await made(story.caller.post(f"/billing/parked-customers/{ada}/replay", {}))
     await story.until("2026-02-02T00:00:00Z")
     assert await story.bills(ada) == ["INV-00001 2026-02-01 open: one-off 5.00, tax 0.35 = 5.35 EUR"]
+
+
+async def test_a_plan_bears_the_rate_of_its_product_and_goods_are_taxed_as_goods_abroad(begin: Begin) -> None:
+    story = await begin(START, **TAXED)
+    vienna = {"line1": "Ring 1", "city": "Wien", "postalCode": "1010", "country": "AT"}
+    boston = {"line1": "1 Main St", "city": "Boston", "country": "US"}
+    ada, bob, eve = [
+        await story.customer(name, **profile)
+        for name, profile in (
+            ("Ada", {}), ("Bob", {"address": vienna, "taxId": "ATU13585627"}), ("Eve", {"address": boston}),
+        )
+    ]  # fmt: skip
+    await story.meters()
+    rate = {"country": "DE", "code": "books", "name": "MwSt. ermäßigt", "percent": "7", "effectiveFrom": "2020-01-01"}
+    await made(story.caller.post("/billing/tax-rates", rate))
+    magazine = {"code": "magazine", "name": "Magazine", "taxCode": "books", "isGoods": True}
+    product = await made(story.caller.post("/billing/products", magazine))
+    assert (product["taxCode"], product["isGoods"]) == ("books", True)
+    await story.sells(
+        "post", flat("10"), metered("0.05"), minimum={"model": "minimum", "amount": "12"}, product="magazine"
+    )
+    one = await story.subscribes(ada, "post")
+    for other in (bob, eve):
+        await story.subscribes(other, "post")
+    await story.uses(ada, 20)
+    await story.until("2026-03-01T00:00:00Z")
+    bills = [await story.bills(each) for each in (ada, bob, eve)]
+    # 10.00 and 1.00 are brought up to 12.00 a month; all of it bears 7 %. Abroad nothing is charged on goods.
+    assert bills[0][1].endswith("calls 1.00, minimum 1.00, base 10.00, tax 0.84 = 12.84 EUR"), bills
+    assert [bill.rpartition(" = ")[2] for bill in (bills[0][0], bills[1][0], bills[2][0])] == [
+        "10.70 EUR", "10.00 EUR", "10.00 EUR",
+    ]  # fmt: skip
+    found: list[tuple[str, str]] = []
+    for each in (ada, bob, eve):
+        invoice = (await story.invoices(each))[0]
+        whole = await made(story.caller.get(f"/billing/invoices/{invoice['invoiceId']}"))
+        found += [(tax["category"], tax["rate"]) for tax in whole["taxes"]]
+        xml = await story.caller.get(f"/billing/invoices/{invoice['invoiceId']}/xml")
+        assert xml.status_code == 200, xml.text
+    assert found == [("S", "7"), ("K", "0"), ("G", "0")]
+    # What comes later of the same month bears its product's rate, too.
+    await story.uses(ada, 40, at="2026-02-10T00:00:00Z")
+    await story.until("2026-03-03T00:00:00Z")
+    upcoming = (await made(story.caller.get(f"/billing/subscriptions/{one}/upcoming-invoice")))["invoices"][0]
+    assert {line["taxRate"] for line in upcoming["lines"]} == {"7"}

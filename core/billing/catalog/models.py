@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, false, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.foundation.tables import Table, TenantRow, one_of
@@ -48,6 +48,9 @@ class Product(TenantRow, Table):
     code: Mapped[str]
     name: Mapped[str]
     description: Mapped[str | None]
+    tax_code: Mapped[str | None]
+    """Which rates it bears; None: the standard ones. Never changed, nor is the next."""
+    is_goods: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 

@@ -17,6 +17,7 @@ from core.billing.invoices.listing import bill_of
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.sale import open_sale
 from core.billing.invoices.working import Group, known_at, work_out_one
+from core.billing.subscriptions.lines import taxed_as
 from core.billing.subscriptions.models import InvoiceItem
 from core.billing.subscriptions.proration import NegativePeriod
 from core.foundation.errors import InvalidInput
@@ -36,6 +37,7 @@ class Written:
     quantity: Decimal = Decimal(1)
     unit_price: Decimal | None = None
     tax_code: str | None = None
+    is_goods: bool = False
     period_start: datetime | None = None
     period_end: datetime | None = None
 
@@ -75,7 +77,7 @@ def make_items(
                 period_start=line.period_start,
                 period_end=line.period_end,
                 quantity=line.quantity,
-                basis={**basis, **({"taxCode": line.tax_code} if line.tax_code else {})},
+                basis={**basis, **taxed_as(line.tax_code, is_goods=line.is_goods)},
                 amount_minor=amount_minor,
                 bill_at=bill_at,
                 created_at=now,

@@ -39,6 +39,7 @@ class NewLine(Body):
     quantity: Annotated[ExactInput, named("quantity_invalid")] = Decimal(1)
     unit_price: Annotated[ExactInput, named("price_invalid")] | None = None
     tax_code: Annotated[Text, Field(min_length=1, max_length=40)] | None = None
+    is_goods: StrictBoolean = False
     period_start: InstantInput | None = None
     period_end: InstantInput | None = None
 

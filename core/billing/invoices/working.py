@@ -130,6 +130,7 @@ def bill_of(
         TaxedLine(
             amount_minor=line.amount_minor - sum(shares.values()),
             code=line.item.basis.get("taxCode") or "standard",
+            is_goods=line.item.basis.get("isGoods", False),
             supplied_on=on,
         )
         for (line, shares), on in zip(untaxed, supplied, strict=True)

@@ -43,6 +43,8 @@ class Terms:
     plan_code: str
     plan_name: str
     product_id: UUID | None
+    tax_code: str | None
+    is_goods: bool
     version: int
     price_id: UUID
     currency: str

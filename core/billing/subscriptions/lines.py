@@ -30,8 +30,14 @@ def basis_of(terms: Terms, **more: Any) -> dict[str, Any]:
         "productId": str(terms.product_id) if terms.product_id else None,
         "version": terms.version,
         "priceId": str(terms.price_id),
+        **taxed_as(terms.tax_code, is_goods=terms.is_goods),
         **more,
     }
+
+
+def taxed_as(tax_code: str | None, *, is_goods: bool) -> dict[str, Any]:
+    """What a basis says of its tax; nothing for services at the standard rates."""
+    return {**({"taxCode": tax_code} if tax_code else {}), **({"isGoods": True} if is_goods else {})}
 
 
 def written(part: Fraction) -> list[int]:

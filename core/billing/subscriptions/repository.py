@@ -231,11 +231,12 @@ ORDER BY t.subscription_id, t.effective_from, t.id
 
 _PRICE = text("""
 SELECT r.tenant_id AS seller_id, r.id AS price_id, r.currency, r.amount_minor, r.minimum, r.commitment, l.id AS plan_id,
-       l.code AS plan_code, l.name AS plan_name, l.product_id, v.version, v.interval, v.interval_count, v.cycle,
-       v.proration, v.trial_days, v.trial_until
+       l.code AS plan_code, l.name AS plan_name, l.product_id, p.tax_code, COALESCE(p.is_goods, false) AS is_goods,
+       v.version, v.interval, v.interval_count, v.cycle, v.proration, v.trial_days, v.trial_until
 FROM prices r
 JOIN plans l ON l.tenant_id = r.tenant_id AND l.id = r.plan_id
 JOIN plan_versions v ON v.tenant_id = r.tenant_id AND v.plan_id = r.plan_id AND v.version = r.version
+LEFT JOIN products p ON p.tenant_id = l.tenant_id AND p.id = l.product_id
 WHERE r.tenant_id = :seller AND r.id = :price
 """)
 

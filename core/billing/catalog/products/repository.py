@@ -38,13 +38,13 @@ async def count_plans(session: AsyncSession, tenant_id: UUID, product_id: UUID) 
 
 
 _PRODUCT = text("""
-SELECT tenant_id, id, code, name, description, created_at, archived_at FROM products
+SELECT tenant_id, id, code, name, description, tax_code, is_goods, created_at, archived_at FROM products
 WHERE tenant_id IN (:tenant, :installation) AND (id = CAST(:id AS uuid) OR code = CAST(:code AS text))
 ORDER BY (tenant_id = :tenant) DESC LIMIT 1
 """)
 
 _PRODUCTS = text("""
-SELECT tenant_id, id, code, name, description, created_at, archived_at FROM products
+SELECT tenant_id, id, code, name, description, tax_code, is_goods, created_at, archived_at FROM products
 WHERE tenant_id IN (:tenant, :installation) AND (archived_at IS NOT NULL) = :archived
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit

@@ -108,6 +108,8 @@ def _shown(row: Row[Any]) -> ProductAnswer:
         code=row.code,
         name=row.name,
         description=row.description,
+        tax_code=row.tax_code,
+        is_goods=row.is_goods,
         created_at=row.created_at,
         archived_at=row.archived_at,
         owner="installation" if row.tenant_id == INSTALLATION_ID else "tenant",

@@ -77,6 +77,8 @@ async def create_product(session: AsyncSession, body: NewProduct, *, tenant_id: 
         code=body.code,
         name=body.name,
         description=body.description or None,
+        tax_code=body.tax_code,
+        is_goods=body.is_goods,
         created_at=now,
     )
     await add_once(session, product, what="product", code=body.code)

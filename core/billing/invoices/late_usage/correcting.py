@@ -32,7 +32,7 @@ from core.foundation.ids import new_id
 from core.foundation.money import round_to_whole
 
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
-_KEPT = ("schema", "sellerId", "planId", "productId", "version", "priceId", "taxCode")
+_KEPT = ("schema", "sellerId", "planId", "productId", "version", "priceId", "taxCode", "isGoods")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
