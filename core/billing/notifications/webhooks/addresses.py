@@ -13,6 +13,12 @@ from urllib.parse import urlsplit
 from core.billing.notifications.webhooks.errors import WebhookAddressRefused
 
 _NAT64 = ip_network("64:ff9b::/96")
+_UNICAST = ip_network("2000::/3")
+"""All that is given out to the internet: not site-local, a network's own NAT64, translated or deprecated forms."""
+_ISATAP = 0x00005EFE
+"""The tunnel to the IPv4 address that follows (RFC 5214)."""
+_RESERVED = (ip_network("192.0.0.0/24"), ip_network("192.88.99.0/24"), ip_network("3fff::/20"))
+"""What some releases of Python count as global: protocol assignments, 6to4's former relays, documentation."""
 _LOOKUP_SECONDS = 5
 
 
@@ -93,6 +99,6 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
-        if int(address) >> 32 == 0:  # ::a.b.c.d, the deprecated form
+        if address not in _UNICAST or int(address) >> 32 & 0xFDFFFFFF == _ISATAP:
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in network for network in _RESERVED)
