@@ -62,7 +62,9 @@ async def note_failure(session: AsyncSession, event_id: UUID, error: str) -> Non
 
 
 async def reopen(session: AsyncSession, event_id: UUID) -> str | None:
-    """Opens a parked or ignored event again; the state it had, None where there is no such event."""
+    """Opens a parked or ignored event again; the state it had, None where there is no such event, `removed` where
+    nothing is left of it that could be applied.
+    """
     return await session.scalar(text("SELECT reopen_provider_event(:id)"), {"id": event_id})
 
 

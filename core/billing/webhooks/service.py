@@ -87,6 +87,8 @@ async def replay(session: AsyncSession, event_id: UUID) -> None:
     state = await repository.reopen(session, event_id)
     if state is None:
         raise EventNotFound("There is no such event.")
+    if state == "removed":
+        raise EventNotReplayable("What it said was removed: it is too old, or the person it was about was erased.")
     if state not in ("parked", "ignored"):
         raise EventNotReplayable(f"The event is {state}. Only a parked or ignored one can be replayed.")
     await defer(session, "webhooks:apply", event_id=str(event_id))

@@ -12,7 +12,7 @@ from core.billing.notifications.webhooks.addresses import is_public, locate
 from core.billing.notifications.webhooks.errors import WebhookAddressRefused
 from core.foundation.runtime import Runtime
 from core.foundation.settings import Settings
-from tests.billing.notifications.conftest import Listener, Tell, Work, messages
+from tests.billing.notifications.conftest import Listener, Tell, Work, customer_of, messages
 from tests.support.callers import Caller
 
 PAID = {"number": "INV-2026-0001", "currency": "EUR", "totalMinor": 1999}
@@ -274,6 +274,31 @@ async def test_redirects_are_not_followed_and_long_answers_are_cut(
     assert (delivery["state"], delivery["lastStatus"]) == ("pending", 302)
     (call,) = (await tenant.get(f"/notification/deliveries/{delivery['deliveryId']}")).json()["calls"]
     assert call["answer"] == "x" * 1000
+
+
+async def test_of_what_an_endpoint_says_of_somebody_who_was_erased_nothing_is_kept(
+    tenant: Caller, listener: Listener, tell_fact: Tell, work: Work
+) -> None:
+    await endpoint(tenant, listener, "invoice.paid", "invoice.voided")
+    listener.body = b"thanks, Ada Lovelace"
+    ada = await customer_of(tenant)
+
+    async def answers() -> list[tuple[int, str | None]]:
+        shown = [
+            (await tenant.get(f"/notification/deliveries/{one['deliveryId']}")).json()
+            for one in await deliveries(tenant)
+        ]
+        return [(call["status"], call["answer"]) for one in shown for call in one["calls"]]
+
+    invoice = await tell_fact(tenant, "invoice.paid", PAID, customer=ada)
+    await work()
+    assert await answers() == [(200, "thanks, Ada Lovelace")]
+    assert (await tenant.post(f"/billing/customers/{ada}/erasure")).is_success
+    (first,) = await deliveries(tenant)
+    assert (await tenant.post(f"/notification/deliveries/{first['deliveryId']}/replay")).status_code == 202
+    await tell_fact(tenant, "invoice.voided", PAID, customer=ada, subject=invoice)
+    await work()
+    assert await answers() == [(200, None), (200, None), (200, None)]
 
 
 async def test_a_name_that_turns_to_a_private_address_is_not_called(

@@ -122,6 +122,65 @@ async def test_a_person_is_exported_whole_and_after_the_erasure_stands_nowhere(p
     assert [finding async for finding in verify_all(paid.runtime.database, heads)] == []
 
 
+async def test_what_the_provider_said_waits_for_a_person_without_naming_the_erased_and_is_still_applied_then(
+    paid: Paid, operator: Caller, connect: Connect
+) -> None:
+    customer, _ = await told_everywhere(paid)
+    admin = await connect("admin")
+    about = {"customer_name": PERSON["name"], "customer_email_address": PERSON["email"]}
+    bought = next(event for event in paid.events("payment_intent.succeeded"))
+    intent = bought["data"]["object"]["id"]
+
+    def wrong(event_id: str) -> dict[str, Any]:
+        told = json.loads(json.dumps(bought)) | {"id": event_id}
+        told["data"]["object"] |= {"amount_received": "soon", "receipt_email": PERSON["email"]}
+        return told
+
+    def disputed(event_id: str) -> dict[str, Any]:
+        # A bank's words carry no id of ours: only the payment tells whose it is.
+        dispute = {"id": f"dp_{event_id}", "object": "dispute", "amount": 100, "currency": "usd", "charge": "ch_1"}
+        dispute |= {"payment_intent": intent, "status": "warning_needs_response", "reason": "general"}
+        dispute |= {"created": bought["created"], "evidence": about, "metadata": {}}
+        return {**bought, "id": event_id, "type": "charge.dispute.created", "data": {"object": dispute}}
+
+    async def stored() -> dict[str, tuple[str, Any]]:
+        rows = await admin.execute(
+            "SELECT provider_id, state, payload FROM provider_events WHERE provider_id LIKE 'evt_canary%'"
+        )
+        return {name: (state, payload) for name, state, payload in await rows.fetchall()}
+
+    await paid.tell([wrong("evt_canary_parked"), disputed("evt_canary_dispute")])
+    assert (await stored())["evt_canary_parked"][0] == "parked"
+    await made(paid.tenant.post(f"/billing/customers/{customer}/erasure"))
+    await paid.tell([wrong("evt_canary_parked_later"), disputed("evt_canary_dispute_later")])
+    assert await found_in(admin, CANARIES) == set()
+    kept = await stored()
+    assert {name for name, (_, payload) in kept.items() if payload.get("removed")} == {
+        "evt_canary_dispute",
+        "evt_canary_dispute_later",
+    }
+    for name in ("evt_canary_parked", "evt_canary_parked_later"):
+        state, payload = kept[name]
+        assert (state, payload["data"]["object"]["receipt_email"]) == ("parked", "erased")
+        assert payload["data"]["object"]["metadata"] == bought["data"]["object"]["metadata"]
+
+    # Somebody has mended it: what is left is enough to apply it.
+    listed = (await made(operator.get("/payment/webhook-events")))["data"]
+    ids = {row["providerEventId"]: row["eventId"] for row in listed}
+    await admin.execute(
+        "UPDATE provider_events SET payload = jsonb_set(payload, '{data,object,amount_received}', %s) "
+        "WHERE provider_id = 'evt_canary_parked'",
+        [str(bought["data"]["object"]["amount_received"])],
+    )
+    await admin.commit()
+    await made(operator.post(f"/payment/webhook-events/{ids['evt_canary_parked']}/replay"))
+    await paid.work()
+    assert (await stored())["evt_canary_parked"][0] in ("applied", "ignored")
+    refused = await operator.post(f"/payment/webhook-events/{ids['evt_canary_dispute']}/replay")
+    assert (refused.status_code, refused.json()["code"]) == (409, "webhook_event_not_replayable")
+    assert "was removed" in refused.json()["detail"]
+
+
 async def test_an_erased_user_stands_nowhere(tenant: Caller, operator: Caller, connect: Connect) -> None:
     member = await invite(tenant, "finance", email="zorinda@quibblewick.example")
     await made(tenant.post("/auth/invitations", {"email": "zorinda@quibblewick.example", "role": "developer"}))

@@ -27,6 +27,7 @@ from core.foundation.clock import tenant_now, wall_now
 from core.foundation.crypto import Sealer
 from core.foundation.outbox import OutboxEvent, tell
 from core.foundation.runtime import Runtime
+from core.identity.tenants.repository import is_erased
 
 WAITS = tuple(
     timedelta(seconds=seconds) for seconds in (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -164,7 +165,8 @@ async def _post(target: Target, ready: Ready) -> tuple[int, str]:
 async def _note(session: AsyncSession, tenant_id: UUID, delivery_id: UUID, answered: Answered) -> None:
     found = await repository.find_delivery(session, tenant_id, delivery_id, locked=True)
     assert found is not None
-    delivery = found[0]
+    delivery, event, _ = found
+    forgotten = event.customer_id is not None and await is_erased(session, tenant_id, event.customer_id)
     endpoint = await repository.find_endpoint(session, tenant_id, delivery.endpoint_id, locked=True)
     delivery.attempts += 1
     session.add(
@@ -176,7 +178,8 @@ async def _note(session: AsyncSession, tenant_id: UUID, delivery_id: UUID, answe
             milliseconds=answered.milliseconds,
             status=answered.status,
             error=answered.error,
-            answer=answered.answer,
+            # What an endpoint says about somebody who was erased may repeat a name.
+            answer=None if forgotten else answered.answer,
         )
     )
     delivery.last_status, delivery.last_error = answered.status, answered.error
