@@ -1,5 +1,6 @@
 """Webhooks: signed, at least once, in order for each object, tried for days, replayed, only to where they may go."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -299,6 +300,23 @@ async def test_of_what_an_endpoint_says_of_somebody_who_was_erased_nothing_is_ke
     await tell_fact(tenant, "invoice.voided", PAID, customer=ada, subject=invoice)
     await work()
     assert await answers() == [(200, None), (200, None), (200, None)]
+
+
+async def test_what_is_no_http_is_named_without_repeating_it(tenant: Caller, tell_fact: Tell, work: Work) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b'"invoice.paid"}')
+        writer.write(b"Ada Lovelace: 4111111111111111\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hooks"
+        assert (await tenant.post("/notification/webhooks", {"url": url})).is_success
+        await tell_fact(tenant, "invoice.paid", PAID)
+        await work()
+    (delivery,) = await deliveries(tenant)
+    assert (delivery["state"], delivery["lastError"]) == ("pending", "not an answer in HTTP: illegal status line")
 
 
 async def test_a_name_that_turns_to_a_private_address_is_not_called(

@@ -134,6 +134,9 @@ async def _call(ready: Ready, *, private: bool) -> Answered:
         return ended(error=f"{error.code}: {error.detail}")
     except (TimeoutError, httpx.TimeoutException):
         return ended(error=f"no answer within {TIMEOUT_SECONDS} s")
+    except httpx.RemoteProtocolError as error:
+        # What follows the colon repeats what came back, which is no answer that is kept and emptied as one.
+        return ended(error=f"not an answer in HTTP: {str(error).partition(':')[0]}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return ended(error=f"{type(error).__name__}: {error}"[:300])
     return ended(status=status, answer=answer)
