@@ -143,6 +143,10 @@ class Client:
 
     # The installation
 
+    async def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Ask the installation's own part of the API."""
+        return await self._ask(method, path, **request)
+
     async def overview(self, *, currency: str) -> rows.Overview:
         """Everything of the overview page; test tenants are included, since a demo has nothing else."""
         body = await self._get("/operations/overview", include="test", currency=currency)

@@ -19,6 +19,11 @@ def recover(viewer: Viewer, tenant_id: str = "") -> bool:
     return viewer.installation_role == "operator"
 
 
+def explain_payments(viewer: Viewer, tenant_id: str = "") -> bool:
+    """Say whose a movement on the payment provider's account is that is not ours: the operator."""
+    return viewer.installation_role == "operator"
+
+
 def see_tenant(viewer: Viewer, tenant_id: str) -> bool:
     """One tenant's money: its own people, and the installation's."""
     return see_installation(viewer) or (bool(tenant_id) and viewer.tenant_id == tenant_id)

@@ -99,6 +99,7 @@ def _groups(slug: rx.Var[str] | None, tenant_name: Any) -> list[tuple[Any, Any, 
     installation = [
         Link("overview", "Overview", "layout-dashboard", "/"),
         Link("tenants", "Tenants", "building-2", "/tenants"),
+        Link("provider", "Payment provider", "scale", "/provider"),
         Link("costs", "Costs", "receipt-text", "/costs"),
         Link("deployments", "Deployments", "rocket", "/deployments"),
         Link("backups", "Backups", "database-backup", "/backups"),

@@ -82,6 +82,7 @@ class ViewerState(rx.State):
     may_move_clock: bool = False
     manages_keys: bool = False
     may_recover: bool = False
+    may_explain_payments: bool = False
     sees_audit: bool = False
     sees_to_programs: bool = False
     sees_to_people: bool = False
@@ -102,6 +103,7 @@ class ViewerState(rx.State):
         self.may_move_clock = rights.move_clock(viewer, tenant_id)
         self.manages_keys = rights.manage_keys(viewer, viewer.tenant_id)
         self.may_recover = rights.recover(viewer)
+        self.may_explain_payments = rights.explain_payments(viewer)
         self.sees_audit = rights.see_audit(viewer, tenant_id or viewer.tenant_id)
         self.sees_to_programs = rights.see_to_programs(viewer, tenant_id)
         self.sees_to_people = rights.see_to_people(viewer, tenant_id)

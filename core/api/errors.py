@@ -218,8 +218,17 @@ def _line(entry: Mapping[str, Any]) -> dict[str, str]:
     where = [str(part) for part in entry["loc"]]
     if len(where) > 1 and where[0] in ("body", "query", "path", "header"):
         where = where[1:]
-    message = str(entry["msg"]).removeprefix("Value error, ")
+    message = _length_of_text(entry) or str(entry["msg"]).removeprefix("Value error, ")
     return {"field": ".".join(where), "message": _shown(message)}
+
+
+def _length_of_text(entry: Mapping[str, Any]) -> str:
+    """Pydantic counts the "items" of a text whose length is looked at after another check of it."""
+    end, bound = {"too_short": ("least", "min_length"), "too_long": ("most", "max_length")}.get(entry["type"], ("", ""))
+    if not end or not isinstance(entry.get("input"), str):
+        return ""
+    length = entry["ctx"][bound]
+    return f"String should have at {end} {length} character{'' if length == 1 else 's'}"
 
 
 def _shown(text: str) -> str:

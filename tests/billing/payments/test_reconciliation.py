@@ -230,6 +230,8 @@ async def test_what_is_not_ours_is_acknowledged_with_a_reason_and_asks_anew_once
     ):
         refused = await operator.post(where, wanted | changed)
         assert (refused.status_code, refused.json()["code"]) == (status, code), refused.text
+    short = await operator.post(where, wanted | {"reason": "no"})
+    assert short.json()["detail"] == "reason: String should have at least 3 characters"
     shop.pay(waiting)
     ours = await operator.post(where, wanted | {"providerId": waiting["paymentIntentId"]})
     assert (ours.status_code, ours.json()["code"], ours.json()["difference"]) == (
@@ -244,6 +246,7 @@ async def test_what_is_not_ours_is_acknowledged_with_a_reason_and_asks_anew_once
     answer = await operator.post(where, wanted)
     assert (answer.status_code, answer.json()["difference"]) == (201, "acknowledged")
     assert answer.json()["acknowledgement"]["reason"] == wanted["reason"]
+    assert answer.json()["acknowledgement"]["byEmail"] == operator.email
     again = await operator.post(where, wanted | {"reason": "Said twice"})
     assert (again.status_code, again.json()["acknowledgement"]["reason"]) == (200, wanted["reason"])
     done = await look(shop)

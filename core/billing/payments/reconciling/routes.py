@@ -1,13 +1,16 @@
 """/payment/reconciliation: the provider's account against our books, and what of it is not ours."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from core.billing.payments.errors import PaymentProviderUnavailable
 from core.billing.payments.providers.errors import ProviderUnavailable
 from core.billing.payments.reconciling import acknowledging, standing
+from core.billing.payments.reconciling.comparing import Finding
 from core.billing.payments.reconciling.errors import DifferenceNotFound, DifferenceOurs, DifferenceTooYoung
 from core.billing.payments.reconciling.reconcile import WINDOW, reconcile
 from core.billing.payments.reconciling.schemas import (
@@ -19,9 +22,12 @@ from core.billing.payments.reconciling.schemas import (
 from core.billing.payments.reconciling.showing import show, show_difference
 from core.billing.payments.routes import PROVIDER_FAULTS
 from core.foundation.clock import wall_now
+from core.foundation.database import Database
+from core.foundation.ids import INSTALLATION_ID
 from core.foundation.refusals import refusals
 from core.foundation.runtime import runtime
 from core.identity.scope import Installation
+from core.identity.users.repository import find_user
 
 router = APIRouter(prefix="/payment/reconciliation", tags=["payments"])
 
@@ -40,7 +46,7 @@ async def get_reconciliation(scope: Installation, request: Request, days: Days =
     wall = wall_now()
     since = wall - timedelta(days=days)
     done = await reconcile(scope.database, runtime(request).settings, since=since, wall=wall)
-    return show(done, since=since)
+    return show(done, since=since, people=await _authors(scope.database, done.findings))
 
 
 @router.post(
@@ -71,7 +77,7 @@ async def acknowledge(
     )
     await standing.remember(held.cache, done, since=since, at=wall)
     response.status_code = 200 if replayed else 201
-    return show_difference(finding)
+    return show_difference(finding, await _authors(scope.database, [finding]))
 
 
 @router.delete(
@@ -92,3 +98,13 @@ async def take_back(
         actor=scope.principal,
         wall=wall_now(),
     )
+
+
+async def _authors(database: Database, findings: Iterable[Finding]) -> dict[UUID, str]:
+    """The addresses of those who acknowledged."""
+    authors = {said.by for finding in findings if (said := finding.acknowledged) and said.by}
+    if not authors:
+        return {}
+    async with database.tenant(INSTALLATION_ID) as session:
+        found = [await find_user(session, author) for author in authors]
+    return {user.id: user.email for user in found if user}

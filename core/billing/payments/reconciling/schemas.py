@@ -24,6 +24,7 @@ class AcknowledgementAnswer(Answer):
 
     reason: str
     by: UUID | None
+    by_email: str | None
     at: Instant
 
 

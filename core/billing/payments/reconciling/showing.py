@@ -1,6 +1,8 @@
 """How a reconciliation is shown, to the API's callers and by the command."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from core.billing.payments.reconciling.comparing import Compared, Finding
@@ -11,14 +13,16 @@ from core.billing.payments.reconciling.schemas import (
     ReconciliationAnswer,
 )
 
+NOBODY: Mapping[UUID, str] = MappingProxyType({})
 
-def show(done: Compared, *, since: datetime) -> ReconciliationAnswer:
-    """All of it, differences first by what they are."""
+
+def show(done: Compared, *, since: datetime, people: Mapping[UUID, str] = NOBODY) -> ReconciliationAnswer:
+    """All of it, differences first by what they are; `people` are the addresses of those who acknowledged."""
     return ReconciliationAnswer(
         since=since,
         compared=done.compared,
         differences=[
-            show_difference(finding)
+            show_difference(finding, people)
             for finding in sorted(done.findings, key=lambda finding: (finding.difference, finding.provider_id))
         ],
         accounts=[
@@ -40,9 +44,12 @@ def show(done: Compared, *, since: datetime) -> ReconciliationAnswer:
     )
 
 
-def show_difference(finding: Finding) -> DifferenceAnswer:
+def show_difference(finding: Finding, people: Mapping[UUID, str] = NOBODY) -> DifferenceAnswer:
     """One of them."""
     said = finding.acknowledged
+    acknowledgement = said and AcknowledgementAnswer(
+        reason=said.reason, by=said.by, by_email=people.get(said.by) if said.by else None, at=said.at
+    )
     return DifferenceAnswer(
         difference=finding.difference.value,
         kind=finding.kind,
@@ -53,5 +60,5 @@ def show_difference(finding: Finding) -> DifferenceAnswer:
         ours_minor=finding.ours_minor,
         theirs_minor=finding.theirs_minor,
         detail=finding.detail,
-        acknowledgement=AcknowledgementAnswer(reason=said.reason, by=said.by, at=said.at) if said else None,
+        acknowledgement=acknowledgement,
     )
