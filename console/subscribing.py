@@ -160,7 +160,7 @@ async def upcoming(api: Client, subscription_id: str, *, now: datetime) -> list[
 
 
 async def preview(api: Client, subscription_id: str, what: str, wanted: Json, *, now: datetime) -> list[Foreseen]:
-    """What `change` or `cancel` would bill."""
+    """What `change`, `cancel`, `pause` or `resume` would bill."""
     return _foreseen(await api.ask_own("POST", f"{ADDRESS}/{subscription_id}/{what}/preview", json=dict(wanted)), now)
 
 

@@ -22,7 +22,13 @@ from console.template import page
 from console.viewer import PageState, ViewerState, asking
 
 APPLIES = [("now", "Now, the rest of the period settled"), ("renewal", "At the next renewal")]
-ENDS = {"cancel": {"when": "period_end"}, "cancel_now": {"when": "now", "unused": "credit"}}
+DEEDS = {
+    "cancel": {"when": "period_end"},
+    "cancel_now": {"when": "now", "unused": "credit"},
+    "pause": {"unused": "credit"},
+    "resume": {},
+}
+"""What is asked about with what it would bill, and what the API is told."""
 BILLING = [("next_invoice", "On the next invoice"), ("now", "At once")]
 
 
@@ -33,7 +39,7 @@ class SubscriptionState(PageState, rx.State):
     coming: list[Foreseen] = []
     plans: list[PlanRow] = []
     foreseen: list[Foreseen] = []
-    ending: list[Foreseen] = []
+    would_bill: list[Foreseen] = []
     add_ons: list[AddOn] = []
     previewed: bool = False
     refused: str = ""
@@ -61,7 +67,7 @@ class SubscriptionState(PageState, rx.State):
         self.add_ons = (
             await subscribing.add_ons(api, row.plan, row.currency, self.shown.parts, now=now) if offers else []
         )
-        self.foreseen, self.ending, self.previewed, self.refused, self.doing = [], [], False, "", ""
+        self.foreseen, self.would_bill, self.previewed, self.refused, self.doing = [], [], False, "", ""
         self.edition, self._wanted, self._key = self.edition + 1, {}, f"console-{uuid4()}"
 
     @rx.event
@@ -85,12 +91,13 @@ class SubscriptionState(PageState, rx.State):
     @rx.event
     @asking(rights.sell)
     async def ask(self, api: Client, doing: str):
-        """Say what is about to be done and, of an end, what it would bill, before it is."""
-        self.ending, self.refused = [], ""
-        if doing in ("cancel", "cancel_now"):
+        """Say what is about to be done and what it would bill, before it is."""
+        self.would_bill, self.refused = [], ""
+        if doing in DEEDS:
             now = parse_instant((await recall(self, api)).clock_iso)
             try:
-                self.ending = await subscribing.preview(api, self.subscription_id, "cancel", ENDS[doing], now=now)
+                what = doing.removesuffix("_now")
+                self.would_bill = await subscribing.preview(api, self.subscription_id, what, DEEDS[doing], now=now)
             except ApiRefused as refused:
                 self.refused = refused.advice
                 return
@@ -105,8 +112,7 @@ class SubscriptionState(PageState, rx.State):
     @asking(rights.sell)
     async def do(self, api: Client):
         """Do it."""
-        wanted = {**ENDS, "pause": {"unused": "credit"}}
-        await self._act(api, self.doing.removesuffix("_now"), wanted.get(self.doing, {}))
+        await self._act(api, self.doing.removesuffix("_now"), DEEDS.get(self.doing, {}))
 
     @rx.event
     @asking(rights.sell)
@@ -346,7 +352,7 @@ def _confirm() -> rx.Component:
                 size="4",
             ),
             rx.alert_dialog.description(said, size="2"),
-            rx.foreach(state.ending, _foreseen),
+            rx.foreach(state.would_bill, _foreseen),
             rx.el.div(
                 rx.alert_dialog.cancel(
                     rx.el.button("Not now", class_name="button plain", type="button", on_click=state.keep)

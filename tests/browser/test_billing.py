@@ -201,9 +201,11 @@ def test_a_customer_subscribes_is_billed_and_sees_a_change_before_it_is_made(
 
     page.goto(f"/tenants/{owner.tenant}/subscriptions/{subscription}")
     page.get_by_role("button", name="Pause").click()
+    expect(question.locator(".bill-line").filter(has_text="unused, back")).to_be_visible()
     question.get_by_role("button", name="Yes").click()
     expect(page.get_by_text("Until resumed.")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
+    expect(question.locator(".bill-line").filter(has_text="Seats").first).to_be_visible()
     question.get_by_role("button", name="Yes").click()
     expect(page.get_by_role("heading", name="Change it")).to_be_visible()
     page.get_by_role("button", name="End now").click()
