@@ -86,6 +86,8 @@ class Invoice:
     subscription_id: str = ""
     memo: str = ""
     more_lines: int = 0
+    has_document: bool = False
+    """A draft has none yet, and one that was discarded never gets any."""
     notes: list[CreditNote] = field(default_factory=list)
 
 
@@ -208,7 +210,7 @@ def _row(body: Json, known: Mapping[str, str], now: datetime) -> InvoiceRow:
     due = moment(body["dueAt"], now)
     return InvoiceRow(
         invoice_id=body["invoiceId"],
-        number=body["number"] or "Draft",
+        number=body["number"] or ("No number" if body["status"] == "void" else "Draft"),
         customer=known.get(body["customerId"], body["customerId"]),
         customer_id=body["customerId"],
         status=body["status"],
@@ -222,7 +224,7 @@ def _row(body: Json, known: Mapping[str, str], now: datetime) -> InvoiceRow:
 
 
 def _invoice(body: Json, lines: Json, notes: list[dict[str, Any]], known: Mapping[str, str], now: datetime) -> Invoice:
-    currency = body["currency"]
+    currency, discarded = body["currency"], body["status"] == "void" and body["number"] is None
     settled = (("Credits used", "appliedMinor"), ("Paid", "paidMinor"), ("Taken back by credit notes", "creditedMinor"))
     return Invoice(
         row=_row(body, known, now),
@@ -234,7 +236,8 @@ def _invoice(body: Json, lines: Json, notes: list[dict[str, Any]], known: Mappin
         paid=moment(body["paidAt"], now),
         subscription_id=body["subscriptionId"] or "",
         memo=body["memo"] or "",
-        more_lines=max(0, body["lineCount"] - len(lines["data"])),
+        more_lines=0 if discarded else max(0, body["lineCount"] - len(lines["data"])),
+        has_document=body["number"] is not None,
         notes=[
             CreditNote(
                 one["creditNoteId"],

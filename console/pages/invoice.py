@@ -30,6 +30,11 @@ from console.viewer import ViewerState, asking
 DEEDS = {
     "finalize": ("Finalize it?", "It gets its number and is sent; from then on nothing of it changes.", "Finalize"),
     "void": ("Void it?", "Nothing is owed of it any more. Its number stays. This cannot be taken back.", "Void"),
+    "void_draft": (
+        "Discard this draft?",
+        "It gets no number, and what stands on it is billed neither now nor later. This cannot be taken back.",
+        "Discard it",
+    ),
     "uncollectible": ("Give it up?", "It is no longer asked for; money that still comes is taken.", "Give it up"),
 }
 
@@ -74,7 +79,7 @@ class InvoiceState(Changing, Undoing, rx.State):
     async def do(self, api: Client):
         """Do it."""
         try:
-            await invoicing.act(api, self.invoice_id, self.doing, key=self._key)
+            await invoicing.act(api, self.invoice_id, self.doing.removesuffix("_draft"), key=self._key)
         except ApiRefused as refused:
             self.refused, self.doing = refused.advice, ""
             return
@@ -201,7 +206,9 @@ def _actions() -> rx.Component:
                 rx.cond(
                     status == "draft",
                     rx.fragment(
-                        deed("Write a line", state.ask_line(True)), button("finalize", "Finalize", "button primary")
+                        deed("Write a line", state.ask_line(True)),
+                        button("void_draft", "Discard"),
+                        button("finalize", "Finalize", "button primary"),
                     ),
                 ),
                 rx.cond(
@@ -290,9 +297,16 @@ def _document() -> rx.Component:
     return rx.el.section(
         rx.el.div(rx.el.h2("Document"), class_name="sheet-head centered"),
         rx.cond(
-            shown.row.status == "draft",
-            rx.el.p("A draft has no document yet.", class_name="sheet-body small-print"),
+            shown.has_document,
             final,
+            rx.el.p(
+                rx.cond(
+                    shown.row.status == "draft",
+                    "A draft has no document yet.",
+                    "It was discarded while it was a draft: it has no document, and nothing of it is billed.",
+                ),
+                class_name="sheet-body small-print",
+            ),
         ),
         class_name="sheet",
     )

@@ -86,7 +86,11 @@ def dialogs(state: Any) -> rx.Component:
         ),
         form_dialog(
             "Write a line",
-            rx.fragment("On this draft, in ", shown.currency, ". An amount below zero takes off."),
+            rx.fragment(
+                "On this draft, in ",
+                shown.currency,
+                ". A line that stands on it stays: what is wrong is offset by one with the same price below zero.",
+            ),
             text_field("description", "What for", required=True),
             text_field("quantity", "Quantity", numeric=True, value="1"),
             text_field("unitPrice", "Price of one", numeric=True, required=True),
