@@ -123,10 +123,12 @@ def where(asked: Mapping[str, str]) -> dict[str, str]:
 
 def _row(one: Json, people: Mapping[str, str], now: datetime) -> AuditRow:
     actor = one["actorId"] or ""
+    # The first digits of an id are the minute it was made in: by the last ones people are told apart.
+    unnamed = f"{str(one['actorKind']).replace('_', ' ')} {'…' if actor else ''}{actor[-8:]}".strip()
     return AuditRow(
         audit_id=one["auditId"],
         what=str(one["action"]).replace(".", " ").replace("_", " ").capitalize(),
-        actor=people.get(actor, f"{str(one['actorKind']).replace('_', ' ')} {actor[:8]}".strip()),
+        actor=people.get(actor, unnamed),
         about=one["subject"] or "",
         reason=one["reason"] or "",
         origin=one["address"] or "",
