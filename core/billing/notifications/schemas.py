@@ -2,12 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from core.foundation.schemas import Answer, Body, Instant, Text
 from core.identity.users.emails import Email
 
-Language = Annotated[str, Field(pattern="^[a-z]{2,3}(-[a-z0-9]{2,8})?$", examples=["en", "de-at"])]
+Language = Annotated[
+    str,
+    Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?$", examples=["en", "de-at"]),
+    AfterValidator(str.lower),  # a customer's is de-AT, and both are the same language
+]
 Channel = Literal["email", "sms"]
 
 
