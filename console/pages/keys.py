@@ -7,9 +7,9 @@ import reflex as rx
 from console import exporting, rights
 from console.client import ApiRefused, Client
 from console.components.figure import instant
-from console.components.form import instant_field
-from console.components.notice import blank, notice
+from console.components.notice import blank
 from console.components.table import cell, export_button, heading, row_heading, table, unseen
+from console.pages.keys_dialogs import making, revoking
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
 from console.planning import instant_of
 from console.rows import ApiKey
@@ -139,8 +139,8 @@ def keys() -> rx.Component:
             ),
             class_name="sheet",
         ),
-        _create_dialog(),
-        _revoke_dialog(),
+        making(KeysState, SCOPES),
+        revoking(KeysState),
     )
 
 
@@ -193,126 +193,4 @@ def _row(row: rx.Var[ApiKey]) -> rx.Component:
         cell(instant(row.last_used), label="Last used"),
         cell(instant(row.expires), label="Expires"),
         cell(anew, " ", revoke, kind="num action"),
-    )
-
-
-def _create_dialog() -> rx.Component:
-    return rx.dialog.root(
-        rx.dialog.content(
-            rx.dialog.title(
-                rx.cond(
-                    KeysState.replacing.api_key_id != "",
-                    rx.fragment("In the place of ", KeysState.replacing.name),
-                    "New API key",
-                ),
-                size="4",
-                margin_bottom="4px",
-            ),
-            rx.cond(KeysState.secret != "", _secret(), _form()),
-            max_width="440px",
-        ),
-        open=KeysState.making,
-        on_open_change=KeysState.open,
-    )
-
-
-def _form() -> rx.Component:
-    state = KeysState
-
-    def scope(name: str, text: str) -> rx.Component:
-        held = state.replacing.scopes.split(", ").contains(name)
-        chosen = rx.cond(state.replacing.api_key_id != "", held, name.startswith("usage:"))
-        return rx.el.label(
-            rx.el.input(type="checkbox", name=name, default_checked=chosen),
-            rx.el.span(text, rx.el.span(name, class_name="below mono"), class_name="grow"),
-            class_name="choice",
-            style={"padding": "7px 12px"},
-        )
-
-    return rx.el.form(
-        rx.dialog.description(
-            rx.cond(
-                state.replacing.api_key_id != "",
-                "It may what the key before it may; that one goes on until you revoke it, in the next step or later.",
-                "Name it after the application that will use it.",
-            ),
-            size="2",
-        ),
-        rx.el.div(
-            rx.el.label("Name", html_for="key-name"),
-            rx.el.input(
-                id="key-name",
-                name="name",
-                class_name="input",
-                required=True,
-                max_length=80,
-                auto_complete="off",
-                default_value=state.replacing.name,
-            ),
-            class_name="field",
-        ),
-        rx.el.fieldset(
-            rx.el.legend("It may", class_name="label", style={"fontWeight": 500, "marginBottom": "6px"}),
-            *(scope(name, text) for name, text in SCOPES.items()),
-            class_name="choices two",
-            style={"gap": "6px"},
-        ),
-        instant_field("expiresAt", "Ends (UTC)", hint="Empty: when it is revoked."),
-        rx.cond(state.refused != "", notice("bad", "This key cannot be made", state.refused)),
-        rx.el.div(
-            rx.dialog.close(rx.el.button("Not now", class_name="button plain", type="button")),
-            rx.el.button("Create key", class_name="button primary", type="submit"),
-            class_name="dialog-foot",
-            style={"marginTop": "4px"},
-        ),
-        on_submit=state.create,
-        class_name="stack",
-    )
-
-
-def _secret() -> rx.Component:
-    return rx.el.div(
-        rx.dialog.description("Copy it now: it is shown this once and kept nowhere.", size="2"),
-        rx.el.code(KeysState.secret, class_name="secret", tab_index=0),
-        rx.el.div(
-            rx.el.button("Copy", class_name="button", type="button", on_click=rx.set_clipboard(KeysState.secret)),
-            rx.cond(
-                KeysState.replacing.api_key_id != "",
-                rx.el.button(
-                    "Revoke the old one",
-                    class_name="button",
-                    type="button",
-                    on_click=KeysState.ask_revoke(KeysState.replacing),
-                ),
-            ),
-            rx.dialog.close(rx.el.button("Done", class_name="button primary", type="button")),
-            class_name="dialog-foot",
-            style={"marginTop": "4px"},
-        ),
-        class_name="stack",
-    )
-
-
-def _revoke_dialog() -> rx.Component:
-    return rx.alert_dialog.root(
-        rx.alert_dialog.content(
-            rx.alert_dialog.title("Revoke ", KeysState.revoking.name, "?", size="4"),
-            rx.alert_dialog.description(
-                rx.el.code(KeysState.revoking.prefix),
-                ": who uses it is refused within seconds. It cannot be undone.",
-                size="2",
-            ),
-            rx.el.div(
-                rx.alert_dialog.cancel(
-                    rx.el.button("Keep it", class_name="button plain", type="button", on_click=KeysState.keep)
-                ),
-                rx.alert_dialog.action(
-                    rx.el.button("Revoke", class_name="button danger", type="button", on_click=KeysState.revoke)
-                ),
-                class_name="dialog-foot",
-            ),
-            max_width="400px",
-            on_escape_key_down=KeysState.keep,
-        ),
-        open=KeysState.revoking.api_key_id != "",
     )
