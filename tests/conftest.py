@@ -17,6 +17,7 @@ template that the real migrations made, so tests commit as the product does and 
 """
 
 import functools
+import gc
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -73,6 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if keeper := config.stash.get(_KEEPER, None):
         keeper.stop()
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay: looking through thousands of them for circles again and again helps nobody."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

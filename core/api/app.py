@@ -149,7 +149,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=_lifespan(chosen),
+        lifespan=_lifespan(chosen, owns_process=settings is None),
         telemetry={
             "tracing": traces is not None,
             "metrics": False,
@@ -188,7 +188,7 @@ def routes_of(app: FastAPI) -> list[APIRoute]:
     return [route for route in app.router.routes if isinstance(route, APIRoute)]
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings, *, owns_process: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         runtime = Runtime(settings, Database(settings), create_cache(settings))
@@ -204,13 +204,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             charges.start()
             app.state.batches = BatchDesk()
             watching = asyncio.create_task(Watch(runtime).run())
-            # What the start made lives as long as the process: collections need not look through it, which would stop
-            # all requests for a tenth of a second each time.
-            gc.collect()
-            gc.freeze()
-            # A batch of events is some ten thousand objects without circles: looking for circles among them every 700
-            # took a tenth of a batch's time or more.
-            gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+            if owns_process:
+                _collect_seldom()
             try:
                 yield
             finally:
@@ -226,6 +221,17 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
                 await asyncio.to_thread(app.state.traces.shutdown)
 
     return lifespan
+
+
+def _collect_seldom() -> None:
+    """For a process that is the API and nothing else."""
+    # What the start made lives as long as the process: collections need not look through it, which would stop all
+    # requests for a tenth of a second each time.
+    gc.collect()
+    gc.freeze()
+    # A batch of events is some ten thousand objects without circles: looking for circles among them every 700 took a
+    # tenth of a batch's time or more.
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
 async def _refuse_unsafe_role(database: Database) -> None:
