@@ -311,3 +311,47 @@ async def test_a_backfill_of_years_ago_is_seen_before_taken_back_once_and_its_ke
         "INV-00005 2019-09-01 paid: correction calls -2.00, correction calls -4.00, calls 0.00 = -6.00 EUR, "
         "6.00 into the wallet",
     ]
+
+
+async def test_what_is_kept_through_a_pause_counts_for_the_minimum_of_the_whole_period(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    minimum = {"model": "minimum", "amount": "56"}
+    await story.sells("pro", flat("28"), minimum=minimum)
+    await story.sells("floor", flat("56"), minimum=minimum)
+    ada, bob, cy = [await story.customer(name) for name in ("Ada", "Bob", "Cy")]
+    one, other, third = [
+        await story.subscribes(customer, plan) for customer, plan in ((ada, "pro"), (bob, "floor"), (cy, "pro"))
+    ]
+    await story.until("2026-02-15T00:00:00Z")
+    for each in (one, other, third):
+        await story.does(each, "pause", unused="keep")
+    # Twice in one instant comes to the same.
+    await story.does(other, "resume")
+    await story.does(other, "pause", unused="keep")
+    await story.does(other, "resume")
+    await story.until("2026-02-22T00:00:00Z")
+    await story.does(one, "resume")
+    await story.until("2026-03-15T00:00:00Z")
+    await story.does(third, "resume")
+    await story.until("2026-04-02T00:00:00Z")
+    bills = {
+        name: [bill for bill in await story.bills(name) if not bill.startswith("None")]  # but drafts of nothing
+        for name in (ada, bob, cy)
+    }
+    # Of Ada three quarters of February: 42.00, of which 28.00 were paid ahead.
+    assert bills[ada][:2] == [
+        "INV-00001 2026-02-01 open: base 28.00 = 28.00 EUR",
+        "INV-00004 2026-03-01 open: minimum 14.00, base 28.00 = 42.00 EUR",
+    ]
+    # Of Bob the whole of it, which was paid.
+    assert bills[bob][:2] == [
+        "INV-00002 2026-02-01 open: base 56.00 = 56.00 EUR",
+        "INV-00005 2026-03-01 open: base 56.00 = 56.00 EUR",
+    ]
+    # Cy came back in March: half of February was reached, and March has a minimum of its own, for 17 of 31 days:
+    # 30.71, of which 15.35 were charged for those days.
+    assert bills[cy] == [
+        "INV-00003 2026-02-01 open: base 28.00 = 28.00 EUR",
+        "INV-00006 2026-03-15 open: base 15.35 = 15.35 EUR",
+        "INV-00009 2026-04-01 open: minimum 15.36, base 28.00 = 43.36 EUR",
+    ]

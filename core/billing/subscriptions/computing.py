@@ -202,7 +202,7 @@ class Reader:
                     await self.floor(one, others)
                 rated = self.lines[one.id].rated if one.id in self.lines else None
             charged_minor += rated.amount_minor if rated is not None else 0
-        owed_minor, inputs = await self._owed(item)
+        owed_minor, inputs = await self._owed(item, counted)
         return owed_minor, charged_minor, inputs
 
     async def usage(self, item: InvoiceItem, *, as_of: datetime | None, with_amounts: bool) -> RawUsage:
@@ -337,10 +337,14 @@ class Reader:
         return rated, {**item.basis, **inputs}
 
     async def _counted(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> list[InvoiceItem]:
-        """The items that count for a floor, wherever they are billed."""
-        kinds = COUNTED if item.kind == "minimum" else (*COUNTED, "minimum")
+        """The items that count for a floor, wherever they are billed.
+
+        For a minimum also those of its period before a pause that kept what was paid ahead. The minimum up to such a
+        pause counts what began before it.
+        """
+        kinds = (*COUNTED, "minimum")
         last = item.ordinal or 0
-        first = last if item.kind == "minimum" else int(item.basis["fromOrdinal"])
+        first = await self._kept_from(item) if item.kind == "minimum" else int(item.basis["fromOrdinal"])
         stored = await self.session.scalars(
             select(InvoiceItem)
             .where(
@@ -355,9 +359,39 @@ class Reader:
         for one in others:
             if one.kind in kinds and one.ordinal is not None and first <= one.ordinal <= last:
                 found.setdefault(one.id, one)
-        return list(found.values())
+        if item.kind == "commitment":
+            return list(found.values())
+        return [
+            one
+            for one in found.values()
+            if (one.kind == "minimum" and (one.ordinal or 0) < last)
+            or (one.kind in COUNTED and not ("keeps" in item.basis and _is_from(item.period_end, one)))
+        ]
 
-    async def _owed(self, item: InvoiceItem) -> tuple[int, dict[str, Any]]:
+    async def _kept_from(self, item: InvoiceItem) -> int:
+        """The first ordinal of a minimum's period: the one before, where a pause ended it that kept what was paid."""
+        first = item.ordinal or 0
+        if sum((Fraction(*owed["share"]) for owed in item.basis["owed"]), Fraction(0)) == 1:
+            return first
+        ended = await self.session.scalars(
+            select(InvoiceItem)
+            .where(
+                InvoiceItem.tenant_id == item.tenant_id,
+                InvoiceItem.subscription_id == item.subscription_id,
+                InvoiceItem.kind == "minimum",
+                InvoiceItem.ordinal < first,
+                InvoiceItem.basis.has_key("keeps"),
+            )
+            .order_by(InvoiceItem.ordinal.desc())
+        )
+        for one in ended:
+            through = datetime.fromisoformat(one.basis["keeps"])
+            if one.ordinal != first - 1 or item.period_start is None or item.period_start >= through:
+                break
+            first -= 1
+        return first
+
+    async def _owed(self, item: InvoiceItem, counted: Sequence[InvoiceItem]) -> tuple[int, dict[str, Any]]:
         scale = 10 ** minor_digits(item.currency)
         if item.kind == "commitment":
             terms = await self.terms(item.basis)
@@ -366,7 +400,8 @@ class Reader:
             price = input_hash(terms.commitment).hex()
             return round_to_whole(Fraction(commitment.amount) * scale, commitment.rounding), {"price": price}
         exact, rounding, prices = Fraction(0), Rounding.HALF_UP, list[str]()
-        for owed in item.basis["owed"]:
+        before = [one for one in counted if one.kind == "minimum"]
+        for owed in (owed for one in (*before, item) for owed in one.basis["owed"]):
             terms = await self.terms(item.basis, owed["priceId"])
             minimum = parse_floor(terms.minimum or {})
             assert isinstance(minimum, Minimum), "the basis names a price that has one"
@@ -374,6 +409,11 @@ class Reader:
             rounding = minimum.rounding
             prices.append(input_hash(terms.minimum).hex())
         return round_to_whole(exact, rounding), {"prices": prices}
+
+
+def _is_from(end: datetime | None, item: InvoiceItem) -> bool:
+    """Whether an item is of the time from an instant on."""
+    return end is not None and item.period_start is not None and item.period_start >= end
 
 
 def measured(used: RawUsage, scheme: Scheme) -> Measured:

@@ -137,16 +137,18 @@ def unused(agreement: Agreement, parts: Iterable[Part], *, at: datetime, bill_at
     ]
 
 
-def closing(agreement: Agreement, *, at: datetime, bill_at: datetime, ends: bool = False) -> list[InvoiceItem]:
+def closing(
+    agreement: Agreement, *, at: datetime, bill_at: datetime, ends: bool = False, keeps: bool = False
+) -> list[InvoiceItem]:
     """What is owed for the time up to `at` of the current period: usage, the minimum, and a commitment that is due.
 
     To be asked of the agreement before its parts are closed. `ends`: a commitment is owed whole however many periods
-    are left of it.
+    are left of it. `keeps`: what was paid ahead stays, and counts for the rest of the period if it goes on.
     """
     items: list[InvoiceItem] = []
     if agreement.state != "paused":
         # Else it was billed up to the pause then.
-        items = [*_usage(agreement, at, bill_at), *_minimum(agreement, at, bill_at)]
+        items = [*_usage(agreement, at, bill_at), *_minimum(agreement, at, bill_at, keeps)]
     if agreement.commitment is not None and (ends or agreement.commitment_left == 1):
         items.append(
             _later(
@@ -182,7 +184,7 @@ def _usage(agreement: Agreement, at: datetime, bill_at: datetime) -> Iterator[In
         yield item
 
 
-def _minimum(agreement: Agreement, at: datetime, bill_at: datetime) -> Iterator[InvoiceItem]:
+def _minimum(agreement: Agreement, at: datetime, bill_at: datetime, keeps: bool) -> Iterator[InvoiceItem]:
     owed: list[dict[str, Any]] = []
     start = agreement.period_end
     for held in (*agreement.past_held, agreement.held):
@@ -192,16 +194,19 @@ def _minimum(agreement: Agreement, at: datetime, bill_at: datetime) -> Iterator[
         part = share_of(agreement.whole, first, last, held.terms.proration, agreement.cycle.zone)
         owed.append({"priceId": str(held.terms.price_id), "share": written(part)})
         start = min(start, first)
-    if owed:
+    keeps_on = keeps and agreement.terms.minimum is not None
+    if owed or keeps_on:
         yield _later(
             agreement,
             MINIMUM,
             "Minimum",
-            start=start,
+            start=min(start, at),
             end=at,
             bill_at=bill_at,
             now=at,
-            basis=basis_of(agreement.terms, owed=owed),
+            basis=basis_of(
+                agreement.terms, owed=owed, **({"keeps": agreement.paid_through.isoformat()} if keeps_on else {})
+            ),
         )
 
 

@@ -211,7 +211,7 @@ def pause(agreement: Agreement, *, at: datetime, resume_at: datetime | None, unu
     """Stops billing: usage up to now is billed, what was paid ahead comes back unless it is kept for the resumption."""
     _refuse(agreement, BILLED, "to pause it")
     credited = lines.unused(agreement, agreement.parts, at=at, bill_at=at) if unused == "credit" else []
-    items = [*credited, *lines.closing(agreement, at=at, bill_at=at)]
+    items = [*credited, *lines.closing(agreement, at=at, bill_at=at, keeps=unused == "keep")]
     items = [item for item in items if item.kind != lines.COMMITMENT]
     was = agreement.state
     agreement = replace(
