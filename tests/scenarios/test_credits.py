@@ -152,7 +152,8 @@ async def test_a_preview_knows_what_credits_for_a_meter_will_pay_and_voiding_ret
     await story.grants(ada, "4")
     await story.uses(ada, 30)
     upcoming = await made(story.caller.get(f"/billing/subscriptions/{subscription}/upcoming-invoice"))
-    assert [(one["totalMinor"], one["appliedMinor"]) for one in upcoming["invoices"]] == [(1300, 600)]
+    # The first invoice is a draft yet, and will have taken the 4.00 by then.
+    assert [(one["totalMinor"], one["appliedMinor"]) for one in upcoming["invoices"]] == [(1300, 200)]
     await story.until("2026-03-01T00:00:00Z")
     # The first invoice took the 4.00 that are for anything; of the second's 3.00 of calls, 2.00 are theirs.
     assert await story.bills(ada) == [

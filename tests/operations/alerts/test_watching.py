@@ -11,6 +11,7 @@ from core.billing.invoices.recomputing import standing as invoices
 from core.billing.invoices.recomputing.recompute import Recomputed
 from core.billing.payments.reconciling import standing as payments
 from core.billing.payments.reconciling.comparing import compare
+from core.billing.payments.reconciling.reconcile import WINDOW
 from core.foundation.cache import create_cache
 from core.foundation.clock import wall_now
 from core.foundation.database import Database
@@ -164,7 +165,7 @@ async def test_what_the_nightly_checks_found_fires_until_they_find_nothing(
         "payments-differ": "payments-differ",
     }
     await invoices.remember(runtime.cache, invoices.Standing.of(Recomputed(), at=NOW))
-    await payments.remember(runtime.cache, compare([], [], since=NOW, wall=NOW), at=NOW)
+    await payments.remember(runtime.cache, compare([], [], since=NOW, wall=NOW), since=NOW - WINDOW, at=NOW)
     await watch.look(NOW + timedelta(seconds=30))
     assert await firing(operator) == {}
 

@@ -87,7 +87,7 @@ async def test_what_is_over_its_time_goes_and_the_rest_stays_and_a_dry_run_only_
     assert await left("SELECT email FROM invitations ORDER BY 1") == [
         "new@else.test", "new@else.test", "old@else.test",
     ]  # fmt: skip
-    assert await left("SELECT slot FROM notification_messages") == ["slot 2"]
+    assert await left("SELECT slot FROM notification_messages WHERE template = 'receipt'") == ["slot 2"]
     assert await left("SELECT answer FROM webhook_attempts") == ["answer 2"]
     assert await left("SELECT payload->>'name' FROM provider_events ORDER BY received_at") == [None, "name 2"]
     rows = (await made(tenant.get("/billing/audit", action="records.removed")))["data"]
