@@ -204,3 +204,13 @@ def test_pages_that_a_page_links_to_exist() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert faults == [], "\n".join(faults)
+
+
+def test_files_that_a_page_names_exist() -> None:
+    named = {
+        f"{page.relative_to(ROOT)}: {path}"
+        for page in PAGES
+        for path in re.findall(r"`((?:bench|console|core|infra|tests)/[\w./-]+)`", page.read_text())
+        if "STACK" not in path and not (ROOT / path).exists()
+    }
+    assert named == set()
