@@ -83,7 +83,9 @@ class Installation:
 
     def invite(self, owner: Person, role: str, *, email: str = "") -> Person:
         """Somebody else in the owner's tenant, perhaps known from another one."""
-        person = Person(email=email or f"{role.replace('_', '-')}@{owner.tenant}.test", tenant=owner.tenant)
+        person = Person(
+            email=email or f"{role.replace('_', '-')}-{uuid4().hex[:6]}@{owner.tenant}.test", tenant=owner.tenant
+        )
         wanted = {"email": person.email, "role": role}
         invited = self._expect(201, self.as_person(owner, "POST", "/auth/invitations", json=wanted))
         body = {

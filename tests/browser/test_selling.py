@@ -61,7 +61,9 @@ def build(page: Page) -> None:
 
 def quoted(page: Page, currency: str) -> Locator:
     """What USED would cost in the currency: the total."""
-    page.get_by_role("button", name=currency, exact=True).click()
+    chosen = page.get_by_role("button", name=currency, exact=True)
+    chosen.click()
+    expect(chosen).to_have_attribute("aria-pressed", "true")  # the form is another one from here on
     for name, value in USED.items():
         page.get_by_label(name, exact=True).fill(value)
     page.get_by_role("button", name="Work it out").click()
