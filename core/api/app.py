@@ -29,6 +29,7 @@ from core.billing.customers import routes as customers
 from core.billing.dunning import routes as dunning
 from core.billing.invoices import routes as invoices
 from core.billing.invoices.credit_notes import routes as credit_notes
+from core.billing.invoices.items import routes as invoice_items
 from core.billing.invoices.late_usage import routes as late_usage
 from core.billing.invoices.parked import routes as parked
 from core.billing.invoices.previews import routes as previews
@@ -97,6 +98,7 @@ ROUTERS = (
     pricing.router,
     previews.router,
     subscriptions.router,
+    invoice_items.router,
     invoices.router,
     late_usage.router,
     credit_notes.router,

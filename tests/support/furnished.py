@@ -73,6 +73,7 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
     written = {"customerId": payer["customerId"], "lines": [{"description": "Work", "amountMinor": 100}]}
     invoice = await made(owner.post("/billing/invoices", {**written, "finalize": True}))
     note = await made(owner.post(f"/billing/invoices/{invoice['invoiceId']}/credit-notes", {}))
+    (item,) = (await made(owner.post("/billing/invoices/items", {**written, "billAt": "2031-01-01T00:00:00Z"})))["data"]
     rate = {"country": "DE", "name": "Own", "percent": "19", "effectiveFrom": "2030-01-01"}
     tax_rate = await made(owner.post("/billing/tax-rates", rate))
     other = await made(owner.post("/billing/invoices", {**written, "finalize": True}))
@@ -103,6 +104,7 @@ async def furnish(owner: Caller, *, stripe_url: str) -> Furnished:
             "payment_method_id": saved["paymentMethodId"],
             "webhook_id": webhook["webhookId"],
             "invoice_id": invoice["invoiceId"],
+            "item_id": item["itemId"],
             "payment_id": payment["paymentId"],
             "refund_id": payment["paymentId"],  # theirs, if no refund: that takes a worker
             "credit_note_id": note["creditNoteId"],

@@ -25,6 +25,26 @@ class CreditNoteNotFound(NotFound):
         super().__init__("The tenant has no such credit note.")
 
 
+class InvoiceItemNotFound(NotFound):
+    """Nothing of the tenant's waits, or stands on that draft, under this id."""
+
+    code = "invoice_item_not_found"
+    title = "No such line"
+
+    def __init__(self) -> None:
+        super().__init__("No such line waits, or stands on this draft: it may have been withdrawn already.")
+
+
+class ItemNotWithdrawable(Conflict):
+    """A line that the run computes, or one that is on an invoice by now."""
+
+    code = "invoice_line_not_withdrawable"
+    title = "The line cannot be withdrawn"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The line cannot be withdrawn: {why}. What is too much is offset by a line below zero.")
+
+
 class InvoiceNotDraft(Conflict):
     """It is final: it can be credited or voided, not changed."""
 
@@ -32,7 +52,10 @@ class InvoiceNotDraft(Conflict):
     title = "The invoice is final"
 
     def __init__(self, state: str) -> None:
-        super().__init__(f"The invoice is {state}: only a draft can be made final. To take it back, credit or void it.")
+        super().__init__(
+            f"The invoice is {state}: only a draft is changed or made final. "
+            "To take back what is final, credit or void it."
+        )
 
 
 class InvoiceStateRefused(Conflict):

@@ -97,7 +97,7 @@ async def finalize_drafts(
         for draft in drafts
     ]
     billed = [item for own in items.values() for item in own]
-    sale = await open_sale(session, tenant_id, billed)
+    sale = await open_sale(session, tenant_id, billed, customers={draft.customer_id for draft in drafts})
     as_of = await known_at(session, billed)
     made: list[tuple[Invoice, Bill]] = []
     for draft, bill in zip(drafts, await work_out(session, groups, sale, as_of=as_of), strict=True):

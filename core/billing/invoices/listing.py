@@ -62,6 +62,14 @@ async def list_taxes(session: AsyncSession, invoice: Invoice) -> Sequence[Row[An
     return (await session.execute(_TAXES, {"tenant": invoice.tenant_id, "invoice": invoice.id})).all()
 
 
+async def list_waiting(
+    session: AsyncSession, tenant_id: UUID, *, customer_id: UUID | None, after: UUID | None, limit: int
+) -> Sequence[Row[Any]]:
+    """What is on no invoice yet, in the order it was written, from after that id on."""
+    where = {"tenant": tenant_id, "customer": customer_id, "after": after, "limit": limit}
+    return (await session.execute(_WAITING, where)).all()
+
+
 async def bill_of(session: AsyncSession, invoice: Invoice) -> Bill:
     """A draft worked out as of now."""
     items = (await repository.list_items_of(session, invoice.tenant_id, [invoice.id]))[invoice.id]
@@ -72,7 +80,8 @@ async def bill_of(session: AsyncSession, invoice: Invoice) -> Bill:
         bill_at=invoice.bill_at,
         items=items,
     )
-    return await work_out_one(session, group, await open_sale(session, invoice.tenant_id, items), as_of=None)
+    sale = await open_sale(session, invoice.tenant_id, items, customers=[invoice.customer_id])
+    return await work_out_one(session, group, sale, as_of=None)
 
 
 async def currency_of(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> str | None:
@@ -83,6 +92,14 @@ async def currency_of(session: AsyncSession, tenant_id: UUID, customer_id: UUID)
 _LINES = text("""
 SELECT l.* FROM invoice_lines l
 WHERE l.tenant_id = :tenant AND l.invoice_id = :invoice AND l.position > :after ORDER BY l.position LIMIT :limit
+""")
+
+_WAITING = text("""
+SELECT id, customer_id, subscription_id, kind, code, description, currency, amount_minor, bill_at FROM invoice_items
+WHERE tenant_id = :tenant AND invoice_id IS NULL
+  AND (CAST(:customer AS uuid) IS NULL OR customer_id = :customer)
+  AND (CAST(:after AS uuid) IS NULL OR id > :after)
+ORDER BY id LIMIT :limit
 """)
 
 _TAXES = text("""

@@ -117,10 +117,15 @@ async def draft_by_hand(
 
 
 async def add_to_draft(session: AsyncSession, invoice: Invoice, items: Sequence[InvoiceItem]) -> Bill:
-    """Puts new items on a draft, which is locked; what it comes to with them. Written once: a mistake is offset."""
+    """Puts new items on a draft, which is locked; what it comes to with them."""
     session.add_all(items)
     await session.flush()
     await repository.take_items(session, invoice.tenant_id, {item.id: invoice.id for item in items})
+    return await work_out_draft(session, invoice)
+
+
+async def work_out_draft(session: AsyncSession, invoice: Invoice) -> Bill:
+    """Brings a draft, which is locked and whose items changed, up to what it comes to now."""
     session.expire_all()
     await session.refresh(invoice)
     bill = await bill_of(session, invoice)
@@ -130,6 +135,7 @@ async def add_to_draft(session: AsyncSession, invoice: Invoice, items: Sequence[
         bill.discount_minor,
     )
     invoice.tax_minor, invoice.total_minor, invoice.open_minor = bill.tax_minor, bill.total_minor, bill.total_minor
+    invoice.period_start, invoice.period_end = bill.period
     await session.flush()
     return bill
 

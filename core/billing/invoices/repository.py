@@ -45,8 +45,13 @@ async def wait_for_customer(session: AsyncSession, tenant_id: UUID, *, now: date
     customer_id = await session.scalar(_FIRST_CUSTOMER, {"tenant": tenant_id, "now": now})
     if customer_id is None:
         return []
-    await session.execute(_WAIT_FOR_CUSTOMER, {"tenant": tenant_id, "customer": customer_id})
+    await lock_customer_to_bill(session, tenant_id, customer_id)
     return [customer_id]
+
+
+async def lock_customer_to_bill(session: AsyncSession, tenant_id: UUID, customer_id: UUID) -> None:
+    """Waits until no run has this customer; none takes what waits for it until the transaction ends."""
+    await session.execute(_WAIT_FOR_CUSTOMER, {"tenant": tenant_id, "customer": customer_id})
 
 
 async def list_waiting(

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices import finalizing, listing, one_off, service
 from core.billing.invoices.documenting import invoice_document
@@ -19,33 +18,28 @@ from core.billing.invoices.errors import (
     NothingToBill,
     NumbersHeld,
 )
+from core.billing.invoices.items.asked import items_asked_for
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.recomputing.recompute import find_final, recompute
 from core.billing.invoices.schemas import (
     DriftAnswer,
     InvoiceAnswer,
     InvoiceDetail,
-    ItemAnswer,
-    ItemsAnswer,
     LineAnswer,
-    MoreLines,
     NewInvoice,
-    NewItems,
-    NewLine,
     RecomputedAnswer,
     State,
 )
 from core.billing.invoices.showing import detailed, line_of, lines_of, shown
 from core.billing.tax.errors import TaxRateMissing
 from core.foundation.errors import KeyInFlight, KeyReused
-from core.foundation.money import minor_digits
 from core.foundation.paging import Cursor, Limit, cut, decode_cursor, encode_cursor
 from core.foundation.refusals import refusals
 from core.foundation.schemas import Page, Text, dump
 from core.foundation.sorting import describe_sorts, page_of, read_sort
 from core.identity.idempotency import KeyHeader, answer_once
-from core.identity.scope import Reading, Unit, Writing
-from core.identity.tenants.customers import CustomerErased, CustomerNotFound, refuse_erased
+from core.identity.scope import Reading, Writing
+from core.identity.tenants.customers import CustomerErased, CustomerNotFound
 
 router = APIRouter(prefix="/billing/invoices", tags=["billing"])
 
@@ -97,7 +91,7 @@ async def create_invoice(scope: Writing, body: NewInvoice, idempotency_key: KeyH
     async with scope.writing() as unit:
 
         async def write() -> InvoiceAnswer:
-            items = await _items(unit, body.customer_id, body.currency, body.lines, bill_at=None)
+            items = await items_asked_for(unit, body.customer_id, body.currency, body.lines, bill_at=None)
             invoice = await one_off.draft_by_hand(
                 unit.session,
                 items,
@@ -112,41 +106,6 @@ async def create_invoice(scope: Writing, body: NewInvoice, idempotency_key: KeyH
 
         answer = await answer_once(unit, write, door="invoices", key=idempotency_key, document=dump(body))
     return InvoiceAnswer.model_validate(answer)
-
-
-@router.post(
-    "/items",
-    operation_id="create_invoice_items",
-    status_code=201,
-    responses=refusals(CustomerNotFound, CustomerErased, NothingToBill, KeyReused, KeyInFlight),
-)
-async def create_items(scope: Writing, body: NewItems, idempotency_key: KeyHeader = None) -> ItemsAnswer:
-    """Writes lines that the run bills at `billAt`."""
-    async with scope.writing() as unit:
-
-        async def write() -> ItemsAnswer:
-            items = await _items(unit, body.customer_id, body.currency, body.lines, bill_at=body.bill_at)
-            unit.session.add_all(items)
-            await unit.session.flush()
-            return ItemsAnswer(
-                data=[
-                    ItemAnswer(
-                        item_id=item.id,
-                        customer_id=item.customer_id,
-                        subscription_id=None,
-                        kind=item.kind,
-                        code=item.code,
-                        description=item.description,
-                        currency=item.currency,
-                        amount_minor=item.amount_minor,
-                        bill_at=item.bill_at,
-                    )
-                    for item in items
-                ]
-            )
-
-        answer = await answer_once(unit, write, door="invoice_items", key=idempotency_key, document=dump(body))
-    return ItemsAnswer.model_validate(answer)
 
 
 @router.get("/{invoice_id}", operation_id="get_invoice", responses=refusals(InvoiceNotFound))
@@ -172,31 +131,6 @@ async def list_lines(scope: Reading, invoice_id: UUID, limit: Limit = 50, cursor
         rows = await listing.list_lines(unit.session, invoice, after=after, limit=limit + 1)
     kept, last = cut(rows, limit)
     return Page(data=[line_of(row) for row in kept], next_cursor=encode_cursor(last.position) if last else None)
-
-
-@router.post(
-    "/{invoice_id}/lines",
-    operation_id="add_invoice_lines",
-    status_code=201,
-    responses=refusals(InvoiceNotFound, InvoiceNotDraft, TaxRateMissing, NothingToBill, KeyReused, KeyInFlight),
-)
-async def add_lines(
-    scope: Writing, invoice_id: UUID, body: MoreLines, idempotency_key: KeyHeader = None
-) -> InvoiceDetail:
-    """Writes lines on a draft, in its currency. What was wrong is offset by one below zero."""
-    async with scope.writing() as unit:
-
-        async def write() -> InvoiceDetail:
-            draft = await service.get_invoice(unit.session, unit.tenant_id, invoice_id, lock=True)
-            if draft.state != "draft":
-                raise InvoiceNotDraft(draft.state)
-            items = await _items(unit, draft.customer_id, draft.currency, body.lines, bill_at=draft.bill_at)
-            bill = await one_off.add_to_draft(unit.session, draft, items)
-            return detailed(draft, [], bill)
-
-        document = {**dump(body), "invoiceId": str(invoice_id)}
-        answer = await answer_once(unit, write, door="invoice_lines", key=idempotency_key, document=document)
-    return InvoiceDetail.model_validate(answer)
 
 
 @router.post(
@@ -292,25 +226,3 @@ async def get_xml(scope: Reading, invoice_id: UUID) -> Response:
 async def _turn(scope: Writing, invoice_id: UUID, turn: Callable[..., Awaitable[Invoice]]) -> InvoiceAnswer:
     async with scope.writing() as unit:
         return shown(await turn(unit.session, tenant_id=unit.tenant_id, invoice_id=invoice_id, now=unit.now))
-
-
-async def _items(unit: Unit, customer_id: UUID, currency: str | None, lines: list[NewLine], *, bill_at: Any) -> Any:
-    chosen = await _currency(unit.session, unit.tenant_id, customer_id, currency)
-    await refuse_erased(unit.session, unit.tenant_id, customer_id)
-    written = [one_off.Written(**{name: getattr(line, name) for name in type(line).model_fields}) for line in lines]
-    return one_off.make_items(
-        written,
-        tenant_id=unit.tenant_id,
-        customer_id=customer_id,
-        currency=chosen,
-        bill_at=max(bill_at or unit.now, unit.now),
-        now=unit.now,
-    )
-
-
-async def _currency(session: AsyncSession, tenant_id: UUID, customer_id: UUID, asked: str | None) -> str:
-    own = await listing.currency_of(session, tenant_id, customer_id)
-    if own is None:
-        raise CustomerNotFound
-    minor_digits(asked or own)
-    return asked or own

@@ -1,6 +1,6 @@
 """What all invoices of a batch have in common: who sells, at which rates of tax, and to whom. Read once a batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,13 +37,15 @@ class Sale:
     """Of what may come back: from when to when a part was charged, and when that was billed."""
 
 
-async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[InvoiceItem]) -> Sale:
-    """Reads it for these items."""
+async def open_sale(
+    session: AsyncSession, tenant_id: UUID, items: Sequence[InvoiceItem], *, customers: Collection[UUID] = ()
+) -> Sale:
+    """Reads it for these items, and for `customers` whose draft may have none any more."""
     settings = await settings_of(session, tenant_id)
     tenant = await get_tenant(session, tenant_id)
-    customer_ids = sorted({item.customer_id for item in items})
+    customer_ids = sorted({*customers, *(item.customer_id for item in items)})
     subscriptions = sorted({item.subscription_id for item in items if item.subscription_id is not None})
-    customers = await session.execute(
+    buyers = await session.execute(
         _CUSTOMERS.columns(*Customer.__table__.columns), {"tenant": tenant_id, "ids": customer_ids}
     )
     collections = await session.execute(_COLLECTIONS, {"tenant": tenant_id, "ids": subscriptions})
@@ -53,7 +55,7 @@ async def open_sale(session: AsyncSession, tenant_id: UUID, items: Sequence[Invo
         seller=seller_of(settings),
         seller_party=party_of_seller(settings, name=tenant.name),
         provider=await provider_of(session, tenant_id),
-        customers={row["id"]: Customer(**row) for row in customers.mappings()},
+        customers={row["id"]: Customer(**row) for row in buyers.mappings()},
         collections={row.id: row.collection for row in collections},
     )
     await _read_charged(session, sale, items)

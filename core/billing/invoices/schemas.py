@@ -73,7 +73,7 @@ class NewItems(Body):
 
 
 class ItemAnswer(Answer):
-    """What is to be billed."""
+    """What is to be billed. Usage and floors have no amount until their invoice is worked out."""
 
     item_id: UUID
     customer_id: UUID

@@ -77,11 +77,15 @@ async def unsettle(
 async def void(session: AsyncSession, *, tenant_id: UUID, invoice_id: UUID, now: datetime) -> Invoice:
     """Nothing is owed of it any more, and what was on it is not billed again. Raises InvoiceStateRefused.
 
-    Its number stays, and credits that were used on it go back into the wallet.
+    Its number stays, and credits that were used on it go back into the wallet. Of a draft no line was ever final: it
+    is left without any, and without amounts.
     """
     invoice = await get_invoice(session, tenant_id, invoice_id, lock=True)
     if invoice.state == "void":
         return invoice
+    if invoice.state == "draft":
+        invoice.lines = invoice.subtotal_minor = invoice.discount_minor = invoice.tax_minor = 0
+        invoice.total_minor = invoice.open_minor = 0
     if invoice.state == "paid" or invoice.paid_minor or invoice.credited_minor:
         raise InvoiceStateRefused(invoice.state, "void", "something was paid or credited: issue a credit note")
     if invoice.applied_minor > 0:

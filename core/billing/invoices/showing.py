@@ -11,10 +11,12 @@ from core.billing.invoices.schemas import (
     CreditNoteAnswer,
     InvoiceAnswer,
     InvoiceDetail,
+    ItemAnswer,
     LineAnswer,
     PreviewedInvoice,
     TaxAnswer,
 )
+from core.billing.subscriptions.models import InvoiceItem
 
 _SAME = (
     "number", "customer_id", "subscription_id", "currency", "collection", "origin", "bill_at", "drafted_at",
@@ -56,6 +58,21 @@ def lines_of(bill: Bill) -> list[LineAnswer]:
 def line_of(row: Row[Any]) -> LineAnswer:
     """A line of a final invoice."""
     return _line(row, row.id, row.discounts)
+
+
+def item_answer(item: InvoiceItem | Row[Any]) -> ItemAnswer:
+    """What waits to be billed, or waited."""
+    return ItemAnswer(
+        item_id=item.id,
+        customer_id=item.customer_id,
+        subscription_id=item.subscription_id,
+        kind=item.kind,
+        code=item.code,
+        description=item.description,
+        currency=item.currency,
+        amount_minor=item.amount_minor,
+        bill_at=item.bill_at,
+    )
 
 
 def previewed(bill: Bill, applied_minor: int) -> PreviewedInvoice:
