@@ -4,8 +4,9 @@ Added to each route: the errors of the guard and the edge, who may call it (from
 errors. A room documents the errors of its own rules with `responses=refusals(...)` (foundation/refusals.py).
 """
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -61,14 +62,14 @@ documents = APIRouter()
 @documents.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """The document."""
-    content: bytes = request.app.state.openapi
+    content = await _described(request).document()
     return Response(content, media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
 
 
 @documents.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """The document, readable."""
-    content: bytes = request.app.state.docs
+    content = await _described(request).page()
     return Response(
         content,
         media_type="text/html; charset=utf-8",
@@ -77,33 +78,58 @@ async def docs(request: Request) -> Response:
 
 
 def describe(app: FastAPI, settings: Settings) -> None:
-    """Makes the document of the routes that are there and serves it."""
-    document = _document(app)
-    document["servers"] = [{"url": settings.public_api_url}]
-    app.state.openapi = orjson.dumps(document)
-    app.state.docs = docs_page.page(document).encode()
-    app.openapi_schema = document
+    """Serves the document of the routes that are there."""
+    app.state.described = Described(app, settings)
     app.router.routes.extend(guarded([documents]))
 
 
-_known: dict[tuple[object, ...], dict[str, Any]] = {}
+class Described:
+    """The routes of an application, described when somebody first asks: it takes a second or more, which no start of
+    the API has to wait for. Whoever asks meanwhile waits too, and other requests are answered.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._title = app.title
+        self._version = app.version
+        self._routes = [route for route in app.router.routes if isinstance(route, APIRoute)]
+        self._address = settings.public_api_url
+        self._making = asyncio.Lock()
+
+    async def document(self) -> bytes:
+        """As JSON, with the address of this installation."""
+        return orjson.dumps({**(await self._known())[0], "servers": [{"url": self._address}]})
+
+    async def page(self) -> bytes:
+        """As HTML."""
+        return (await self._known())[1]
+
+    async def _known(self) -> tuple[dict[str, Any], bytes]:
+        async with self._making:
+            key = (self._title, self._version, *(route.endpoint for route in self._routes))
+            if key not in _KNOWN:
+                _KNOWN[key] = await asyncio.to_thread(self._make)
+            return _KNOWN[key]
+
+    def _make(self) -> tuple[dict[str, Any], bytes]:
+        document = _made(self._title, self._version, self._routes)
+        return document, docs_page.page(document).encode()
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
-    """Of the same routes it is made once in a process: it takes a second or more."""
-    endpoints = (app.title, app.version, *(r.endpoint for r in app.router.routes if isinstance(r, APIRoute)))
-    if endpoints not in _known:
-        _known[endpoints] = _made(app)
-    return dict(_known[endpoints])
+_KNOWN: dict[tuple[object, ...], tuple[dict[str, Any], bytes]] = {}
+"""What this process has described; of the same routes it is the same."""
 
 
-def _made(app: FastAPI) -> dict[str, Any]:
+def _described(request: Request) -> Described:
+    return cast("Described", request.app.state.described)
+
+
+def _made(title: str, version: str, described: list[APIRoute]) -> dict[str, Any]:
     document = get_openapi(
-        title=app.title,
-        version=app.version,
+        title=title,
+        version=version,
         summary="Credits, usage, subscriptions and payments of many tenants",
         description=_DESCRIPTION,
-        routes=app.router.routes,
+        routes=described,
         servers=[],
     )
     components = document.setdefault("components", {})
@@ -115,8 +141,8 @@ def _made(app: FastAPI) -> dict[str, Any]:
         "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /auth/login"},
         "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "cbk_…", "description": "POST /auth/api-keys"},
     }
-    for route in app.router.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
+    for route in described:
+        if route.include_in_schema:
             for method in route.methods or ():
                 _complete(document["paths"][route.path][method.lower()], route, find_rule(method, route.path))
     return document

@@ -1,5 +1,6 @@
 """The OpenAPI document is true: every route is in it, with its rights and each error it may give."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from core.api import openapi
 from core.api.access import ACCESS, find_rule
 from core.foundation.schemas import Body
+from core.foundation.settings import Settings
 
 
 @pytest.fixture
@@ -90,3 +93,25 @@ async def test_the_readable_form_needs_nothing_from_elsewhere(api: httpx.AsyncCl
     assert "/api/usage/reconcile" in answer.text
     assert "src=" not in answer.text
     assert "script" not in answer.headers["content-security-policy"].replace("default-src 'none'", "")
+
+
+async def test_whoever_asks_while_the_document_is_made_gets_the_same_one(
+    api: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start makes none; the first to ask has it made, beside the requests of others, and it is made once."""
+    made: list[str] = []
+
+    def make(*arguments: Any) -> dict[str, Any]:
+        made.append(arguments[0])
+        return real(*arguments)
+
+    real = openapi._made
+    monkeypatch.setattr(openapi, "_made", make)
+    monkeypatch.setattr(openapi, "_KNOWN", {})
+    asked = asyncio.gather(*(api.get(path) for path in ("/openapi.json", "/docs", "/openapi.json")))
+    assert (await api.get("/health")).status_code == 200
+    document, page, again = await asked
+    assert made == ["CloudBill"]
+    assert document.content == again.content
+    assert json.loads(document.content)["servers"] == [{"url": settings.public_api_url}]
+    assert "/billing/subscriptions" in page.text
