@@ -355,3 +355,31 @@ async def test_what_is_kept_through_a_pause_counts_for_the_minimum_of_the_whole_
         "INV-00006 2026-03-15 open: base 15.35 = 15.35 EUR",
         "INV-00009 2026-04-01 open: minimum 15.36, base 28.00 = 43.36 EUR",
     ]
+
+
+async def test_late_usage_of_before_a_kept_pause_counts_for_the_minimum_of_the_whole_period(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    await story.meters()
+    await story.sells("pro", flat("28"), metered("1"), minimum={"model": "minimum", "amount": "56"})
+    ada = await story.customer()
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-15T00:00:00Z")
+    await story.does(one, "pause", unused="keep")
+    await story.until("2026-02-22T00:00:00Z")
+    await story.does(one, "resume")
+    await story.until("2026-03-02T00:00:00Z")
+    # Three quarters of February were to come to 42.00, and 28.00 were paid ahead.
+    assert (await story.bills(ada))[-1] == (
+        "INV-00003 2026-03-01 open: calls 0.00, minimum 14.00, base 28.00 = 42.00 EUR"
+    )
+    # Ten calls more than was known: fourteen were paid for already, as what lacked.
+    await story.uses(ada, 10, at="2026-02-10T00:00:00Z")
+    await story.until("2026-03-15T00:00:00Z")
+    # Of the next ten four were, and six are to pay.
+    await story.uses(ada, 10, at="2026-02-11T00:00:00Z")
+    await story.until("2026-04-02T00:00:00Z")
+    # March came to 28.00 of its own 56.00.
+    assert (await story.bills(ada))[-1] == (
+        "INV-00004 2026-04-01 open: correction calls 10.00, correction minimum -10.00, correction calls 10.00, "
+        "correction minimum -4.00, calls 0.00, minimum 28.00, base 28.00 = 62.00 EUR"
+    )

@@ -59,7 +59,10 @@ async def list_items(session: AsyncSession, tenant_id: UUID, items: Collection[U
 
 
 async def list_floors(session: AsyncSession, item: InvoiceItem) -> list[InvoiceItem]:
-    """The minimum of an item's period and the commitment that the period counts for, where they are to be billed."""
+    """The minimums of an item's period and the commitment that the period counts for, where they are to be billed.
+
+    A period has several minimums where it was paused and went on: what came before the pause counts for the later too.
+    """
     where = {"tenant": item.tenant_id, "subscription": item.subscription_id, "ordinal": item.ordinal}
     ids = list(await session.scalars(_FLOORS, where))
     # A minimum counts for a commitment: it comes first.
@@ -130,10 +133,19 @@ RETURNING l.item_id
 """)
 
 _FLOORS = text("""
+WITH RECURSIVE minimums AS (
+    SELECT id, ordinal, CAST(basis ->> 'keeps' AS timestamptz) AS keeps FROM invoice_items
+    WHERE tenant_id = :tenant AND subscription_id = :subscription AND kind = 'minimum' AND ordinal = :ordinal
+    UNION ALL
+    SELECT i.id, i.ordinal, CAST(i.basis ->> 'keeps' AS timestamptz)
+    FROM minimums m JOIN invoice_items i ON i.kind = 'minimum' AND i.ordinal = m.ordinal + 1
+    WHERE i.tenant_id = :tenant AND i.subscription_id = :subscription AND i.period_start < m.keeps
+)
+SELECT id FROM minimums
+UNION ALL
 SELECT id FROM invoice_items
-WHERE tenant_id = :tenant AND subscription_id = :subscription
-  AND (kind = 'minimum' AND ordinal = :ordinal
-       OR kind = 'commitment' AND ordinal >= :ordinal AND CAST(basis ->> 'fromOrdinal' AS bigint) <= :ordinal)
+WHERE tenant_id = :tenant AND subscription_id = :subscription AND kind = 'commitment' AND ordinal >= :ordinal
+  AND CAST(basis ->> 'fromOrdinal' AS bigint) <= :ordinal
 """)
 
 _STANDING = text("""
