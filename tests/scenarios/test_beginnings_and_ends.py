@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from tests.scenarios.story import Story, flat, metered, per_unit
+from tests.support.furnished import made
 
 Begin = Callable[..., Awaitable[Story]]
 START = "2026-01-31T10:00:00Z"
@@ -217,3 +218,70 @@ async def test_who_comes_back_after_canceling_begins_anew_and_uses_what_came_bac
         "INV-00003 2026-02-20 open: base 28.00 = 28.00 EUR, 14.00 from the wallet",
     ]
     assert await story.balance(ada) == "0"
+
+
+async def test_the_end_of_a_pause_is_put_off_taken_away_and_set_anew(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    await story.sells("pro", flat("28"))
+    ada = await story.customer()
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-08T00:00:00Z")
+    await story.does(one, "pause", resumeAt="2026-02-15T00:00:00Z")
+    preview = await story.does(one, "pause/preview", resumeAt="2026-02-22T00:00:00Z")
+    # A quarter of February's 28 days is left then.
+    assert [(bill["billAt"], bill["subtotalMinor"]) for bill in preview["invoices"]] == [("2026-02-22T00:00:00Z", 700)]
+    assert (await story.subscription(one))["resumeAt"] == "2026-02-15T00:00:00Z"
+    assert (await story.does(one, "pause", resumeAt="2026-02-22T00:00:00Z"))["resumeAt"] == "2026-02-22T00:00:00Z"
+    assert (await story.does(one, "pause"))["resumeAt"] == "2026-02-22T00:00:00Z"  # says nothing of it
+    await story.until("2026-02-16T00:00:00Z")
+    past = await story.caller.post(f"/billing/subscriptions/{one}/pause", {"resumeAt": "2026-02-15T00:00:00Z"})
+    assert (past.status_code, past.json()["code"]) == (422, "negative_period")
+    assert (await story.does(one, "pause", resumeAt=None))["resumeAt"] is None
+    await story.until("2026-02-23T00:00:00Z")
+    assert await story.status(one) == "paused"
+    await story.does(one, "pause", resumeAt="2026-03-01T00:00:00Z")
+    await story.until("2026-03-02T00:00:00Z")
+    assert await story.bills(ada) == [
+        "INV-00001 2026-02-01 open: base 28.00 = 28.00 EUR",
+        "INV-00002 2026-02-08 paid: unused base -21.00 = -21.00 EUR, 21.00 into the wallet",
+        "INV-00003 2026-03-01 open: base 28.00 = 28.00 EUR, 21.00 from the wallet",
+    ]
+    trail = (await made(story.caller.get(f"/billing/subscriptions/{one}/changes")))["data"]
+    moved = [(row["details"]["from"], row["details"]["to"]) for row in trail if row["kind"] == "resumption_moved"]
+    assert moved == [
+        (None, "2026-03-01T00:00:00+00:00"),
+        ("2026-02-22T00:00:00+00:00", None),
+        ("2026-02-15T00:00:00+00:00", "2026-02-22T00:00:00+00:00"),
+    ]
+
+
+async def test_what_was_kept_through_a_pause_comes_back_with_the_cancellation(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    await story.sells("pro", flat("28"))
+    await story.sells("floor", flat("28"), minimum={"model": "minimum", "amount": "56"})
+    ada, bob, cy, dee = [await story.customer(name) for name in ("Ada", "Bob", "Cy", "Dee")]
+    plans = ((ada, "pro"), (bob, "pro"), (cy, "floor"), (dee, "floor"))
+    ones = [await story.subscribes(customer, plan) for customer, plan in plans]
+    await story.until("2026-02-15T00:00:00Z")
+    for one in ones:
+        await story.does(one, "pause", unused="keep")
+    await story.until("2026-02-22T00:00:00Z")
+    preview = await story.does(ones[0], "cancel/preview", when="now")
+    assert [bill["subtotalMinor"] for bill in preview["invoices"]] == [-700]
+    await story.does(ones[0], "cancel", when="now")
+    await story.does(ones[1], "cancel", when="now", unused="keep")
+    await story.does(ones[2], "cancel", when="now")
+    await story.until("2026-03-02T00:00:00Z")
+    await story.does(ones[3], "cancel", when="now")
+    await story.until("2026-03-03T00:00:00Z")
+    bills = {
+        name: [bill.partition(": ")[2] for bill in await story.bills(name) if not bill.startswith("None")]
+        for name in (ada, bob, cy, dee)
+    }
+    # Of 28 days the last seven, which are a quarter.
+    assert bills[ada] == ["base 28.00 = 28.00 EUR", "unused base -7.00 = -7.00 EUR, 7.00 into the wallet"]
+    assert bills[bob] == ["base 28.00 = 28.00 EUR"]
+    # Half of February was to come to 28.00, which were paid: less what comes back 7.00 lack.
+    assert bills[cy] == ["base 28.00 = 28.00 EUR", "unused base -7.00, minimum 7.00 = 0.00 EUR"]
+    # Of February nothing is left in March.
+    assert bills[dee] == ["base 28.00 = 28.00 EUR"]

@@ -5,6 +5,7 @@ integers; a credit is a negative share. Who computes an amount later reads those
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -138,17 +139,29 @@ def unused(agreement: Agreement, parts: Iterable[Part], *, at: datetime, bill_at
 
 
 def closing(
-    agreement: Agreement, *, at: datetime, bill_at: datetime, ends: bool = False, keeps: bool = False
+    agreement: Agreement,
+    *,
+    at: datetime,
+    bill_at: datetime,
+    ends: bool = False,
+    keeps: bool = False,
+    gives_back: bool = False,
 ) -> list[InvoiceItem]:
     """What is owed for the time up to `at` of the current period: usage, the minimum, and a commitment that is due.
 
     To be asked of the agreement before its parts are closed. `ends`: a commitment is owed whole however many periods
     are left of it. `keeps`: what was paid ahead stays, and counts for the rest of the period if it goes on.
+    `gives_back`: it does not, and what a pause kept comes back: what was to be reached up to the pause may lack now.
     """
     items: list[InvoiceItem] = []
     if agreement.state != "paused":
         # Else it was billed up to the pause then.
         items = [*_usage(agreement, at, bill_at), *_minimum(agreement, at, bill_at, keeps)]
+    elif gives_back and agreement.terms.minimum is not None:
+        # As of a resumption that ends at once: it counts what came before the pause, and owes nothing of its own.
+        after = replace(agreement, ordinal=agreement.ordinal + 1)
+        basis = basis_of(agreement.terms, owed=[])
+        items = [_later(after, MINIMUM, "Minimum", start=at, end=at, bill_at=bill_at, now=at, basis=basis)]
     if agreement.commitment is not None and (ends or agreement.commitment_left == 1):
         items.append(
             _later(

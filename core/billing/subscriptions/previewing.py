@@ -15,7 +15,15 @@ from core.billing.subscriptions.agreement import Agreement
 from core.billing.subscriptions.due import step
 from core.billing.subscriptions.errors import CouponRedeemedAlready
 from core.billing.subscriptions.models import InvoiceItem
-from core.billing.subscriptions.service import Asked, Change, begin, decide_cancel, decide_change, decide_pause
+from core.billing.subscriptions.service import (
+    Asked,
+    Change,
+    ResumeAt,
+    begin,
+    decide_cancel,
+    decide_change,
+    decide_pause,
+)
 from core.billing.subscriptions.transitions import Outcome, Unused
 
 HORIZON = timedelta(days=400)
@@ -138,10 +146,10 @@ async def preview_pause(
     *,
     tenant_id: UUID,
     now: datetime,
-    resume_at: datetime | None = None,
+    resume_at: ResumeAt = "as_it_is",
     unused: Unused = "credit",
 ) -> list[Previewed]:
-    """The invoice of a pause, and the one of its end where that is known."""
+    """The invoice of a pause, and the one of its end where that is known; none where it is so paused."""
     ahead = await _load(session, subscription_id, tenant_id=tenant_id, until=now)
     outcome = decide_pause(ahead.agreement, now=now, resume_at=resume_at, unused=unused)
     return [] if outcome is None else await _after(ahead, outcome, now=now)

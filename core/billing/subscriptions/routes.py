@@ -39,7 +39,7 @@ from core.billing.subscriptions.schemas import (
     State,
     SubscriptionAnswer,
 )
-from core.billing.subscriptions.service import Asked, Change
+from core.billing.subscriptions.service import Asked, Change, ResumeAt
 from core.billing.subscriptions.showing import change_answer, item_answer, show
 from core.foundation.errors import KeyInFlight, KeyReused
 from core.foundation.ids import parse_id
@@ -201,7 +201,8 @@ async def keep_subscription(scope: Writing, subscription_id: UUID) -> Subscripti
 async def pause_subscription(
     scope: Writing, subscription_id: UUID, body: PauseBody, idempotency_key: KeyHeader = None
 ) -> SubscriptionAnswer:
-    """Stop billing: usage is billed up to now. One that is paused is shown as it is."""
+    """Stop billing: usage is billed up to now. One that is paused stays so: with another `resumeAt` until then (null:
+    until it is resumed), without one as it is."""
 
     async def pause(unit: Unit) -> Row[Any]:
         return await service.pause(
@@ -209,7 +210,7 @@ async def pause_subscription(
             subscription_id,
             tenant_id=unit.tenant_id,
             now=unit.now,
-            resume_at=body.resume_at,
+            resume_at=resume_at_of(body),
             unused=body.unused,
             actor=unit.actor,
         )
@@ -339,6 +340,11 @@ def change_of(body: ChangeBody) -> Change:
         prorate=body.proration == "prorate",
         bill=body.billing,
     )
+
+
+def resume_at_of(body: PauseBody) -> ResumeAt:
+    """When a pause is to end, if the body says anything of it."""
+    return body.resume_at if "resume_at" in body.model_fields_set else "as_it_is"
 
 
 async def _once(

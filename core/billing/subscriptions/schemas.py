@@ -60,7 +60,10 @@ class CancelBody(Body):
 
 
 class PauseBody(Body):
-    """Until `resumeAt`, or until it is resumed; what was paid ahead comes back, or is kept for then."""
+    """Until `resumeAt`, or until it is resumed; what was paid ahead comes back, or is kept for then.
+
+    Of one that is paused only `resumeAt` changes, where it is given (null: until it is resumed).
+    """
 
     resume_at: InstantInput | None = None
     unused: Unused = "credit"

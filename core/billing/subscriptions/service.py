@@ -33,6 +33,8 @@ from core.identity.tenants.models import Customer
 from core.identity.tenants.repository import get_tenant
 
 Applies = Literal["now", "renewal"]
+ResumeAt = datetime | Literal["as_it_is"] | None
+"""When a pause ends by itself; None: not. `as_it_is`: as a pause that is there has it, else not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,11 +224,14 @@ async def pause(
     *,
     tenant_id: UUID,
     now: datetime,
-    resume_at: datetime | None = None,
+    resume_at: ResumeAt = "as_it_is",
     unused: Unused = "credit",
     actor: Principal | None = None,
 ) -> Row[Any]:
-    """Stops billing until it is resumed; one that is paused stays so. Raises SubscriptionState, NegativePeriod."""
+    """Stops billing until it is resumed; one that is paused stays so, until the instant that is given now.
+
+    Raises SubscriptionState, NegativePeriod.
+    """
     agreement = await _current(session, tenant_id, subscription_id, now=now)
     outcome = decide_pause(agreement, now=now, resume_at=resume_at, unused=unused)
     if outcome is not None:
@@ -235,14 +240,15 @@ async def pause(
 
 
 def decide_pause(
-    agreement: Agreement, *, now: datetime, resume_at: datetime | None, unused: Unused = "credit"
+    agreement: Agreement, *, now: datetime, resume_at: ResumeAt, unused: Unused = "credit"
 ) -> Outcome | None:
-    """What a pause would come to, None where it is paused; nothing is written. Raises as `pause` does."""
-    if resume_at is not None and resume_at <= now:
+    """What a pause would come to, None where it is so paused; nothing is written. Raises as `pause` does."""
+    until = agreement.resume_at if resume_at == "as_it_is" else resume_at
+    if until is not None and until <= now:
         raise NegativePeriod("resumeAt", f"must lie after {now.isoformat()}, the tenant's now")
-    if agreement.state == "paused":
-        return None
-    return transitions.pause(agreement, at=now, resume_at=resume_at, unused=unused)
+    if agreement.state != "paused":
+        return transitions.pause(agreement, at=now, resume_at=until, unused=unused)
+    return transitions.move_resumption(agreement, resume_at=until) if until != agreement.resume_at else None
 
 
 async def resume(

@@ -189,8 +189,10 @@ def cancel(agreement: Agreement, *, at: datetime, unused: Unused = "credit", rea
         if unused == "credit":
             items = lines.unused(agreement, agreement.parts, at=at, bill_at=at)
         items += lines.closing(agreement, at=at, bill_at=at, ends=True)
-    elif agreement.state == "paused" and agreement.commitment is not None:
-        items = lines.closing(agreement, at=at, bill_at=at, ends=True)
+    elif agreement.state == "paused":
+        # What a pause kept for a resumption comes back when there will be none.
+        items = lines.unused(agreement, agreement.parts, at=at, bill_at=at) if unused == "credit" else []
+        items += lines.closing(agreement, at=at, bill_at=at, ends=True, gives_back=bool(items))
     was = agreement.state
     agreement = replace(
         agreement.closed(at), state="canceled", canceled_at=at, cancel_at=None, cancel_reason=reason, pending=None,
@@ -223,11 +225,21 @@ def pause(agreement: Agreement, *, at: datetime, resume_at: datetime | None, unu
         period_start=at if at < agreement.period_end else agreement.period_start,
         paid_through=at if unused == "credit" else agreement.paid_through,
     )
-    details = {"was": was, "resumeAt": resume_at.isoformat() if resume_at else None, "unused": unused}
+    details = {"was": was, "resumeAt": _written(resume_at), "unused": unused}
     return Outcome(
         agreement=agreement, kind="paused", fact="subscription.paused", items=tuple(items), details=details,
         forward_to=at,
     )  # fmt: skip
+
+
+def move_resumption(agreement: Agreement, *, resume_at: datetime | None) -> Outcome:
+    """Another end of a pause, or none: it lasts until it is resumed."""
+    return Outcome(
+        agreement=replace(agreement, resume_at=resume_at),
+        kind="resumption_moved",
+        fact="subscription.changed",
+        details={"from": _written(agreement.resume_at), "to": _written(resume_at)},
+    )
 
 
 def resume(agreement: Agreement, *, at: datetime) -> Outcome:
@@ -415,6 +427,10 @@ def _taken(parts: tuple[Part, ...]) -> dict[str, tuple[UUID, Decimal | None]]:
 
 def _listed(terms: Terms, *, add_ons: bool = False) -> str:
     return ", ".join(one.code for one in terms.components if not add_ons or one.is_add_on) or "none"
+
+
+def _written(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 def _refuse(agreement: Agreement, states: tuple[str, ...], what: str) -> None:

@@ -11,7 +11,7 @@ from core.billing.invoices.showing import previewed
 from core.billing.subscriptions import previewing as subscriptions
 from core.billing.subscriptions.errors import ChangeInvalid, SubscriptionNotFound
 from core.billing.subscriptions.previewing import Previewed
-from core.billing.subscriptions.routes import STANDS, TERMS, asked, change_of
+from core.billing.subscriptions.routes import STANDS, TERMS, asked, change_of, resume_at_of
 from core.billing.subscriptions.schemas import CancelBody, ChangeBody, NewSubscription, PauseBody
 from core.billing.tax.errors import TaxRateMissing
 from core.foundation.refusals import refusals
@@ -81,7 +81,7 @@ async def preview_pause(scope: Reading, subscription_id: UUID, body: PauseBody) 
             subscription_id,
             tenant_id=unit.tenant_id,
             now=unit.now,
-            resume_at=body.resume_at,
+            resume_at=resume_at_of(body),
             unused=body.unused,
         )
         return await _shown(unit, found)
