@@ -43,13 +43,13 @@ from core.foundation.runtime import Runtime
 from core.foundation.settings import Settings, load_settings
 from tests.support import callers, environment, lifespan
 from tests.support.callers import Caller
+from tests.support.dealing import dealt
 from tests.support.processes import Process, answers, cloudbill
 from tests.support.servers import PREFIX, Keeper, Kind, Role, Servers, ServersMissing
 from tests.support.twins import Twins
 
 _KEEPER = pytest.StashKey[Keeper]()
 _numbers = itertools.count(1)
-_LONGEST = ("tests/provider/test_apply.py", "tests/proofs/test_contract.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,8 +90,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             (on if "servers" in asked or "server_kind" in asked else off).append(item)
         items[:] = on
         config.hook.pytest_deselected(items=off)
-    # What takes minutes begins first: at the end all others would wait for it.
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [items[place] for place in dealt([item.nodeid for item in items], workers=workers)]
 
 
 @pytest.fixture(scope="session")

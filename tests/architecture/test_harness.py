@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.dealing import LONGEST, dealt
 from tests.support.servers import KEEPER, ROOT
 
 HANGING = """
@@ -58,3 +59,21 @@ def test_nothing_outlives_a_run_that_was_killed(tmp_path: Path) -> None:
     while descendants(folder) or Path(folder).exists():
         assert time.monotonic() < give_up_at, "the servers of a killed run are still there"
         time.sleep(0.1)
+
+
+def test_what_takes_longest_begins_first_on_each_worker_and_nothing_is_lost() -> None:
+    short = [f"tests/a/test_a.py::test_{number}" for number in range(40)]
+    tests = [*short[:25], *(f"{file}::test_{number}" for file in reversed(LONGEST) for number in (0, 1)), *short[25:]]
+    for workers in (1, 2, 3, 4):
+        order = [tests[place] for place in dealt(tests, workers=workers)]
+        assert sorted(order) == sorted(tests)
+        assert [test for test in order if test in short] == short
+        left = order
+        for seat in range(workers):  # as xdist shares them out
+            share, left = left[: len(left) // (workers - seat)], left[len(left) // (workers - seat) :]
+            assert share[0].startswith(LONGEST[seat])
+            assert share[1].startswith(LONGEST[seat]), "the tests of a file stay together"
+            assert not any(test.startswith(LONGEST) for test in share[len(LONGEST) * 2 // workers + 2 :])
+    assert [file for file in LONGEST if not (ROOT / file).exists()] == []
+    assert dealt([], workers=3) == []
+    assert dealt([f"{LONGEST[0]}::test_a", f"{LONGEST[0]}::test_b", "tests/z.py"], workers=3) == [0, 1, 2]
