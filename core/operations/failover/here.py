@@ -37,7 +37,7 @@ _COPIED = ("max_connections", "max_worker_processes", "max_wal_senders", "max_pr
 _OTHERS_SECONDS = 30.0
 
 _STARTED: list[EmbeddedPostgres] = []
-"""They outlive the command that started them."""
+"""They outlive the command that started them. One that ended stays, dead, until whoever started it asks for it."""
 
 Say = Callable[[str], None]
 
@@ -112,6 +112,7 @@ class ServersHere:
         self._rests(name).unlink(missing_ok=True)
         if not self.runs(name):
             try:
+                _forget_ended()
                 _STARTED.append(self.server(name).start())
             except EmbeddedServerError:
                 if not self._is_started_by_others(name):
@@ -133,7 +134,9 @@ class ServersHere:
         """Stops it, whoever started it; whether it ran. One that rests is started by nobody who only looks after us."""
         if rests and name != HOME:
             self._rests(name).touch()
-        return files.end_server(self.data(name), seconds=seconds) is not None
+        ended = files.end_server(self.data(name), seconds=seconds)
+        _forget_ended()
+        return ended is not None
 
     def due(self, *, kept: Path | None = None) -> list[str]:
         """Who should run and does not: who serves, and who follows; but for `kept`, which somebody else looks after."""
@@ -337,3 +340,7 @@ class ServersHere:
 
 def _slot(name: str) -> str:
     return f"cloudbill_standby_{name.replace('-', '_')}"
+
+
+def _forget_ended() -> None:
+    _STARTED[:] = [server for server in _STARTED if server.running]
