@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString, cast
 from uuid import UUID
 
 import orjson
@@ -24,6 +24,8 @@ _SEALED = {"invoice_inputs": "parties"}
 """What stands sealed under the customer's own key, and is opened for it."""
 _NAMED = {"notification_messages": "recipient_id", "customers": "id"}
 """Tables whose rows name a customer by another column."""
+_SECRETS = frozenset({"client_secret", "clientSecret"})
+"""Words with which somebody could still act: left out wherever they stand."""
 Condition = Callable[[str], sql.Composed]
 """Whether the row of that alias is the customer's."""
 
@@ -49,7 +51,12 @@ async def export_customer(
             await cursor.execute(statement, {"tenant": tenant_id, "customer": customer_id})
             rows = [_opened(table, row[0], seal) for row in await cursor.fetchall()]
             if rows:
-                tables[table] = {"rows": rows[:MOST_ROWS], "isWhole": len(rows) <= MOST_ROWS}
+                tables[table] = _part(rows)
+        for table, statement in _TOLD.items():
+            await cursor.execute(statement, {"tenant": tenant_id, "customer": customer_id, "most": MOST_ROWS + 1})
+            rows = [_without_secrets(row[0]) for row in await cursor.fetchall()]
+            if rows:
+                tables[table] = _part(rows)
     return {
         "schema": 1,
         "customerId": str(customer_id),
@@ -100,6 +107,19 @@ def _refers(ways: list[tuple[str, str, str, Condition]]) -> Condition:
         return sql.SQL("{}.tenant_id = %(tenant)s AND ({})").format(sql.Identifier(row), sql.SQL(" OR ").join(found))
 
     return condition
+
+
+def _part(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"rows": rows[:MOST_ROWS], "isWhole": len(rows) <= MOST_ROWS}
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        known = cast("dict[str, Any]", value)
+        return {name: _without_secrets(part) for name, part in known.items() if name not in _SECRETS}
+    if isinstance(value, list):
+        return [_without_secrets(part) for part in cast("list[Any]", value)]
+    return value
 
 
 def _opened(table: str, row: dict[str, Any], seal: SubjectSeal | None) -> dict[str, Any]:
@@ -154,6 +174,16 @@ WHERE k.contype = 'f' AND cardinality(k.conkey) = 2 AND c.relnamespace = 'public
     SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenant_id' AND t.attnum = k.conkey[1])
 ORDER BY 1, 2
 """
+# What repeats the person without referring to a row of theirs, by the words by which an erasure finds it, too.
+_TOLD: dict[str, LiteralString] = {
+    "idempotency_keys": """
+SELECT jsonb_build_object('door', k.door, 'key', k.key, 'created_at', k.created_at, 'body', k.body)
+FROM idempotency_keys k
+WHERE k.tenant_id = %(tenant)s AND position(%(customer)s::text IN k.body::text) > 0
+ORDER BY k.created_at, k.key LIMIT %(most)s
+""",
+    "provider_events": "SELECT provider_events_of(%(customer)s, %(most)s)",
+}
 _AUDIT = """
 SELECT action, occurred_at, change FROM audit_log
 WHERE tenant_id = %(tenant)s AND (subject = %(customer)s::text OR sealed_for = %(customer)s) ORDER BY id LIMIT %(most)s

@@ -86,8 +86,13 @@ async def test_a_person_is_exported_whole_and_after_the_erasure_stands_nowhere(p
         for table, part in exported["tables"].items()
         if any(canary in json.dumps(part["rows"]).lower() for canary in CANARIES)
     }
-    # Beside the person's own rows: what the provider said, and answers kept for repeated requests, which repeat them.
-    assert before - shown <= {"provider_events", "idempotency_keys"}
+    assert {"provider_events", "idempotency_keys"} <= before
+    assert before - shown == set()
+    assert "_secret_" not in json.dumps(exported)
+    told = await (await admin.execute("SELECT provider_id, payload::text FROM provider_events")).fetchall()
+    assert any("_secret_" in payload for _, payload in told)
+    theirs = {row["provider_id"] for row in exported["tables"]["provider_events"]["rows"]}
+    assert {name for name, payload in told if any(canary in payload.lower() for canary in CANARIES)} <= theirs
     (inputs,) = [
         row for row in exported["tables"]["invoice_inputs"]["rows"] if row["invoice_id"] == invoice["invoiceId"]
     ]
