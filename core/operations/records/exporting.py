@@ -26,6 +26,12 @@ _NAMED = {"notification_messages": "recipient_id", "customers": "id"}
 """Tables whose rows name a customer by another column."""
 _SECRETS = frozenset({"client_secret", "clientSecret"})
 """Words with which somebody could still act: left out wherever they stand."""
+_LEFT_OUT = {
+    "audit_log": "What it says of the customer is under `audit`, opened; its other columns tell of those who acted.",
+    "subject_keys": "The keys that seal what the audit log and invoices say of the customer, which is here in clear.",
+    "client_secret": "The payment provider's words with which somebody could still confirm a payment.",
+    "backups, log files": "Copies of what is here, which end by a retention of their own; logs hold ids only.",
+}
 Condition = Callable[[str], sql.Composed]
 """Whether the row of that alias is the customer's."""
 
@@ -62,6 +68,7 @@ async def export_customer(
         "customerId": str(customer_id),
         "exportedAt": now.isoformat(),
         "tables": tables,
+        "leftOut": [{"what": what, "why": why} for what, why in _LEFT_OUT.items()],
         "audit": await _audit(connection, session, tenant_id, customer_id),
     }
 

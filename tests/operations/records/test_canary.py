@@ -88,6 +88,9 @@ async def test_a_person_is_exported_whole_and_after_the_erasure_stands_nowhere(p
     }
     assert {"provider_events", "idempotency_keys"} <= before
     assert before - shown == set()
+    naming = await found_in(admin, [customer])
+    assert naming - set(exported["tables"]) == {"audit_log", "subject_keys"}
+    assert {"audit_log", "subject_keys", "client_secret"} <= {left["what"] for left in exported["leftOut"]}
     assert "_secret_" not in json.dumps(exported)
     told = await (await admin.execute("SELECT provider_id, payload::text FROM provider_events")).fetchall()
     assert any("_secret_" in payload for _, payload in told)
