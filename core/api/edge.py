@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api.addresses import Addresses, for_limits
+from core.api.bodies import most_bytes, refuse_announced
 from core.api.errors import BodyTooLarge, MalformedRequest, answer_to, of_error
 from core.api.guard import MAX_BODY, REFUSAL
 from core.api.headers import Cors, RawHeaders, completed, of_limit
@@ -47,13 +48,6 @@ _UNLIMITED = frozenset(
     }
 )
 _WEBHOOKS = "/webhooks/"
-_LARGER_BODIES = re.compile(
-    r"/operations/(?:deployments|costs/[^/]+/actual)|/billing/usage/(?:events|backfills)"
-).fullmatch
-_LARGER_BYTES = 8_000_000
-"""Where MAX_BODY_BYTES would be too few: a stack's graph, a bill, a thousand events.
-
-The guard asks for the right before it reads."""
 _WEBHOOKS_A_WINDOW = 6_000
 
 
@@ -135,8 +129,7 @@ class Edge:
         address = self._addresses.of(peer[0] if peer else None, headers.get(b"x-forwarded-for"))
         origin = headers.get(b"origin")
         scope[ADDRESS] = address
-        larger = scope["path"].startswith(("/operations/", "/billing/usage/")) and _LARGER_BODIES(scope["path"])
-        scope[MAX_BODY] = max(self._max_body, _LARGER_BYTES) if larger else self._max_body
+        scope[MAX_BODY] = most_bytes(scope["path"], self._max_body)
         added = [(b"x-request-id", request_id), *self._cors.of_answer(origin)]
         return _Exchange(request_id, address, origin, added)
 
@@ -150,9 +143,10 @@ class Edge:
             return limited
         if _CONTROL.search(scope["path"]) or _ENCODED_CONTROL.search(scope["query_string"]):
             return of_error(MalformedRequest("The address must not contain control characters."))
-        length = headers.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > scope[MAX_BODY]):
-            return of_error(BodyTooLarge(scope[MAX_BODY]))
+        try:
+            refuse_announced(headers.get(b"content-length"), scope[MAX_BODY])
+        except BodyTooLarge as error:
+            return of_error(error)
         return None
 
     def _preflight(self, exchange: _Exchange) -> Response:

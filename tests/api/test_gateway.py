@@ -103,6 +103,24 @@ async def test_four_processes_behind_the_gateway_tell_one_story(
         assert (await owner.get("/billing/plans")).status_code == 200
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large_is_refused_by_name_though_its_service_hangs_up(chunked: bool) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: list[bytes]) -> None:
+        await asyncio.sleep(0.2)  # closes while it is still written to
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 20_000
+
+    async with behind(serve) as application, lifespan.client_of(application) as client:
+        sent = pieces() if chunked else b"x" * 2_000_000
+        refused = await client.post("/webhooks/stripe", content=sent)
+        assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
+        # A thousand events may be more, and are the service's to judge.
+        larger = await client.post("/billing/usage/events", content=b"x" * 2_000_000)
+        assert larger.json()["code"] == "service_unreachable"
+
+
 @asynccontextmanager
 async def behind(serve: Serve, **changes: Any) -> AsyncIterator[Any]:
     """A gateway in this process, all of whose services are this one server."""

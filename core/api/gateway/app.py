@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api.addresses import Addresses
+from core.api.bodies import most_bytes, refuse_announced
 from core.api.errors import of_error
 from core.api.gateway.errors import NoSuchPath, ServiceUnreachable
 from core.api.gateway.passing import CallerGone, Services
@@ -110,7 +111,12 @@ class Gateway:
             path: str = scope["path"]
             group = group_of(path)
             if group is not None and self._services is not None:
-                await self._services.pass_on(group, scope, receive, send_noted, request_id=request_id, address=address)
+                # Here already: a service that refuses while it is still written to closes, and its answer may be lost.
+                most = most_bytes(path, self._settings.max_body_bytes)
+                refuse_announced(headers.get(b"content-length"), most)
+                await self._services.pass_on(
+                    group, scope, receive, send_noted, request_id=request_id, address=address, most_bytes=most
+                )
             else:
                 own = await self._own(path, headers)
                 await own(scope, receive, send_own)

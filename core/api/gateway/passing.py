@@ -11,6 +11,7 @@ from typing import cast
 import httpx
 from starlette.types import Message, Receive, Scope, Send
 
+from core.api.errors import BodyTooLarge
 from core.api.gateway.errors import ServiceTooSlow, ServiceUnreachable
 from core.api.groups import Group
 
@@ -73,15 +74,19 @@ class Services:
         *,
         request_id: bytes,
         address: str,
+        most_bytes: int,
     ) -> int:
-        """The status that was answered. Raises ServiceUnreachable, ServiceTooSlow while nothing is answered yet."""
+        """The status that was answered.
+
+        Raises ServiceUnreachable, ServiceTooSlow, BodyTooLarge while nothing is answered yet.
+        """
         client = self._clients[group]
         given = cast("Headers", scope["headers"])
         request = client.build_request(
             scope["method"],
             _address(client, scope),
             headers=_headers_to(given, scope, request_id=request_id, address=address),
-            content=_body(receive) if _has_body(given) else None,
+            content=_body(receive, most_bytes) if _has_body(given) else None,
         )
         try:
             answer = await client.send(request, stream=True, follow_redirects=False)
@@ -137,12 +142,16 @@ def _has_body(given: Headers) -> bool:
     )
 
 
-async def _body(receive: Receive) -> AsyncGenerator[bytes]:
+async def _body(receive: Receive, most_bytes: int) -> AsyncGenerator[bytes]:
+    seen = 0
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             raise CallerGone
         if piece := message.get("body", b""):
+            seen += len(piece)
+            if seen > most_bytes:
+                raise BodyTooLarge(most_bytes)
             yield piece
         if not message.get("more_body", False):
             return
