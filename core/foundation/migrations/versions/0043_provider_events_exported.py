@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0043"
-down_revision = "0038"
+down_revision = "0041"
 
 SQL = Path(__file__).parent.parent / "sql"
 
