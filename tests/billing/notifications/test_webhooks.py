@@ -273,6 +273,7 @@ async def test_redirects_are_not_followed_and_long_answers_are_cut(
     assert len(listener.calls) == 1
     (delivery,) = await deliveries(tenant)
     assert (delivery["state"], delivery["lastStatus"]) == ("pending", 302)
+    assert delivery["lastError"].startswith("redirects are not followed")
     (call,) = (await tenant.get(f"/notification/deliveries/{delivery['deliveryId']}")).json()["calls"]
     assert call["answer"] == "x" * 1000
 
@@ -300,6 +301,32 @@ async def test_of_what_an_endpoint_says_of_somebody_who_was_erased_nothing_is_ke
     await tell_fact(tenant, "invoice.voided", PAID, customer=ada, subject=invoice)
     await work()
     assert await answers() == [(200, None), (200, None), (200, None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "endpoint_state"), [("200 OK", "delivered", "active"), ("410 Gone", "canceled", "disabled")]
+)
+async def test_the_status_decides_though_the_answer_behind_it_breaks_off(
+    tenant: Caller, tell_fact: Tell, work: Work, status: str, state: str, endpoint_state: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b'"invoice.paid"}')
+        writer.write(f"HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\nhalf".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hooks"
+        made = (await tenant.post("/notification/webhooks", {"url": url, "kinds": ["invoice.paid"]})).json()
+        await tell_fact(tenant, "invoice.paid", PAID)
+        await work()
+    (delivery,) = await deliveries(tenant)
+    assert (delivery["state"], delivery["lastStatus"], delivery["lastError"]) == (state, int(status[:3]), None)
+    (call,) = (await tenant.get(f"/notification/deliveries/{delivery['deliveryId']}")).json()["calls"]
+    assert call["answer"] == "half"
+    listed = (await tenant.get(f"/notification/webhooks/{made['webhookId']}")).json()
+    assert listed["state"] == endpoint_state
 
 
 async def test_what_is_no_http_is_named_without_repeating_it(tenant: Caller, tell_fact: Tell, work: Work) -> None:

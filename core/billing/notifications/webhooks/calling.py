@@ -5,6 +5,7 @@ three days; an endpoint at which nothing has worked for five is disabled, and th
 """
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ LONGEST_ANSWER = 1_000
 _CLOCKS_DIFFER = timedelta(seconds=2)
 """The queue goes by the database's clock, this process by its own."""
 _GONE = 410
+_REDIRECT = "redirects are not followed: give the endpoint the address that it leads to"
 _RANDOM = SystemRandom()
 
 
@@ -126,8 +128,7 @@ async def _call(ready: Ready, *, private: bool) -> Answered:
 
     try:
         target = await locate(ready.url, private=private)
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            status, answer = await _post(target, ready)
+        status, answer = await _post(target, ready)
     except AddressUnknown as error:
         return ended(error=str(error))
     except WebhookAddressRefused as error:
@@ -139,7 +140,8 @@ async def _call(ready: Ready, *, private: bool) -> Answered:
         return ended(error=f"not an answer in HTTP: {str(error).partition(':')[0]}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return ended(error=f"{type(error).__name__}: {error}"[:300])
-    return ended(status=status, answer=answer)
+    # A redirect is told as what it is: the log would show a status and no reason.
+    return ended(status=status, answer=answer, error=_REDIRECT if 300 <= status < 400 else None)
 
 
 async def _post(target: Target, ready: Ready) -> tuple[int, str]:
@@ -152,17 +154,24 @@ async def _post(target: Target, ready: Ready) -> tuple[int, str]:
             headers={**ready.headers, "host": target.authority},
             extensions={"sni_hostname": target.host},
         )
-        answer = await client.send(request, stream=True)
+        async with asyncio.timeout(TIMEOUT_SECONDS) as allowed:
+            answer = await client.send(request, stream=True)
+        return answer.status_code, await _beginning(answer, until=allowed.when())
+
+
+async def _beginning(answer: httpx.Response, *, until: float | None) -> str:
+    """The first of what was answered, for the log. The status has decided; a body that breaks off changes nothing."""
+    kept = bytearray()
+    with contextlib.suppress(httpx.HTTPError, TimeoutError):
         try:
-            kept = bytearray()
-            async for part in answer.aiter_raw():
-                kept += part
-                if len(kept) >= LONGEST_ANSWER:
-                    break
+            async with asyncio.timeout_at(until):
+                async for part in answer.aiter_raw():
+                    kept += part
+                    if len(kept) >= LONGEST_ANSWER:
+                        break
         finally:
             await answer.aclose()
-    text = bytes(kept[:LONGEST_ANSWER]).decode("utf-8", "replace").replace("\0", "\ufffd")
-    return answer.status_code, text
+    return bytes(kept[:LONGEST_ANSWER]).decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 async def _note(session: AsyncSession, tenant_id: UUID, delivery_id: UUID, answered: Answered) -> None:
