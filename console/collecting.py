@@ -134,16 +134,23 @@ def paid(payments: Iterable[Json], *, now: datetime) -> list[Paying]:
         ]
         found += [
             Paying(
-                deed="" if each["status"] not in REFUSED or _was_tried_again(each, one["refunds"][place:]) else "retry",
+                deed="" if _is_given(each, one["refunds"][place:]) else "retry",
                 subject=each["refundId"],
                 means="Refund",
                 status=each["status"],
-                why=str(each["failureCode"] or "").replace("_", " "),
+                why=_why(each, one["currency"]),
                 amount=minor_money(-each["amountMinor"], one["currency"]),
             )
             for place, each in enumerate(one["refunds"], 1)
         ]
     return found[::-1]
+
+
+def _why(refund: Json, currency: str) -> str:
+    why = str(refund["failureCode"] or "").replace("_", " ")
+    if not refund["settledMinor"]:
+        return why
+    return f"{why}; {minor_money(refund['settledMinor'], currency)} was given back otherwise"
 
 
 def _without_tries(one: Json, means: str, amount: str, now: datetime) -> Paying:
@@ -159,9 +166,11 @@ def _without_tries(one: Json, means: str, amount: str, now: datetime) -> Paying:
     )
 
 
-def _was_tried_again(refund: Json, later: Iterable[Json]) -> bool:
-    same = ("amountMinor", "creditNoteId")
-    return any(one["status"] not in REFUSED and all(one[each] == refund[each] for each in same) for one in later)
+def _is_given(refund: Json, later: Iterable[Json]) -> bool:
+    """Whether it is under way or done, by itself, by another try or otherwise."""
+    if refund["status"] not in REFUSED or refund["settledMinor"] == refund["amountMinor"]:
+        return True
+    return any(one["status"] not in REFUSED and one["creditNoteId"] == refund["creditNoteId"] for one in later)
 
 
 async def take_back(api: Client, invoice_id: str, payment_id: str) -> None:

@@ -17,7 +17,7 @@ from console.viewer import PageState, asking
 TAKE_BACK = "take-back"
 SAID = {
     TAKE_BACK: "The payment is taken back. Its reference may be used anew.",
-    "retry": "The refund is asked for once more. How it goes is seen here.",
+    "retry": "What the provider gave back meanwhile counts, the rest is asked for once more. How it goes is seen here.",
 }
 
 

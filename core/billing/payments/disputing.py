@@ -40,7 +40,7 @@ async def report(
             payment_id=payment.id,
             state="open",
             amount_minor=amount_minor,
-            credits_micro=sale.credits_for_dispute(payment, amount_minor),
+            credits_micro=sale.credits_for(payment, amount_minor),
             currency=currency,
             provider_account_id=payment.provider_account_id,
             provider_id=provider_id,

@@ -136,6 +136,7 @@ class Refund(TenantRow, Table):
         Index("refunds_open_idx", "updated_at", postgresql_where="state = 'pending'"),
         CheckConstraint(one_of("origin", REFUND_ORIGINS), name="origin"),
         CheckConstraint("amount_minor > 0 AND credits_micro >= 0", name="amount"),
+        CheckConstraint("settled_minor BETWEEN 0 AND amount_minor", name="settled"),
     )
 
     purchase_id: Mapped[UUID | None]
@@ -146,8 +147,10 @@ class Refund(TenantRow, Table):
     origin: Mapped[str]
     state: Mapped[str]
     amount_minor: Mapped[int]
+    settled_minor: Mapped[int] = mapped_column(server_default="0", default=0)
+    """Of one that was refused: what was given back in its place, by a refund made at the provider or as credits."""
     credits_micro: Mapped[int]
-    """What it took from the customer; zero where the payment had not given credits."""
+    """What it took from the customer: of a purchase its credits, of an invoice what went beyond its payment."""
     currency: Mapped[str]
     reason: Mapped[str | None]
     requested_by: Mapped[UUID | None]

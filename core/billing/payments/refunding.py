@@ -89,12 +89,12 @@ async def report(
     """
     refund = sale.find_refund(refund_id=refund_id, provider_id=provider_id)
     if refund is None and provider_id is not None:
-        refund = _nameless(sale, payment, amount_minor)
+        refund = next((one for one in sale.nameless(payment) if one.amount_minor == amount_minor), None)
     if refund is not None:
         refund.provider_id = refund.provider_id or provider_id
         await conclude(session, sale, refund, state=state, failure_code=failure_code, now=now, wall=wall)
         return
-    if sale.gone_minor(payment) + amount_minor > payment.amount_minor:
+    if sale.nameless(payment) and sale.gone_minor(payment) + amount_minor > payment.amount_minor:
         return  # Part of a sum that was booked before its parts were known.
     refund = _new_refund(sale, payment, origin="reported", amount_minor=amount_minor, now=now, wall=wall)
     refund.provider_id, refund.state, refund.failure_code = provider_id, state, failure_code
@@ -166,21 +166,12 @@ def _new_refund(
         origin=origin,
         state="pending",
         amount_minor=amount_minor,
-        credits_micro=sale.credits_for_refund(payment, amount_minor),
+        credits_micro=sale.credits_for(payment, amount_minor),
         currency=payment.currency,
         provider_account_id=payment.provider_account_id,
         created_at=now,
         updated_at=wall,
     )
-
-
-def _nameless(sale: Sale, payment: Payment, amount_minor: int) -> Refund | None:
-    """A refund that was known by its amount alone."""
-    for refund in sale.refunds:
-        known = (refund.payment_id, refund.origin, refund.provider_id, refund.amount_minor)
-        if known == (payment.id, "reported", None, amount_minor):
-            return refund
-    return None
 
 
 async def _take_back(session: AsyncSession, sale: Sale, refund: Refund, *, now: datetime, unspent_only: bool) -> None:

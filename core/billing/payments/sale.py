@@ -58,10 +58,17 @@ class Sale:
         """What of a payment has gone back, or is on its way."""
         return sum(r.amount_minor for r in self.refunds if r.payment_id == payment.id and r.state in GONE)
 
+    def disputed_minor(self, payment: Payment) -> int:
+        """What the payer's bank has taken of a payment."""
+        return sum(d.amount_minor for d in self.disputes if d.payment_id == payment.id and d.state in TAKEN)
+
     @property
     def refundable_minor(self) -> int:
-        """What may still go back of the payment that settled it."""
-        return self.purchase.amount_minor - self.gone_minor(self.settling) if self.settling else 0
+        """What may still go back of the payment that settled it: what the bank took is not there."""
+        payment = self.settling
+        if payment is None:
+            return 0
+        return max(0, self.purchase.amount_minor - self.gone_minor(payment) - self.disputed_minor(payment))
 
     @property
     def refunded_minor(self) -> int:
@@ -75,27 +82,22 @@ class Sale:
 
     @property
     def credits_left_micro(self) -> int:
-        """Credits of this purchase that no refund or dispute has taken back."""
+        """Credits of this purchase that no refund or dispute has taken back; below zero where a bank took more money
+        than refunds had left."""
         refunded = sum(refund.credits_micro for refund in self.refunds if refund.state in GONE)
         disputed = sum(dispute.credits_micro for dispute in self.disputes if dispute.state in TAKEN)
         return self.purchase.credits_micro - refunded - disputed
 
-    def credits_for_refund(self, payment: Payment, amount_minor: int) -> int:
-        """Credits to take back for a further refund: in proportion, so that all refunds together take all of them."""
-        if not self.settles(payment):
-            return 0
-        whole = self.purchase.amount_minor
-        gone = min(self.gone_minor(payment) + amount_minor, whole)
-        taken = sum(r.credits_micro for r in self.refunds if r.payment_id == payment.id and r.state in GONE)
-        return max(0, min(share(self.purchase.credits_micro, gone, whole) - taken, self.credits_left_micro))
+    def credits_for(self, payment: Payment, amount_minor: int) -> int:
+        """Credits to take back for further money that goes: in proportion, so that all of it takes all of them.
 
-    def credits_for_dispute(self, payment: Payment, amount_minor: int) -> int:
-        """Credits to take back for a dispute, of what refunds have left."""
+        A bank may take the whole of a payment that was refunded in part: what went beyond it takes its share, too.
+        """
         if not self.settles(payment):
             return 0
-        whole = self.purchase.amount_minor
-        worth = share(self.purchase.credits_micro, min(amount_minor, whole), whole)
-        return max(0, min(worth, self.credits_left_micro))
+        gone = self.gone_minor(payment) + self.disputed_minor(payment) + amount_minor
+        taken = self.purchase.credits_micro - self.credits_left_micro
+        return max(0, share(self.purchase.credits_micro, gone, self.purchase.amount_minor) - taken)
 
     def state(self) -> str:
         """The purchase's state, which follows from everything else."""
@@ -117,6 +119,11 @@ class Sale:
             if refund.id == refund_id or (provider_id is not None and refund.provider_id == provider_id):
                 return refund
         return None
+
+    def nameless(self, payment: Payment) -> list[Refund]:
+        """Refunds of a payment that are known by their sum alone."""
+        known = (payment.id, "reported", None)
+        return [one for one in self.refunds if (one.payment_id, one.origin, one.provider_id) == known]
 
     def find_dispute(self, provider_id: str) -> Dispute | None:
         """A dispute by the provider's id."""

@@ -68,7 +68,8 @@ def own_stripe() -> Iterator[Simulator]:
 def settings(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Settings:
     """The product's settings; a test with `own_stripe` pays there."""
     if "own_stripe" in request.fixturenames:
-        return make_settings(stripe_api_base=request.getfixturevalue("own_stripe").url)
+        # A proof goes on for longer than a token of the default lifetime holds.
+        return make_settings(stripe_api_base=request.getfixturevalue("own_stripe").url, jwt_expiration="12h")
     return make_settings()
 
 

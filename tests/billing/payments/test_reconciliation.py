@@ -56,6 +56,15 @@ def theirs(
         ([ours(currency="EUR")], [theirs()], [Difference.CURRENCY]),
         ([ours(booked_micro=None, expected_micro=5_000_000)], [theirs()], [Difference.LEDGER]),
         ([ours(booked_micro=5_000_000, expected_micro=5_000_000)], [theirs()], []),
+        # Of a refund that is not ours and failed, nothing is left for anybody.
+        (
+            [],
+            [
+                theirs(-500, key="re_1", kind=MovementKind.REFUND),
+                theirs(500, key="re_1", kind=MovementKind.REFUND_FAILURE),
+            ],
+            [],
+        ),
         # A refund that failed came back: nothing has moved, and ours says so.
         (
             [ours(0, key="re_1", kind="refund", state="failed")],
@@ -280,12 +289,14 @@ async def test_what_is_not_ours_is_acknowledged_with_a_reason_and_asks_anew_once
 def test_an_acknowledged_sum_that_changes_asks_again() -> None:
     said_then = {("refund", "re_1"): Acknowledged(-200, "USD", "not ours", None, THEN)}
     for moved, expected in (
-        ([theirs(-200, key="re_1", kind=MovementKind.REFUND)], Difference.ACKNOWLEDGED),
+        ([theirs(-200, key="re_1", kind=MovementKind.REFUND)], [Difference.ACKNOWLEDGED]),
         ([theirs(-200, key="re_1", kind=MovementKind.REFUND),
-          theirs(200, key="re_1", kind=MovementKind.REFUND_FAILURE)], Difference.MISSING_HERE),
+          theirs(50, key="re_1", kind=MovementKind.REFUND_FAILURE)], [Difference.MISSING_HERE]),
+        ([theirs(-200, key="re_1", kind=MovementKind.REFUND),
+          theirs(200, key="re_1", kind=MovementKind.REFUND_FAILURE)], []),
     ):  # fmt: skip
         done = compare([], moved, since=SINCE, wall=WALL, acknowledged=said_then)
-        assert [finding.difference for finding in done.findings] == [expected]
+        assert [finding.difference for finding in done.findings] == expected
     # What has become ours is compared like anything of ours.
     assert compare([ours(-200, key="re_1", kind="refund")], [theirs(-200, key="re_1", kind=MovementKind.REFUND)],
                    since=SINCE, wall=WALL, acknowledged=said_then).findings == []  # fmt: skip

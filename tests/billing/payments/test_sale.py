@@ -35,7 +35,7 @@ def test_refunds_in_parts_take_back_no_more_than_their_share_and_together_all_of
         part = min(part, shop.refundable_minor)
         if part == 0:
             break
-        taken = shop.credits_for_refund(payment, part)
+        taken = shop.credits_for(payment, part)
         assert taken >= 0
         shop.refunds.append(
             Refund(payment_id=payment.id, state="succeeded", amount_minor=part, credits_micro=taken, origin="requested")
@@ -63,6 +63,5 @@ def test_a_second_payment_never_stands_against_credits() -> None:
     shop = sale(paid_by="intent")
     second = shop.payments["checkout"]
     second.state = "succeeded"
-    assert shop.credits_for_refund(second, 500) == 0
-    assert shop.credits_for_dispute(second, 500) == 0
-    assert shop.credits_for_dispute(shop.payments["intent"], 250) == 2_500_000
+    assert shop.credits_for(second, 500) == 0
+    assert shop.credits_for(shop.payments["intent"], 250) == 2_500_000

@@ -171,10 +171,10 @@ async def _reported(
         created_at=now,
         updated_at=wall,
     )
+    if state in GONE:
+        await refunding.take(session, payment, refund, now=now)
     session.add(refund)
     await session.flush()
-    if state in GONE:
-        await refunding.take(session, payment, refund.id, amount_minor, "refund", now=now)
     return refund
 
 
@@ -205,13 +205,13 @@ async def _dispute(
             provider_id=event.dispute_id,
             created_at=now,
         )
+        await refunding.take(session, payment, dispute, now=now)
         session.add(dispute)
         await session.flush()
-        await refunding.take(session, payment, dispute.id, dispute.amount_minor, "dispute", now=now)
         await refunding.tell_money(session, payment, "payment.disputed", str(dispute.id), dispute.amount_minor, now=now)
     if dispute.state == "open" and state != "open":
         dispute.state, dispute.closed_at, payment.updated_at = state, now, wall
         if state == "won":
-            await refunding.bring_back(session, payment, dispute.id, dispute.amount_minor, now=now)
+            await refunding.bring_back(session, payment, dispute, now=now)
     await session.flush()
     return None

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.billing.invoices.models import InvoicePayment
 from core.billing.payments.charges.models import PaymentAttempt
 from core.billing.payments.models import Dispute, Payment, Refund
+from core.foundation.money import micro_to_minor
 
 OPEN = ("pending", "failed")
 
@@ -194,9 +195,45 @@ async def by_hand_minor(session: AsyncSession, tenant_id: UUID, invoice_id: UUID
         "SELECT (SELECT coalesce(sum(n.to_refund_minor), 0) FROM credit_notes n "
         "WHERE n.tenant_id = :tenant AND n.invoice_id = :invoice) - (SELECT coalesce(sum(r.amount_minor), 0) "
         "FROM refunds r WHERE r.tenant_id = :tenant AND r.invoice_id = :invoice AND r.credit_note_id IS NOT NULL "
-        "AND r.state IN ('pending', 'succeeded'))"
+        "AND r.state IN ('pending', 'succeeded')) - (SELECT coalesce(sum(r.settled_minor), 0) FROM refunds r "
+        "WHERE r.tenant_id = :tenant AND r.invoice_id = :invoice AND r.credit_note_id IS NOT NULL)"
     )
     return int(await session.scalar(statement, {"tenant": tenant_id, "invoice": invoice_id}) or 0)
+
+
+async def note_owes_minor(session: AsyncSession, tenant_id: UUID, credit_note_id: UUID) -> int:
+    """What a credit note gives back and nobody was given yet."""
+    statement = text(
+        "SELECT n.to_refund_minor - coalesce(sum(CASE WHEN r.state IN ('pending', 'succeeded') THEN r.amount_minor "
+        "ELSE r.settled_minor END), 0) FROM credit_notes n LEFT JOIN refunds r ON r.tenant_id = n.tenant_id "
+        "AND r.credit_note_id = n.id WHERE n.tenant_id = :tenant AND n.id = :note GROUP BY n.to_refund_minor"
+    )
+    return int(await session.scalar(statement, {"tenant": tenant_id, "note": credit_note_id}) or 0)
+
+
+async def reported_minor(session: AsyncSession, tenant_id: UUID, payment_id: UUID) -> int:
+    """What refunds made at the provider took off a payment's invoice, and no refused refund was settled by yet."""
+    statement = text(
+        "SELECT (SELECT coalesce(-sum(a.amount_minor), 0) FROM invoice_payments a JOIN refunds r "
+        "ON r.tenant_id = a.tenant_id AND r.invoice_id = a.invoice_id AND r.id = a.cause_id WHERE "
+        "r.tenant_id = :tenant AND r.payment_id = :payment AND r.origin = 'reported' "
+        "AND r.state IN ('pending', 'succeeded')) - (SELECT coalesce(sum(r.settled_minor), 0) FROM refunds r "
+        "WHERE r.tenant_id = :tenant AND r.payment_id = :payment AND r.credit_note_id IS NOT NULL)"
+    )
+    return int(await session.scalar(statement, {"tenant": tenant_id, "payment": payment_id}) or 0)
+
+
+async def beyond_minor(session: AsyncSession, tenant_id: UUID, payment_id: UUID, currency: str) -> int:
+    """What refunds and disputes of a payment hold of its customer's credits, less what was credited again."""
+    statement = text(
+        "SELECT (SELECT coalesce(sum(d.credits_micro), 0) FROM disputes d WHERE d.tenant_id = :tenant "
+        "AND d.payment_id = :payment AND d.state <> 'won') + (SELECT coalesce(sum(r.credits_micro), 0) FROM refunds r "
+        "WHERE r.tenant_id = :tenant AND r.payment_id = :payment AND r.state IN ('pending', 'succeeded')) AS taken, "
+        "(SELECT coalesce(sum(r.settled_minor), 0) FROM refunds r WHERE r.tenant_id = :tenant "
+        "AND r.payment_id = :payment AND r.origin = 'duplicate') AS again"
+    )
+    found = (await session.execute(statement, {"tenant": tenant_id, "payment": payment_id})).one()
+    return micro_to_minor(int(found.taken), currency) - int(found.again)
 
 
 async def promised_minor(session: AsyncSession, tenant_id: UUID, invoice_id: UUID) -> int:

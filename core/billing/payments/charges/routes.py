@@ -236,7 +236,9 @@ async def take_back(scope: Writing, invoice_id: UUID, payment_id: UUID) -> Payme
     },
 )
 async def retry_refund(scope: Writing, invoice_id: UUID, refund_id: UUID, response: Response) -> RefundOfInvoice:
-    """As a refund of its own, which the provider is asked for by a job; the refused one stays as it is."""
+    """As a refund of its own, which the provider is asked for by a job. What a refund made at the provider's dashboard
+    gave back meanwhile counts for the credit note (`settledMinor`), and only the rest is asked for; where nothing is
+    left, the answer is the refused refund."""
     async with scope.writing() as unit:
         refund, replayed = await refunding.retry(
             unit.session,
@@ -305,6 +307,7 @@ def refund_answer(refund: Refund) -> RefundOfInvoice:
         refund_id=refund.id,
         status=cast("RefundStatus", refund.state),
         amount_minor=refund.amount_minor,
+        settled_minor=refund.settled_minor,
         credit_note_id=refund.credit_note_id,
         failure_code=refund.failure_code,
     )

@@ -54,11 +54,13 @@ class PaymentByHand(Body):
 
 
 class RefundOfInvoice(Answer):
-    """Money that goes back; `credit_note_id` where a credit note asked for it. What failed is given back by hand."""
+    """Money that goes back; `credit_note_id` where a credit note asked for it. What failed is given back by hand, but
+    for `settled_minor`, given back in its place by a refund made at the provider, or as credits."""
 
     refund_id: UUID
     status: RefundStatus
     amount_minor: int
+    settled_minor: int
     credit_note_id: UUID | None
     failure_code: str | None
 

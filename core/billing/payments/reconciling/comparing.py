@@ -188,7 +188,8 @@ def compare(
         known = by_key.get((kind, key))
         done.compared += 1
         if known is None:
-            if found.newest_at >= since:
+            # What came back there, such as a refund that failed, is nothing anybody must look at.
+            if found.moved_minor and found.newest_at >= since:
                 _not_ours(done, _missing_here(kind, key, found, wall), (acknowledged or {}).get((kind, key)))
             continue
         _sums(done, known.currency).ours_minor += known.moved_minor
