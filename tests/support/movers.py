@@ -15,6 +15,7 @@ from uuid import UUID
 from typer.testing import CliRunner
 
 from core.cli.explanations import explain
+from core.operations.transfer.moving import holder as holders
 from tests.support.servers import ROOT
 from tests.support.twins import Place
 
@@ -85,6 +86,8 @@ class Moving:
         if (holder := self.read("snapshot.json").get("pid")) and self.holds():
             with suppress(ProcessLookupError):
                 os.kill(holder, signal.SIGKILL)
+        for started in holders._STARTED:  # by `here`: they are children of this process
+            started.wait(10)
 
     def holds(self) -> bool:
         """Whether the process that it recorded is still a holder of ours."""

@@ -161,6 +161,7 @@ class Pair:
         for name in self.servers.names():
             files.delete_data(self.servers.data(name))
         shutil.rmtree(self.folder, ignore_errors=True)
+        assert here._STARTED == [], "a server that this process started still runs, or was never asked for its end"
 
 
 @dataclass
