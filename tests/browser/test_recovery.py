@@ -45,6 +45,16 @@ def drills(installation: Installation) -> list[dict[str, Any]]:
     return installation.as_person(installation.operator, "GET", "/operations/drills").json()["data"]
 
 
+def one_drill(installation: Installation) -> dict[str, Any]:
+    """The newest of those that ended, or the first: a test that is run alone finds none."""
+    if not drills(installation):
+        installation.as_person(installation.operator, "POST", "/operations/drills", json={"scenario": "pitr"})
+    ended = eventually(
+        lambda: [one for one in drills(installation) if one["state"] in ("passed", "failed")], seconds=120
+    )
+    return ended[0]
+
+
 def test_before_the_first_drill_nothing_is_shown_as_met(backed: Installation, open_window: Window) -> None:
     page = open_window(backed.operator)
     page.get_by_role("link", name="Disaster recovery").first.click()
@@ -237,7 +247,7 @@ def test_tenants_see_nothing_of_recovery(backed: Installation, open_window: Wind
 def test_the_recovery_pages_fit_a_phone_and_the_keyboard(
     backed: Installation, open_window: Window, scheme: str
 ) -> None:
-    drill = drills(backed)[0]["drillId"]
+    drill = one_drill(backed)["drillId"]
     page = open_window(backed.operator, viewport={"width": 320, "height": 844}, color_scheme=scheme)
     pages = {"/backups": "All backups", "/recovery": "Drill history", f"/recovery/drills/{drill}": "Steps"}
     for path, landmark in pages.items():
