@@ -165,14 +165,18 @@ async def takes_back(life: Life) -> None:
             await life.asks(f"{path}/{life.chance.choice(by_hand)['paymentId']}/take-back")
 
 
-async def _charged(life: Life) -> str | None:
-    """A payment of ours at the provider."""
-    found = [one for one in life.there("payment_intents") if one["status"] == "succeeded"]
+async def _charged(life: Life, of: str | None = None) -> str | None:
+    """A payment of ours at the provider, of this invoice if one is given."""
+    found = [
+        one
+        for one in life.there("payment_intents")
+        if one["status"] == "succeeded" and of in (None, one["metadata"].get("cloudbill_invoice_id"))
+    ]
     return life.chance.choice(found)["id"] if found else None
 
 
-async def disputed(life: Life) -> None:
-    if intent := await _charged(life):
+async def disputed(life: Life, of: str | None = None) -> None:
+    if intent := await _charged(life, of):
         life.tell(f"disputed {intent}")
         try:
             dispute = life.story.house.stripe.control("disputes", payment_intent=intent)
@@ -188,14 +192,37 @@ async def disputed(life: Life) -> None:
         await life.the_provider_tells()
 
 
-async def refunded_there(life: Life) -> None:
-    if intent := await _charged(life):
+async def refunded_there(life: Life, most: int = 300, of: str | None = None) -> None:
+    if intent := await _charged(life, of):
         life.tell(f"refunded at the provider: {intent}")
         try:
-            life.story.house.stripe.control("refunds", payment_intent=intent, amount=life.chance.randint(1, 300))
+            life.story.house.stripe.control("refunds", payment_intent=intent, amount=life.chance.randint(1, most))
         except httpx.HTTPStatusError as refusal:
             life.tell(f"refused: {refusal}")
         await life.the_provider_tells()
+
+
+async def retries_refund(life: Life) -> None:
+    for invoice in await life.story.invoices():
+        path = f"/billing/invoices/{invoice['invoiceId']}"
+        payments = (await made(life.story.caller.get(f"{path}/payments")))["data"] if invoice["number"] else []
+        for refund in [one for payment in payments for one in payment["refunds"] if one["status"] == "failed"]:
+            await life.asks(f"{path}/refunds/{refund['refundId']}/retry")
+
+
+async def refunds_and_is_overtaken(life: Life) -> None:
+    """The dashboard gives money back between a credit note and its refund, then the bank takes all of it."""
+    invoice = await _invoice(life, "paid")
+    if invoice is None or not invoice["paidMinor"]:
+        return
+    path = f"/billing/invoices/{invoice['invoiceId']}"
+    row = life.chance.choice(await life.story.lines(invoice))
+    part = life.chance.randint(1, max(1, min(invoice["paidMinor"], abs(row["netMinor"]))))
+    line = {"lineId": row["lineId"], "amountMinor": part}
+    await life.asks(f"{path}/credit-notes", {"lines": [line], "refundMinor": part})
+    await refunded_there(life, most=20_000, of=invoice["invoiceId"])
+    await retries_refund(life)
+    await disputed(life, of=invoice["invoiceId"])
 
 
 async def new_version(life: Life) -> None:
@@ -242,6 +269,8 @@ DEEDS: Deeds = {
     gives_up: 1,
     disputed: 1,
     refunded_there: 1,
+    retries_refund: 1,
+    refunds_and_is_overtaken: 2,
     takes_back: 1,
     new_version: 1,
     new_tax: 1,
