@@ -1,26 +1,34 @@
 """The audit log's chain: rows are sealed into blocks shortly after their commit, and all of it is verified.
 
 The newest block of each tenant is signed into a file beside the ledger's heads, so that rows that were taken away with
-the blocks that list them are missed, too.
+the blocks that list them are missed, too. Nothing is sealed over a chain that contradicts its head: new blocks in the
+place of those that are gone would have the next head signed over the gap.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.ledger.chain import NO_HASH
 from core.billing.ledger.heads import Head, HeadForged, Heads
+from core.billing.ledger.sealing import ChainBroken
 from core.billing.ledger.signing import load_signing_keys
 from core.foundation.database import Database
 from core.foundation.ids import earliest_id
 from core.foundation.settings import Settings
+from core.foundation.telemetry import log
 from core.operations.records import repository
 from core.operations.records.chain import as_columns, audit_block_hash, row_digest
 from core.operations.records.models import AuditBlock
 
 BLOCK_ROWS = 1_000
 _SETTLED = timedelta(seconds=2)
+_LOG = log("records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +46,23 @@ def audit_heads(settings: Settings) -> Heads:
 
 
 async def seal_all(database: Database, heads: Heads, *, now: datetime) -> int:
-    """Seals what was committed; how many rows. A tenant that another one is at waits for the next time."""
+    """Seals what was committed; how many rows. A tenant that another one is at waits for the next time.
+
+    A tenant whose chain is broken is reported in the log and does not hold up the others.
+    """
     async with database.reading() as session:
         tenants = await repository.list_tenants(session)
-    return sum([await seal_tenant(database, heads, tenant_id, now=now) for tenant_id in tenants])
+    done = 0
+    for tenant_id in tenants:
+        try:
+            done += await seal_tenant(database, heads, tenant_id, now=now)
+        except (ChainBroken, HeadForged) as error:
+            _LOG.error("audit_chain_broken", tenant_id=str(tenant_id), error=str(error))
+    return done
 
 
 async def seal_tenant(database: Database, heads: Heads, tenant_id: UUID, *, now: datetime) -> int:
-    """Seals a tenant's rows, in transactions of its own."""
+    """Seals a tenant's rows, in transactions of its own. Raises ChainBroken, HeadForged."""
     done = 0
     while True:
         async with database.tenant(tenant_id) as session:
@@ -55,6 +72,7 @@ async def seal_tenant(database: Database, heads: Heads, tenant_id: UUID, *, now:
             until = earliest_id(now - _SETTLED)
             rows = await repository.list_unsealed(session, tenant_id, until=until, limit=BLOCK_ROWS)
             last = await repository.find_last_block(session, tenant_id)
+            await _refuse_broken(session, heads, tenant_id, last)
             number, made, entries = 0, NO_HASH, 0
             if rows:
                 number, previous = (last.number + 1, bytes(last.hash)) if last else (1, NO_HASH)
@@ -83,6 +101,17 @@ async def seal_tenant(database: Database, heads: Heads, tenant_id: UUID, *, now:
             heads.begin(tenant_id, now=now)
         heads.advance(Head(tenant_id, number, made, entries, now))
         done += len(rows)
+
+
+async def _refuse_broken(session: AsyncSession, heads: Heads, tenant_id: UUID, last: Row[Any] | None) -> None:
+    head = heads.find(tenant_id)
+    if head is None or head.number == 0:
+        return  # none was signed yet, or the rows were moved here
+    if last is None or head.number > last.number:
+        raise ChainBroken(tenant_id, f"block {head.number} of the audit log was signed and is gone")
+    signed = await repository.list_blocks(session, tenant_id, after=head.number - 1, limit=1)
+    if not signed or signed[0].number != head.number or bytes(signed[0].hash) != head.hash:
+        raise ChainBroken(tenant_id, f"block {head.number} of the audit log is not the one that was signed")
 
 
 async def verify_all(database: Database, heads: Heads) -> AsyncIterator[Finding]:

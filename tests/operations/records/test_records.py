@@ -76,6 +76,33 @@ async def test_the_chain_finds_a_row_that_was_altered_and_one_that_is_gone(
     assert "was signed and is gone or another one" in [f.detail async for f in verify_all(database, heads)]
 
 
+async def test_an_end_that_was_cut_off_stays_missed_however_much_is_recorded_later(
+    tenant: Caller, other: Caller, database: Database, settings: Settings, connect: Connect
+) -> None:
+    heads, later = audit_heads(settings), wall_now().replace(year=2999)
+    await made(tenant.post("/billing/customers", ADA))
+    await seal_all(database, heads, now=later)
+    await made(tenant.patch("/billing/settings", {"chargePolicy": "receivable"}))
+    await seal_all(database, heads, now=later)
+    admin = await connect("admin")
+    await admin.execute("SET session_replication_role = replica")
+    cut = await (
+        await admin.execute("DELETE FROM audit_blocks WHERE number = 2 RETURNING tenant_id, entry_ids")
+    ).fetchall()
+    ((tenant_id, rows),) = cut
+    await admin.execute("DELETE FROM audit_log WHERE id = ANY(%s)", [rows])
+    await admin.commit()
+
+    # As often as the worker may seal before the night: no new blocks take the place of the one that is gone.
+    await made(other.post("/billing/customers", ADA))
+    for number in range(3):
+        await made(tenant.post("/billing/customers", {**ADA, "externalId": f"ada-{number}"}))
+        sealed = await seal_all(database, heads, now=later)
+        assert (sealed > 0) is (number == 0)  # another tenant's are sealed
+    found = [(f.tenant_id, f.row, f.detail) async for f in verify_all(database, heads)]
+    assert found == [(tenant_id, "block 2", "was signed and is gone or another one")]
+
+
 async def test_an_erased_customer_is_nobody_and_the_chain_holds(
     tenant: Caller, database: Database, settings: Settings, connect: Connect
 ) -> None:
