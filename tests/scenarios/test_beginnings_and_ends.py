@@ -255,6 +255,24 @@ async def test_the_end_of_a_pause_is_put_off_taken_away_and_set_anew(begin: Begi
     ]
 
 
+async def test_a_pause_that_keeps_what_was_paid_is_previewed_with_the_minimum_it_counts_for(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    await story.sells("pro", flat("28"), minimum={"model": "minimum", "amount": "42"})
+    ada = await story.customer()
+    one = await story.subscribes(ada, "pro")
+    await story.until("2026-02-15T00:00:00Z")
+    # Three quarters of February are to come to 31.50, of which 28.00 were paid ahead, and March's 28.00.
+    preview = await story.does(one, "pause/preview", unused="keep", resumeAt="2026-02-22T00:00:00Z")
+    said = [[(line["code"], line["amountMinor"]) for line in bill["lines"]] for bill in preview["invoices"]]
+    assert said == [[("minimum", 350), ("base", 2800)]]
+    await story.does(one, "pause", unused="keep", resumeAt="2026-02-22T00:00:00Z")
+    await story.until("2026-03-02T00:00:00Z")
+    assert [bill.partition(": ")[2] for bill in await story.bills(ada) if not bill.startswith("None")] == [
+        "base 28.00 = 28.00 EUR",
+        "minimum 3.50, base 28.00 = 31.50 EUR",
+    ]
+
+
 async def test_what_was_kept_through_a_pause_comes_back_with_the_cancellation(begin: Begin) -> None:
     story = await begin("2026-02-01T00:00:00Z", graceHours=0)
     await story.sells("pro", flat("28"))

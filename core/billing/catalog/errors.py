@@ -21,7 +21,11 @@ class NotSoldInCurrency(CloudBillError):
     title = "The plan has no price in this currency"
 
     def __init__(self, plan_code: str, currency: str) -> None:
-        super().__init__(f"The plan {plan_code!r} has no price in {currency}.", currency=currency)
+        super().__init__(
+            f"The plan {plan_code!r} has no price in {currency}: GET /billing/plans/{plan_code} lists those it has, and "
+            "another version of it can add one.",
+            currency=currency,
+        )
 
 
 class CodeTaken(Conflict):

@@ -344,7 +344,7 @@ class Reader:
         """
         kinds = (*COUNTED, "minimum")
         last = item.ordinal or 0
-        first = await self._kept_from(item) if item.kind == "minimum" else int(item.basis["fromOrdinal"])
+        first = await self._kept_from(item, others) if item.kind == "minimum" else int(item.basis["fromOrdinal"])
         stored = await self.session.scalars(
             select(InvoiceItem)
             .where(
@@ -368,23 +368,24 @@ class Reader:
             or (one.kind in COUNTED and not ("keeps" in item.basis and _is_from(item.period_end, one)))
         ]
 
-    async def _kept_from(self, item: InvoiceItem) -> int:
+    async def _kept_from(self, item: InvoiceItem, others: Sequence[InvoiceItem]) -> int:
         """The first ordinal of a minimum's period: the one before, where a pause ended it that kept what was paid."""
         first = item.ordinal or 0
         if sum((Fraction(*owed["share"]) for owed in item.basis["owed"]), Fraction(0)) == 1:
             return first
-        ended = await self.session.scalars(
-            select(InvoiceItem)
-            .where(
+        stored = await self.session.scalars(
+            select(InvoiceItem).where(
                 InvoiceItem.tenant_id == item.tenant_id,
                 InvoiceItem.subscription_id == item.subscription_id,
                 InvoiceItem.kind == "minimum",
                 InvoiceItem.ordinal < first,
                 InvoiceItem.basis.has_key("keeps"),
             )
-            .order_by(InvoiceItem.ordinal.desc())
         )
-        for one in ended:
+        # A pause that is only looked at is not stored.
+        assumed = [one for one in others if one.kind == "minimum" and "keeps" in one.basis]
+        ended = {one.ordinal: one for one in (*stored, *assumed) if one.ordinal is not None and one.ordinal < first}
+        for one in (ended[ordinal] for ordinal in sorted(ended, reverse=True)):
             through = datetime.fromisoformat(one.basis["keeps"])
             if one.ordinal != first - 1 or item.period_start is None or item.period_start >= through:
                 break

@@ -88,6 +88,20 @@ async def test_what_rolls_over_goes_on_once_and_the_balance_does_not_move_by_it(
     assert (await book(test_tenant))["balance"] == "0"
 
 
+async def test_what_a_hold_kept_at_the_end_rolls_over_as_far_as_the_rest_did_not(test_tenant: Caller) -> None:
+    await grant(test_tenant, "10", label="plan", expiresAt="2026-07-01T00:00:00Z", rollover="4", rolloverDays=30)
+    await move(test_tenant, "2026-06-30T23:30:00Z")
+    hold = await test_tenant.post("/api/usage/holds", {"amount": "8", "idempotencyKey": "hold", "ttlSeconds": 3600})
+    assert hold.status_code in (200, 201), hold.text
+    await move(test_tenant, "2026-07-01T00:00:00Z")
+    assert sorted(left(await book(test_tenant))) == [("plan", "2"), ("plan", "8")]
+    await move(test_tenant, "2026-07-01T00:31:00Z")
+    found = await book(test_tenant)
+    assert (sorted(left(found)), found["balance"]) == ([("plan", "2"), ("plan", "2")], "4")
+    await move(test_tenant, "2026-08-01T00:00:00Z")
+    assert (await book(test_tenant))["balance"] == "0"
+
+
 async def test_the_same_key_grants_once_for_ever_also_when_asked_at_once(test_tenant: Caller) -> None:
     made = await asyncio.gather(*(grant(test_tenant, "5", key="once", label="gift") for _ in range(5)))
     assert len({lot["creditLotId"] for lot in made}) == 1

@@ -195,7 +195,8 @@ async def expire(session: AsyncSession, tenant_id: UUID, account_id: UUID, *, no
         gone_micro = min(lot.remaining_micro - kept.get(row.id, 0) - rolled_micro, wallet.spendable_micro)
         if rolled_micro > 0:
             await _roll_over(session, row, rolled_micro, version=book.version, now=now)
-            row.rollover_micro = 0
+            # What a hold keeps now may go on later, as far as this did not use up what may.
+            row.rollover_micro -= rolled_micro
             row.remaining_micro -= rolled_micro
             lot.remaining_micro -= rolled_micro
         if gone_micro > 0:
