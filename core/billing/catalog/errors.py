@@ -22,8 +22,8 @@ class NotSoldInCurrency(CloudBillError):
 
     def __init__(self, plan_code: str, currency: str) -> None:
         super().__init__(
-            f"The plan {plan_code!r} has no price in {currency}: GET /billing/plans/{plan_code} lists those it has, and "
-            "another version of it can add one.",
+            f"The plan {plan_code!r} has no price in {currency}: GET /billing/plans/{plan_code} lists those it has, "
+            "and another version of it can add one.",
             currency=currency,
         )
 
