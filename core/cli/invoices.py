@@ -87,6 +87,8 @@ async def _recompute(tenant: str | None, output: Format) -> Recomputed:
     result = Recomputed()
     drifts: list[Drift] = []
     try:
+        if tenant is not None:
+            await _tenant_id(database, tenant)
         async for drift in recompute_all(database, result=result, slug=tenant):
             if output is Format.TEXT:
                 typer.echo(str(drift))
@@ -171,15 +173,20 @@ async def _parked() -> list[dict[str, str]]:
 async def _replay(slug: str, customer_id: UUID, allow: bool) -> None:
     database = Database(load_settings())
     try:
-        async with database.reading() as session:
-            tenant_id = await session.scalar(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
-        if tenant_id is None:
-            raise TenantNotFound
+        tenant_id = await _tenant_id(database, slug)
         async with database.tenant(tenant_id) as session:
             now = await tenant_now(session, tenant_id)
             await parking.let_go(session, tenant_id=tenant_id, customer_id=customer_id, by=None, allow=allow, now=now)
     finally:
         await database.dispose()
+
+
+async def _tenant_id(database: Database, slug: str) -> UUID:
+    async with database.reading() as session:
+        tenant_id = await session.scalar(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
+    if tenant_id is None:
+        raise TenantNotFound
+    return tenant_id
 
 
 _PARKED = text("""

@@ -20,6 +20,7 @@ from core.billing.credits.limits.service import meters_by_id
 from core.billing.invoices import repository
 from core.billing.invoices.activating import activate_paid
 from core.billing.invoices.bills import Bill
+from core.billing.invoices.inputs import written_head
 from core.billing.invoices.models import Invoice
 from core.billing.invoices.numbering import format_number, refuse_while_held, take_numbers
 from core.billing.invoices.parking import park
@@ -131,11 +132,16 @@ async def finalize(
     await repository.write_lines(session, [row for invoice, bill in made for row in _lines(invoice, bill)])
     await repository.write_taxes(session, [row for invoice, bill in made for row in _taxes(invoice, bill)])
     seals = await seals_of(session, tenant_id, {invoice.customer_id for invoice, _ in made})
+    settings = sale.settings
+    due_at = now + timedelta(days=settings.net_days)
     await repository.write_inputs(
-        session, [_inputs(invoice, bill, seals[invoice.customer_id], as_of=as_of, now=now) for invoice, bill in made]
+        session,
+        [
+            _inputs(invoice, bill, seals[invoice.customer_id], as_of=as_of, now=now, due_at=due_at)
+            for invoice, bill in made
+        ],
     )
     applied = await _apply_credits(session, made, rules, tenant_id=tenant_id, now=now)
-    settings = sale.settings
     series = settings.number_prefix
     numbers = await take_numbers(
         session, tenant_id=tenant_id, series=series, kind="invoice", documents=[one.id for one, _ in made], now=now
@@ -143,7 +149,7 @@ async def finalize(
     for (invoice, bill), sequence in zip(made, numbers, strict=True):
         invoice.series, invoice.sequence = series, sequence
         invoice.number = format_number(series, sequence, digits=settings.number_digits)
-        invoice.finalized_at, invoice.due_at = now, now + timedelta(days=settings.net_days)
+        invoice.finalized_at, invoice.due_at = now, due_at
         invoice.period_start, invoice.period_end = bill.period
         invoice.lines = len(bill.lines)
         invoice.subtotal_minor, invoice.discount_minor = bill.subtotal_minor, bill.discount_minor
@@ -258,18 +264,20 @@ def _taxes(invoice: Invoice, bill: Bill) -> list[dict[str, Any]]:
 
 
 def _inputs(
-    invoice: Invoice, bill: Bill, seal: SubjectSeal | None, *, as_of: datetime, now: datetime
+    invoice: Invoice, bill: Bill, seal: SubjectSeal | None, *, as_of: datetime, now: datetime, due_at: datetime
 ) -> Mapping[str, Any]:
-    parties = orjson.dumps(bill.parties)
+    # Of somebody whose key is destroyed nothing personal is kept any more.
+    parties = seal.seal(orjson.dumps(bill.parties)).decode() if seal else ""
+    head = written_head(invoice, as_of=as_of, due_at=due_at, parties=parties.encode())
+    inputs = orjson.loads(orjson.dumps({**bill.inputs, "head": head}))
     return {
         "tenant_id": invoice.tenant_id,
         "invoice_id": invoice.id,
         "as_of": as_of,
         "computed_at": now,
-        "inputs": bill.inputs,
-        "digest": input_hash(orjson.loads(orjson.dumps(bill.inputs))).hex(),
-        # Of somebody whose key is destroyed nothing personal is kept any more.
-        "parties": seal.seal(parties).decode() if seal else "",
+        "inputs": inputs,
+        "digest": input_hash(inputs).hex(),
+        "parties": parties,
     }
 
 

@@ -1,10 +1,31 @@
-"""Seller and buyer as an invoice keeps what its taxes were computed from, and as they are read back. Pure."""
+"""What an invoice keeps beside its lines: its head, seller and buyer as its taxes saw them. Pure."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from core.billing.customers.tax_ids import country_of
 from core.billing.tax.rules import Buyer, Seller
+
+
+def written_head(invoice: Any, *, as_of: datetime, due_at: datetime | None, parties: bytes) -> dict[str, Any]:
+    """What the row of an invoice (or a row read from it) says, and its sealed parties by their digest alone."""
+    return {
+        "customerId": str(invoice.customer_id),
+        "subscriptionId": str(invoice.subscription_id) if invoice.subscription_id else None,
+        "currency": invoice.currency,
+        "collection": invoice.collection,
+        "billAt": _instant(invoice.bill_at),
+        "dueAt": _instant(due_at),
+        "asOf": _instant(as_of),
+        "memo": sha256((invoice.memo or "").encode()).hexdigest(),
+        "parties": sha256(parties).hexdigest(),
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat() if at is not None else None
 
 
 def written_seller(seller: Seller) -> dict[str, Any]:

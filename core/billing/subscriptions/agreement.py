@@ -64,6 +64,11 @@ class Terms:
         """What periods follow from: terms of another rhythm begin a cycle of their own."""
         return self.interval, self.interval_count, self.cycle
 
+    @property
+    def written_rhythm(self) -> str:
+        """It and how parts of a period are reckoned, as an invoice keeps them."""
+        return f"{self.interval_count} {self.interval}, {self.cycle}, by {self.proration}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:

@@ -169,8 +169,10 @@ class Reader:
             rated = flat(item.amount_minor, item.currency)
         else:
             scheme, definition = await self._scheme(item.basis)
-            inputs["price"] = input_hash(definition).hex()
+            inputs |= {"price": input_hash(definition).hex(), "rhythm": (await self.terms(item.basis)).written_rhythm}
             if item.kind == "usage":
+                if self.as_of is not None:
+                    inputs["meter"] = await self._meter(item)
                 used = await self.usage(item, as_of=self.as_of, with_amounts=isinstance(scheme, Percentage))
                 quantity = used.quantity
                 inputs |= {"events": used.events, "digest": used.digest}
@@ -228,6 +230,13 @@ class Reader:
             as_of=as_of or _EVER,
             with_amounts=with_amounts,
         )
+
+    async def _meter(self, item: InvoiceItem) -> str:
+        """What counted in the item's time, in short: a version that begins later makes no difference."""
+        assert item.meter_id is not None, "the database holds usage to a meter"
+        known = (await self._definitions(item.tenant_id, item.meter_id)).all
+        begun = [one for one in known if item.period_end is None or one.since < item.period_end]
+        return input_hash([one.written() for one in begun]).hex()[:16]
 
     async def count(self, items: Sequence[InvoiceItem]) -> None:
         """What meters counted in the items' times, by one statement a meter, where no price asks for each event."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,15 +16,19 @@ class SubjectSeal:
     """Seals and opens under one subject's key."""
 
     def __init__(self, key: bytes) -> None:
-        self._fernet = Fernet(key)
+        self._key = key
 
     def seal(self, content: bytes) -> bytes:
         """Encrypted and authenticated."""
-        return self._fernet.encrypt(content)
+        return Fernet(self._key).encrypt(content)
 
     def open(self, sealed: bytes) -> bytes:
-        """The content. Raises InvalidToken for what was sealed under another key."""
-        return self._fernet.decrypt(sealed)
+        """The content. Raises InvalidToken for what was sealed under another key, and where the key is none."""
+        try:
+            fernet = Fernet(self._key)
+        except ValueError:
+            raise InvalidToken from None
+        return fernet.decrypt(sealed)
 
 
 async def seals_of(

@@ -110,6 +110,99 @@ async def test_what_is_altered_behind_its_back_is_named(
     assert (await drifts(billed))[0].drifted == 0
 
 
+# The same of a customer with a coupon for ever, an event that was voided, a credit note and a payment.
+ALTERED_BESIDE: dict[str, str] = {
+    "UPDATE invoices SET due_at = due_at + interval '1 day' WHERE number IS NOT NULL": "inputs",
+    "UPDATE invoices SET currency = 'USD' WHERE number = 'INV-00002'": "inputs",
+    "UPDATE invoices SET memo = 'Other' WHERE number IS NOT NULL": "inputs",
+    "UPDATE invoices SET collection = 'automatic' WHERE number IS NOT NULL": "inputs",
+    "UPDATE invoices SET bill_at = bill_at + interval '1 hour' WHERE number IS NOT NULL": "inputs",
+    "UPDATE invoices SET subscription_id = NULL WHERE number IS NOT NULL": "inputs",
+    "UPDATE credit_notes SET number = 'CN-00777'": "inputs",
+    "UPDATE credit_notes SET issued_at = issued_at + interval '1 day'": "inputs",
+    "UPDATE credit_notes SET currency = 'USD'": "inputs",
+    "UPDATE credit_notes SET to_open_minor = to_open_minor - 1, to_wallet_minor = to_wallet_minor + 1": "totals",
+    "UPDATE credit_note_lines SET tax_minor = tax_minor + 1": "totals",
+    "UPDATE invoice_payments SET amount_minor = amount_minor + 1": "totals",
+    "UPDATE coupon_redemptions SET last_ordinal = 0": "coupon",
+    "UPDATE coupon_redemptions SET first_ordinal = 1": "coupon",
+    "UPDATE invoice_inputs SET parties = (SELECT parties FROM invoice_inputs ORDER BY invoice_id LIMIT 1)": "inputs",
+    "UPDATE invoice_inputs SET parties = ''": "inputs",
+    "UPDATE invoice_inputs SET as_of = as_of + interval '1 second'": "inputs",
+    "UPDATE subject_keys SET key = 'none'": "inputs",
+    "DELETE FROM subject_keys": "inputs",
+    "UPDATE meters SET aggregation = 'max'": "meter",
+    "UPDATE meter_versions SET event_name = 'other'": "meter",
+    "UPDATE meter_versions SET effective_from = effective_from + interval '90 days'": "meter",
+    'UPDATE meter_versions SET filters = \'[{"property": "region", "operator": "exists"}]\'': "meter",
+    "DELETE FROM usage_corrections": "events",
+    "UPDATE usage_corrections SET kind = 'restore'": "events",
+    "UPDATE usage_corrections SET recorded_at = recorded_at + interval '99 days'": "events",
+    "UPDATE prices SET currency = 'CHF' WHERE currency = 'EUR'": "price",
+    "UPDATE plan_versions SET interval = 'year'": "rhythm",
+    "UPDATE subscription_terms SET version = 9": "inputs",
+    "UPDATE subscription_terms SET price_id = gen_random_uuid()": "inputs",
+    "UPDATE subscription_items SET quantity = 5 WHERE quantity IS NOT NULL": "inputs",
+    "UPDATE invoice_lines SET position = position + 5": "totals",
+    "UPDATE invoice_lines a SET amount_minor = b.amount_minor, net_minor = b.amount_minor - a.discount_minor "
+    "FROM invoice_lines b WHERE a.invoice_id = b.invoice_id AND a.id <> b.id": "line",
+}
+UNCHANGED = (
+    "UPDATE invoice_settings SET legal_name = 'Other', footer = 'Other', net_days = 3, number_prefix = 'X-'",
+    "UPDATE customers SET name = 'Other', address = NULL",
+)  # fmt: skip
+"""What is of now, and changes no invoice of before."""
+
+
+@pytest.fixture
+async def credited(shop: Shop) -> Shop:
+    """Ada's January, with a credit note on its last line, and a payment of a line written by hand."""
+    ada = await shop.customer()
+    meter = {"code": "calls", "name": "Calls", "aggregation": "count", "eventName": "calls"}
+    await made(shop.caller.post("/billing/meters", meter))
+    tenth = {"code": "tenth", "name": "A tenth", "percent": "10", "duration": "forever"}
+    await made(shop.caller.post("/billing/coupons", tenth))
+    await shop.plan(flat("29"), metered("0.10"))
+    await shop.subscribe(ada, coupons=["tenth"])
+    await shop.move("2026-02-01T00:00:00Z")
+    events = [{"idempotencyKey": f"e{n}", "eventName": "calls", "customerId": ada} for n in range(25)]
+    sent = await made(shop.caller.post("/billing/usage/events", {"events": events}))
+    path = f"/billing/usage/events/{sent['data'][3]['usageEventId']}/amendments"
+    await made(shop.caller.post(path, {"kind": "void", "reason": "sent twice"}))
+    await shop.items(ada, 777)
+    await shop.move("2026-03-02T00:00:00Z")
+    _, by_hand, last = await shop.invoices()
+    part = {"lines": [{"lineId": (await shop.lines(last))[0]["lineId"], "amountMinor": 100}]}
+    await made(shop.caller.post(f"/billing/invoices/{last['invoiceId']}/credit-notes", part))
+    paid = {"amountMinor": 40, "reference": "by bank"}
+    await made(shop.caller.post(f"/billing/invoices/{by_hand['invoiceId']}/payments", paid))
+    return shop
+
+
+async def test_what_is_altered_beside_the_lines_is_named_by_what_it_is(
+    credited: Shop, connect: Callable[[Role], Awaitable[Connection]]
+) -> None:
+    admin = await connect("admin")
+    named: dict[str, str] = {}
+    for statement, wanted in ALTERED_BESIDE.items():
+        async with altered(admin, statement, tables=[statement.replace("DELETE FROM", "UPDATE").split()[1]]):
+            causes = {drift.cause for drift in (await drifts(credited))[1]}
+        named[statement] = wanted if wanted in causes else " ".join(sorted(causes))
+    assert named == ALTERED_BESIDE
+    for statement in UNCHANGED:
+        async with altered(admin, statement, tables=[statement.split()[1]]):
+            assert (await drifts(credited))[1] == [], statement
+    result, found = await drifts(credited)
+    assert (result.recomputed, result.drifted, found) == (3, 0, [])
+
+
+async def test_a_meter_that_counts_otherwise_from_now_on_leaves_what_was_billed(credited: Shop) -> None:
+    (meter,) = (await made(credited.caller.get("/billing/meters")))["data"]
+    filters = {"filters": [{"property": "region", "operator": "exists"}]}
+    await made(credited.caller.patch(f"/billing/meters/{meter['meterId']}", filters))
+    assert (await drifts(credited))[1] == []
+
+
 async def test_the_command_says_how_many_drifted(billed: Shop) -> None:
     from core.cli import invoices
 

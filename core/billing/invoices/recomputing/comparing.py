@@ -19,7 +19,9 @@ _HEADER = ("subtotal_minor", "discount_minor", "tax_minor", "total_minor")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """One difference. `cause`: price, events, tax_rate, coupon, line, totals, inputs, or cannot_recompute."""
+    """One difference. `cause`: price, rhythm, meter, events, tax_rate, coupon, line, totals, inputs, or
+    cannot_recompute.
+    """
 
     tenant: str
     invoice: str
@@ -101,6 +103,9 @@ class Comparison:
             is_price = cause == "price"
             said = f"{key} was {kept.get(key)} and is {fresh.get(key)}"
             self.add(name, cause, f"price {fresh.get('priceId')} is not what it was" if is_price else said)
+        for cause in ("rhythm", "meter"):
+            if cause in kept and kept[cause] != fresh.get(cause):
+                self.add(name, cause, f"is {fresh.get(cause)}, and was {kept[cause]} when it was computed")
         if (kept.get("events"), kept.get("digest")) != (fresh.get("events"), fresh.get("digest")):
             self.add(
                 name,

@@ -7,7 +7,7 @@ have the type they had in JSON: 1 and "1" are two values, 1 and 1.0 are one, tru
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -80,6 +80,12 @@ class Definition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "meter", str(self.meter_id))
+
+    def written(self) -> list[Any]:
+        """All that what it counts follows from, as JSON."""
+        filters = [[one.property, one.operator, [repr(value) for value in one.values]] for one in self.filters]
+        since = self.since.astimezone(UTC).isoformat()
+        return [self.aggregation, self.version, self.event_name, self.property, filters, since]
 
     def counts(self, event_name: str, occurred_at: datetime, properties: Mapping[str, Scalar]) -> bool:
         """Whether it counts such an event."""
