@@ -5,7 +5,7 @@ partitions, row security, triggers, meters. The API counts every event by three 
 it. Then the same again with `--rows` events in the tables, and questions for a customer's current usage. Afterwards
 every acknowledged event must be stored and counted once.
 
-    python -m bench.ingest [--seconds 15] [--connections 4] [--customers 100] [--rows 10000000] [--json]
+    python -m bench.ingest [--seconds 15] [--connections 8] [--customers 100] [--rows 10000000] [--json]
 """
 
 import argparse
@@ -121,7 +121,7 @@ def _verdicts(results: list[Result]) -> dict[str, bool]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--customers", type=int, default=100)
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--json", action="store_true")

@@ -107,6 +107,19 @@ class Reference:
     parent_columns: tuple[str, ...]
 
 
+HELD_BY_TRIGGER = {
+    "usage_events": (
+        Reference(
+            name="usage_events_customer",
+            columns=("tenant_id", "customer_id"),
+            parent="customers",
+            parent_columns=("tenant_id", "id"),
+        ),
+    ),
+}
+"""Held like a foreign key, by statement."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """A table as the catalog describes it."""
@@ -152,7 +165,8 @@ async def read_shapes(admin: Connection) -> dict[str, Shape]:
                 )
                 for key in keys
                 if key["table"] == name and key["kind"] == "f"
-            ),
+            )
+            + HELD_BY_TRIGGER.get(name, ()),
         )
     order = TopologicalSorter(
         {name: {one.parent for one in shape.references} - {name} for name, shape in shapes.items()}

@@ -28,7 +28,7 @@ class UsageEvent(Table):
 
     __tablename__ = "usage_events"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
+        # That `customer_id` is a customer of the tenant is held by a trigger, once a statement.
         CheckConstraint(one_of("outcome", USAGE_OUTCOMES), name="outcome"),
         CheckConstraint("(outcome = 'settled') = (transaction_id IS NOT NULL)", name="settled"),
         CheckConstraint(

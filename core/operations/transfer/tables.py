@@ -23,6 +23,9 @@ LEFT_OUT: dict[str, str] = {
 }
 """Tables that stay behind, with the reason."""
 
+_HELD_BY_TRIGGER: dict[str, set[str]] = {"usage_events": {"customers"}}
+"""What refers to another table without a foreign key, and comes after it all the same."""
+
 _SESSION = {
     "client_encoding": "UTF8",
     "timezone": "UTC",
@@ -119,7 +122,7 @@ def inventory(connection: Connection) -> list[Table]:
             f"no primary key: {', '.join(keyless)}; its rows cannot be named or compared. "
             "ALTER TABLE … ADD PRIMARY KEY, or drop it"
         )
-    parents = {row[0]: set(row[4]) - {row[0]} for row in rows}
+    parents = {row[0]: ({*row[4]} | _HELD_BY_TRIGGER.get(row[0], set())) - {row[0]} for row in rows}
     tables = {name: _table(name, columns, key) for name, _, columns, key, _ in rows}
     return [tables[name] for name in _ordered(parents) if name in tables]
 

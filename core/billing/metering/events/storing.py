@@ -27,15 +27,13 @@ class Known:
     subscribed_at: datetime | None
     begins_at: datetime = field(init=False)
     """Nothing of it occurred before; one that is not the tenant itself begins with its first subscription."""
+    is_erased: bool = field(init=False)
+    """Nothing new is counted for whoever it was."""
 
     def __post_init__(self) -> None:
         begins_at = self.subscribed_at or BEFORE_ALL
         object.__setattr__(self, "begins_at", max(begins_at, self.created_at) if self.is_self else begins_at)
-
-    @property
-    def is_erased(self) -> bool:
-        """Nothing new is counted for whoever it was."""
-        return is_erased_name(self.external_id, self.id)
+        object.__setattr__(self, "is_erased", is_erased_name(self.external_id, self.id))
 
 
 @dataclass(frozen=True, slots=True)
