@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import Row
 
 from core.billing.metering.amendments import service
@@ -90,6 +90,7 @@ async def amend_usage_event(
 async def create_backfill(
     scope: Writing,
     request: Request,
+    response: Response,
     body: NewBackfill,
     preview: Annotated[bool, Query(description="Say what would change, and change nothing.")] = False,
     idempotency_key: BackfillKey = None,
@@ -127,6 +128,7 @@ async def create_backfill(
             if preview:
                 raise _Previewed(applied, author)
     except _Previewed as seen:
+        response.status_code = 200
         return _answer(seen.applied, seen.author, status="previewed")
     return _answer(applied, author, status="applied")
 

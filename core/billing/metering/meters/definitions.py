@@ -194,9 +194,11 @@ def typed(value: Scalar) -> tuple[str, Any]:
 
 
 def plain(value: Scalar) -> Any:
-    """A value as JSON shows it, numbers in one form only."""
-    if isinstance(value, bool) or value is None or isinstance(value, str | int):
+    """A value as JSON shows it, numbers in one form only and with all their digits."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else orjson.Fragment(str(value))
     number = Decimal(repr(value)) if isinstance(value, float) else value
     return orjson.Fragment(format(number.normalize(EXACT), "f"))
 

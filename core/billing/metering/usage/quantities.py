@@ -4,6 +4,7 @@ So a period may begin and end at any instant, and asking costs what its hours co
 meter of unique values costs what its distinct values cost.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.metering.events.recount import measured_of, read_facts
 from core.billing.metering.events.tallies import Tally, add_up, hour_begin, hour_of
-from core.billing.metering.meters.definitions import EXACT, Definitions
+from core.billing.metering.meters.definitions import EXACT, Definitions, plain, typed
 from core.billing.metering.meters.errors import MeterNotFound
 from core.billing.metering.meters.repository import load_definitions
 from core.foundation.database import driver_connection
@@ -60,7 +61,8 @@ async def usage_of(
 ) -> Decimal:
     """The quantity of a meter from `start` until before `end`, of events as amended; for rating.
 
-    `dimensions` keeps to the groups that have these values. Raises MeterNotFound.
+    `dimensions` keeps to the groups that have these values, by their type: 1 is neither "1" nor true. Raises
+    MeterNotFound.
     """
     definitions = await load_definitions(session, tenant_id, meter_id=meter_id)
     parts = await parts_of(
@@ -131,18 +133,18 @@ class _Parts:
         self.aggregation = definitions.all[0].aggregation
         self.interval: Interval | None = interval
         self._dimensions = {one.version: one.dimensions for one in definitions.all}
-        self._where = where
+        self._where = {name: typed(wanted) for name, wanted in where.items()}
         self._group_by = group_by
         self._parts: dict[tuple[datetime | None, str], Part] = {}
 
     def add(self, at: datetime | None, version: int, group: str, tally: Tally) -> None:
         """Adds what was counted in the hour or interval that begins at `at`."""
-        values = dict(zip(self._dimensions[version], orjson.loads(group), strict=True))
-        if any(name not in values or values[name] != wanted for name, wanted in self._where.items()):
+        values = dict(zip(self._dimensions[version], json.loads(group, parse_float=Decimal), strict=True))
+        if any(name not in values or typed(values[name]) != wanted for name, wanted in self._where.items()):
             return
         shown = tuple(values.get(name) for name in self._group_by)
         begin = None if self.interval is None or at is None else _begin(at, self.interval)
-        key = (begin, orjson.dumps(shown).decode())
+        key = (begin, orjson.dumps([plain(value) for value in shown]).decode())
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = Part(begin, shown)

@@ -1,6 +1,8 @@
 """GET /billing/usage: what meters counted."""
 
+import json
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -45,7 +47,10 @@ async def get_usage(
     ] = None,
     dimension: Annotated[
         list[str] | None,
-        Query(max_length=5, description="Only where a dimension has a value: `region:eu`, `size:3`, `trial:true`."),
+        Query(
+            max_length=5,
+            description='Where a dimension has a value: `region:eu`, `trial:true`, `size:3`, or `size:"3"` for a text.',
+        ),
     ] = None,
     interval: Annotated[Literal["hour", "day"] | None, Query(description="A line for each, in UTC.")] = None,
 ) -> UsageAnswer:
@@ -155,10 +160,19 @@ def _where(given: list[str], known: set[str]) -> dict[str, Any]:
         if not separator or name not in known:
             raise InvalidInput("dimension", "must be a dimension of the meter and a value, such as region:eu")
         try:
-            where[name] = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            where[name] = value
+            orjson.loads(value)  # as strictly as a body is read
+            read = json.loads(value, parse_float=Decimal)
+        except (ValueError, ArithmeticError):
+            read = value
+        where[name] = value if isinstance(read, dict | list) else read
     return where
+
+
+def _shown(value: Any) -> Any:
+    """A dimension's value in an answer: a number as a number, and by its digits where it has more than one can hold."""
+    if not isinstance(value, Decimal):
+        return value
+    return number if Decimal(repr(number := float(value))) == value else f"{value:f}"
 
 
 def _line(
@@ -169,7 +183,7 @@ def _line(
     return UsageLine(
         start=begin,
         end=end if part.begin is None else min(end, part.begin + length),
-        dimensions=dict(zip(group_by, part.group, strict=True)),
+        dimensions=dict(zip(group_by, map(_shown, part.group), strict=True)),
         quantity=shown(part.quantity(aggregation)),
         events=part.tally.events,
     )
