@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0045"
-down_revision = "0043"
+down_revision = "0042"
 
 SQL = Path(__file__).parent.parent / "sql"
 
