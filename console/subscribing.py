@@ -21,7 +21,7 @@ COLUMNS = {
     "Plan": "planCode",
     "State": "status",
     "Currency": "currency",
-    "Fixed part": "amountMinor",
+    "Fixed part, one of each": "amountMinor",
     "Interval": "interval",
     "Period begins": "currentPeriodStart",
     "Period ends": "currentPeriodEnd",

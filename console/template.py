@@ -78,7 +78,7 @@ def page(
                         rx.cond(state.trouble.title != "", trouble_sheet(state.trouble, on_load), bones()),
                     ),
                     ticker(seconds=seconds, on_tick=on_load) if fresh else rx.fragment(),
-                    rx.cond(ViewerState.expired, fresh_start()),
+                    rx.cond(ViewerState.expired, fresh_start(email=ViewerState.email)),
                 ),
                 groups=_groups(slug, tenant_name),
                 tabs=tenant_links(rx.cond(ViewerState.sees_installation, slug, ViewerState.tenant_id))

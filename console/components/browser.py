@@ -1,4 +1,4 @@
-"""What Reflex has no element for: forms and links of the browser itself, a ticker, a fresh start, the way back."""
+"""What Reflex has no element for: forms and links of browsers, a ticker, a fresh start, the way back, words typed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,21 @@ class Ticker(rx.Component):
 
 
 class Reload(rx.Component):
-    """Loads the page anew as soon as it is shown."""
+    """Loads the page anew as soon as it is shown; what stands in its forms is kept for the same person."""
 
     library = rx.asset("reload.js").importable_path
     tag = "Reload"
+
+    email: rx.Var[str]
+
+
+class Typed(rx.Component):
+    """Puts back what somebody had typed when their sign-in ran out."""
+
+    library = rx.asset("typed.js").importable_path
+    tag = "Typed"
+
+    email: rx.Var[str]
 
 
 class ReturnFocus(rx.Component):
@@ -53,3 +64,4 @@ plain_link = PlainLink.create
 ticker = Ticker.create
 fresh_start = Reload.create
 return_focus = ReturnFocus.create
+typed = Typed.create

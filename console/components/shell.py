@@ -8,7 +8,7 @@ import reflex as rx
 from reflex.style import color_mode, set_color_mode
 from reflex_components_core.core.banner import has_too_many_connection_errors
 
-from console.components.browser import plain_form, plain_link, return_focus
+from console.components.browser import plain_form, plain_link, return_focus, typed
 from console.components.notice import notice
 
 
@@ -171,6 +171,7 @@ def shell(
         ),
         connection(),
         return_focus(),
+        typed(email=person.email),
     )
 
 

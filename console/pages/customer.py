@@ -6,7 +6,7 @@ import asyncio
 
 import reflex as rx
 
-from console import customers, invoicing, paying, rights, subscribing
+from console import customers, invoicing, paying, rights, subscribing, withdrawing
 from console.client import ApiRefused, Client
 from console.components.figure import figure, figures, instant
 from console.components.form import select_field, text_field
@@ -18,10 +18,12 @@ from console.invoicing import InvoiceRow
 from console.pages.invoices import status_badge as invoice_badge
 from console.pages.subscriptions import status_badge
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.pages.written import Withdrawing, written
 from console.paying import InvoicePayment
 from console.subscribing import SubscriptionRow
 from console.template import page
-from console.viewer import PageState, ViewerState, asking
+from console.viewer import ViewerState, asking
+from console.withdrawing import Written
 
 TREATMENTS = [
     ("automatic", "As the rates of its country say"),
@@ -30,12 +32,13 @@ TREATMENTS = [
 ]
 
 
-class CustomerState(PageState, rx.State):
+class CustomerState(Withdrawing, rx.State):
     """A customer's profile, and what came of changing it. `edition` makes the form begin anew."""
 
     shown: Profile = Profile()
     edition: int = 0
     saved: bool = False
+    said: str = ""
     refused: str = ""
     may_sell: bool = False
     subscriptions: list[SubscriptionRow] = []
@@ -48,17 +51,22 @@ class CustomerState(PageState, rx.State):
     @asking(rights.see_tenant)
     async def load(self, api: Client):
         """Fetch it."""
+        await self._show(api)
+
+    async def _show(self, api: Client) -> None:
         head = await enter(self, api)
         self.may_sell = (await self.get_state(ViewerState)).may_sell
         now = parse_instant(head.clock_iso)
         self.shown = await customers.customer(api, self.customer_id, now=now)
         self.edition, self.saved, self.refused = self.edition + 1, False, ""
+        self.said, self.withdrawn = "", Written()
         which = self.shown.customer_id
-        taken, billed, paid, self.wallet = await asyncio.gather(
+        taken, billed, paid, self.wallet, self.written = await asyncio.gather(
             subscribing.subscriptions(api, customerId=which, now=now),
             invoicing.invoices(api, customer_id=which, now=now),
             paying.of_invoices(api, customerId=which, now=now),
             customers.wallet(api, which),
+            withdrawing.waiting(api, which, now=now),
         )
         self.subscriptions, self.invoices, self.payments = taken.rows, billed.rows, paid.rows
         self.owing = sum(1 for row in billed.rows if row.is_open)
@@ -98,9 +106,11 @@ def customer() -> rx.Component:
             figure("Open invoices", state.owing, rx.cond(state.owing > 0, "not paid yet", "nothing is owed")),
             figure("Credits", rx.cond(state.wallet != "", state.wallet, "–"), "", total=True),
         ),
+        rx.cond(state.said != "", notice("good", "Done", state.said)),
         _has(),
+        written(state, "Waiting to be billed", billed=True),
         rx.cond(state.saved, notice("good", "Saved", "Invoices that were issued keep what they say.")),
-        rx.cond(state.refused != "", notice("bad", "This cannot be saved", state.refused)),
+        rx.cond(state.refused != "", notice("bad", "This cannot be done", state.refused)),
         rx.el.form(
             rx.el.section(
                 rx.el.div(
@@ -173,7 +183,7 @@ def _has() -> rx.Component:
     state = CustomerState
     subscriptions = table(
         "Subscriptions, newest first",
-        [heading("Plan"), heading("State"), heading("Renews or ends"), heading("Fixed part", num=True)],
+        [heading("Plan"), heading("State"), heading("Renews or ends"), heading("Fixed part, one of each", num=True)],
         rx.foreach(state.subscriptions, _subscription),
     )
     invoices = table(

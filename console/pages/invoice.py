@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import reflex as rx
 
-from console import amounts, collecting, correcting, invoicing, rights
+from console import amounts, collecting, correcting, invoicing, rights, withdrawing
 from console.client import ApiRefused, Client
 from console.collecting import Paying
 from console.components.bill import bill
@@ -24,8 +24,10 @@ from console.pages.invoice_changing import Changing, dialogs
 from console.pages.invoice_payments import Undoing, payments
 from console.pages.invoices import status_badge
 from console.pages.tenant import TenantState, bones, enter, tenant_heading, title
+from console.pages.written import Withdrawing, written
 from console.template import page
 from console.viewer import ViewerState, asking
+from console.withdrawing import Written
 
 DEEDS = {
     "finalize": ("Finalize it?", "It gets its number and is sent; from then on nothing of it changes.", "Finalize"),
@@ -39,7 +41,7 @@ DEEDS = {
 }
 
 
-class InvoiceState(Changing, Undoing, rx.State):
+class InvoiceState(Changing, Undoing, Withdrawing, rx.State):
     """An invoice, and what is about to be done with it."""
 
     shown: Invoice = Invoice()
@@ -64,6 +66,9 @@ class InvoiceState(Changing, Undoing, rx.State):
         self.shown = await invoicing.invoice(api, self.invoice_id, now=now)
         self.payments = await collecting.payments_of(api, self.invoice_id, now=now)
         self.corrections = await correcting.corrections_of(api, self.invoice_id, now=now)
+        self.written, self.withdrawn = [], Written()
+        if self.shown.row.status == "draft":
+            self.written = await withdrawing.on_draft(api, self.invoice_id, self.shown.currency, now=now)
         self.recording, self.said, self.link = False, "", ""
         self.crediting = self.writing = False
         self.undoing = Paying()
@@ -168,6 +173,7 @@ def invoice() -> rx.Component:
             figure("Total", rx.el.span(row.total, class_name="money"), "", total=True),
         ),
         rx.el.div(_lines(), _document(), class_name="wide-and-narrow even loose"),
+        written(state, "Written by hand"),
         payments(state),
         corrections(state.corrections, f"/tenants/{TenantState.head.tenant_id}/invoices"),
         rx.cond(state.shown.notes.length() > 0, _notes()),

@@ -89,7 +89,7 @@ def dialogs(state: Any) -> rx.Component:
             rx.fragment(
                 "On this draft, in ",
                 shown.currency,
-                ". A line that stands on it stays: what is wrong is offset by one with the same price below zero.",
+                ". One that was wrong is withdrawn beneath the lines.",
             ),
             text_field("description", "What for", required=True),
             text_field("quantity", "Quantity", numeric=True, value="1"),

@@ -142,15 +142,29 @@ class SubscriptionState(PageState, rx.State):
 def subscription() -> rx.Component:
     """How it stands, what comes, what may change."""
     state, row = SubscriptionState, SubscriptionState.shown.row
+    base = f"/tenants/{TenantState.head.tenant_id}"
     stands = (row.status == "active") | (row.status == "trialing") | (row.status == "past_due")
     return rx.fragment(
         tenant_heading(),
         _notices(),
         figures(
-            figure("Plan", rx.el.span(row.plan, class_name="mono"), rx.fragment("version ", state.shown.version)),
+            figure(
+                "Customer",
+                rx.link(row.customer, href=f"{base}/customers/{row.customer_id}", class_name="row-link", unstyled=True),
+                rx.fragment(
+                    rx.link(row.plan, href=f"{base}/catalog/{row.plan}", class_name="mono"),
+                    ", version ",
+                    state.shown.version,
+                ),
+            ),
             figure("State", status_badge(row.status), state.shown.collection),
             figure("Period ends", instant(state.shown.period_end), state.shown.zone),
-            figure("Fixed part", rx.el.span(row.price, class_name="money"), rx.fragment("a ", row.every), total=True),
+            figure(
+                "Fixed part",
+                rx.el.span(row.price, class_name="money"),
+                rx.fragment("a ", row.every, ", one of each"),
+                total=True,
+            ),
         ),
         rx.cond(state.refused != "", notice("bad", "This cannot be done", state.refused)),
         rx.el.div(_coming(), rx.cond(state.may_sell & stands, _change(), _parts()), class_name="wide-and-narrow loose"),

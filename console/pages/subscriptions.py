@@ -196,7 +196,7 @@ def subscriptions() -> rx.Component:
                 sort_heading("Plan", "plan", state.order, state.sort),
                 sort_heading("State", "status", state.order, state.sort),
                 sort_heading("Renews or ends", "renewsAt", state.order, state.sort),
-                sort_heading("Fixed part", "amount", state.order, state.sort, num=True),
+                sort_heading("Fixed part, one of each", "amount", state.order, state.sort, num=True),
             ],
             row=_row,
             nothing=_nothing(),

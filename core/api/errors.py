@@ -218,7 +218,7 @@ def _line(entry: Mapping[str, Any]) -> dict[str, str]:
     where = [str(part) for part in entry["loc"]]
     if len(where) > 1 and where[0] in ("body", "query", "path", "header"):
         where = where[1:]
-    message = _length_of_text(entry) or str(entry["msg"]).removeprefix("Value error, ")
+    message = _length_of_text(entry) or _form_of_text(entry) or str(entry["msg"]).removeprefix("Value error, ")
     return {"field": ".".join(where), "message": _shown(message)}
 
 
@@ -229,6 +229,28 @@ def _length_of_text(entry: Mapping[str, Any]) -> str:
         return ""
     length = entry["ctx"][bound]
     return f"String should have at {end} {length} character{'' if length == 1 else 's'}"
+
+
+_FORMS = {
+    r"^[a-z0-9][a-z0-9-]{0,62}$": "at most 63 lower-case letters, digits and hyphens, the first no hyphen",
+    r"^[a-z0-9][a-z0-9_.-]{0,62}$": "at most 63 lower-case letters, digits, hyphens, dots and underscores",
+    r"^[a-z0-9][a-z0-9-]{1,62}$": "2 to 63 lower-case letters, digits and hyphens, the first no hyphen",
+    r"^\+[1-9][0-9]{6,14}$": "with its country, such as +4930123456",
+    r"^[a-z]{2}(-[A-Z]{2})?$": "a language such as de or en-GB",
+    "^[A-Z]{3}$": "three capital letters, such as EUR",
+    "^[A-Z]{2}$": "two capital letters, such as DE",
+    r"^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$": "a BIC of 8 or 11 characters",
+    r"^[A-Z0-9][A-Z0-9/-]{0,15}$": "at most 16 capital letters, digits, hyphens and slashes, such as INV-",
+    r"^https?://[^\s]{3,200}$": "an address such as https://example.com",
+    r"^#[0-9a-fA-F]{6}$": "a colour such as #1f4e79",
+    r"\S": "something to read",
+}
+"""What a text has to look like, for a reader; a form that is not here is told as its pattern."""
+
+
+def _form_of_text(entry: Mapping[str, Any]) -> str:
+    form = _FORMS.get(entry["ctx"]["pattern"], "") if entry["type"] == "string_pattern_mismatch" else ""
+    return form and f"Should be {form}"
 
 
 def _shown(text: str) -> str:

@@ -41,7 +41,7 @@ async def test_an_address_without_parameters_is_nobodys_id(api: httpx.AsyncClien
     for path, method, allow in (
         ("/billing/subscriptions/preview", "GET", "POST"),
         ("/billing/credits/grants", "GET", "POST"),
-        ("/billing/invoices/items", "GET", "POST"),
+        ("/billing/invoices/items", "DELETE", "GET, POST"),
         ("/billing/payment-methods/setups", "DELETE", "POST"),
         ("/billing/payment-methods/setups", "PATCH", "POST"),
         ("/billing/subscriptions", "DELETE", "GET, POST"),
@@ -111,6 +111,22 @@ async def test_too_large_a_body_announced_or_in_pieces(api: httpx.AsyncClient) -
 async def test_just_below_the_largest_body_is_read(api: httpx.AsyncClient) -> None:
     body = b'{"email":"' + b"a" * 999_000 + b'"}'
     _problem(await api.post(REGISTER, content=body, headers=JSON), 422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("coupons", {"code": "WELCOME 25"}, "code: Should be at most 63 lower-case letters, digits and hyphens"),
+        ("customers", {"phone": "030 1234"}, "phone: Should be with its country, such as +4930123456"),
+        ("customers", {"language": "German"}, "language: Should be a language such as de or en-GB"),
+    ],
+)
+async def test_a_text_of_another_form_is_told_the_form_in_words(
+    tenant: Caller, path: str, body: dict[str, str], said: str
+) -> None:
+    answer = await tenant.post(f"/billing/{path}", {"name": "Ada", **body})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(said)
 
 
 async def test_invalid_fields_are_named_and_their_values_not_shown(api: httpx.AsyncClient) -> None:

@@ -147,6 +147,7 @@ DEEDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("POST", f"{SELLS}/payments/{{payment_id}}/take-back"),
         ("POST", f"{SELLS}/refunds/{{refund_id}}/retry"),
     ),
+    "written.withdraw": (("DELETE", f"{SELLS}/lines/{{item_id}}"), ("DELETE", "/billing/invoices/items/{item_id}")),
     "invoice_writing.begin_writing": (("POST", "/billing/invoices"),),
     "invoice_writing.write": (("POST", "/billing/invoices"),),
     "invoices.step": (("POST", f"{SELLS}/finalize"), ("POST", f"{SELLS}/void")),
