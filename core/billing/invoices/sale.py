@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices.printing import party_of_seller
@@ -31,10 +30,10 @@ class Sale:
     provider: TaxProvider
     customers: dict[UUID, Customer]
     collections: dict[UUID, str]
-    charged_at: dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]] = field(
-        default_factory=dict[tuple[UUID | None, str], list[tuple[UUID, datetime, datetime, datetime]]]
+    charged: dict[tuple[UUID | None, str], list[Row[Any]]] = field(
+        default_factory=dict[tuple[UUID | None, str], list[Row[Any]]]
     )
-    """Of what may come back: from when to when a part was charged, and when that was billed."""
+    """Of what may come back: from when to when a part was charged, when that was billed, and to whom."""
 
 
 async def open_sale(
@@ -67,9 +66,7 @@ async def _read_charged(session: AsyncSession, sale: Sale, items: Sequence[Invoi
     if not returned:
         return
     for row in await session.execute(_CHARGED, {"tenant": sale.tenant_id, "ids": returned}):
-        sale.charged_at.setdefault((row.subscription_id, row.code), []).append(
-            (row.id, row.period_start, row.period_end, row.bill_at)
-        )
+        sale.charged.setdefault((row.subscription_id, row.code), []).append(row)
 
 
 _CUSTOMERS = text("SELECT c.* FROM customers c WHERE c.tenant_id = :tenant AND c.id = ANY(:ids)")
@@ -77,7 +74,9 @@ _CUSTOMERS = text("SELECT c.* FROM customers c WHERE c.tenant_id = :tenant AND c
 _COLLECTIONS = text("SELECT id, collection FROM subscriptions WHERE tenant_id = :tenant AND id = ANY(:ids)")
 
 _CHARGED = text("""
-SELECT id, subscription_id, code, period_start, period_end, bill_at FROM invoice_items
-WHERE tenant_id = :tenant AND subscription_id = ANY(:ids) AND kind IN ('recurring', 'remaining')
-ORDER BY id
+SELECT i.id, i.subscription_id, i.code, i.period_start, i.period_end, i.bill_at, p.as_of, p.inputs -> 'buyer' AS buyer
+FROM invoice_items i
+LEFT JOIN invoice_inputs p ON p.tenant_id = i.tenant_id AND p.invoice_id = i.invoice_id
+WHERE i.tenant_id = :tenant AND i.subscription_id = ANY(:ids) AND i.kind IN ('recurring', 'remaining')
+ORDER BY i.id
 """)

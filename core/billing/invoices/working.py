@@ -14,7 +14,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.invoices.bills import Bill, Line, TaxSum
-from core.billing.invoices.inputs import written_buyer, written_seller
+from core.billing.invoices.inputs import read_buyer, written_buyer, written_seller
 from core.billing.invoices.printing import party_of_customer
 from core.billing.invoices.sale import Sale
 from core.billing.metering.meters.repository import lock_definitions
@@ -136,7 +136,13 @@ def bill_of(
         for (line, shares), on in zip(untaxed, supplied, strict=True)
     ]
     provider = sale.provider if as_of is None else sale.provider.known_at(as_of)
-    taxes = provider.tax_of(taxed, seller=seller, buyer=buyer, at=billed_on)
+    buyers = [_buyer_of(sale, line.item, buyer, as_of=as_of) for line, _ in untaxed]
+    by_place: dict[int, LineTax] = {}
+    for one in {id(found): found for found in [buyer, *buyers]}.values():
+        places = [place for place, found in enumerate(buyers) if found == one and place not in by_place]
+        own = provider.tax_of([taxed[place] for place in places], seller=seller, buyer=one, at=billed_on)
+        by_place.update(zip(places, own, strict=True))
+    taxes = [by_place[place] for place in range(len(taxed))]
     lines = [
         Line(
             item_id=line.item.id,
@@ -232,12 +238,30 @@ def _supplied_on(sale: Sale, item: InvoiceItem, bill_at: datetime, zone: str) ->
     """The day whose rate holds: that of the bill for what is paid ahead, the last day of what was supplied before it,
     and for what comes back the day it was charged.
     """
-    if item.kind == "unused" and item.period_start is not None:
-        for charge_id, start, end, billed_at in reversed(sale.charged_at.get((item.subscription_id, item.code), [])):
-            # What a change charges instead begins at the same instant, and was written after what comes back.
-            if charge_id < item.id and start <= item.period_start < end:
-                return _day(_end_of_supply(start, end, billed_at), zone)
+    charge = _charge_of(sale, item)
+    if charge is not None:
+        return _day(_end_of_supply(charge.period_start, charge.period_end, charge.bill_at), zone)
     return _day(_end_of_supply(item.period_start, item.period_end, bill_at), zone)
+
+
+def _charge_of(sale: Sale, item: InvoiceItem) -> Row[Any] | None:
+    """What charged that which comes back."""
+    if item.kind == "unused" and item.period_start is not None:
+        for charge in reversed(sale.charged.get((item.subscription_id, item.code), [])):
+            # What a change charges instead begins at the same instant, and was written after what comes back.
+            if charge.id < item.id and charge.period_start <= item.period_start < charge.period_end:
+                return charge
+    return None
+
+
+def _buyer_of(sale: Sale, item: InvoiceItem, buyer: Buyer, *, as_of: datetime | None) -> Buyer:
+    """Who bears the tax of a line: of what comes back whoever the final invoice that charged it saw, so that no tax is
+    given back that was not charged.
+    """
+    charge = _charge_of(sale, item)
+    if charge is None or charge.buyer is None or (as_of is not None and charge.as_of >= as_of):
+        return buyer
+    return buyer if charge.buyer == written_buyer(buyer) else read_buyer(charge.buyer)
 
 
 def _end_of_supply(start: datetime | None, end: datetime | None, bill_at: datetime) -> datetime:

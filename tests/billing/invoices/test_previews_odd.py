@@ -173,3 +173,21 @@ async def test_who_owes_the_tax_themselves_isshown_none_before_either(open_shop:
     assert {line["taxCategory"] for line in previews[0]["lines"]} == {"AE"}
     half = [("recurring", "base", 5_600), ("remaining", "base", 2_800), ("unused", "base", -1_400)]
     assert await case.comes(previews) == [(half, 0, 7_000)]
+
+
+async def test_what_comes_back_of_a_reverse_charge_gives_no_tax_back(shop: Shop) -> None:
+    abroad = {"line1": "Rue 1", "city": "Paris", "postalCode": "75001", "country": "FR"}
+    await shop.plan(flat("100"))
+    bob = await shop.customer("Bob", address=abroad, taxId="FR40303265045")
+    subscription = await shop.subscribe(bob)
+    await shop.move("2026-02-10T00:00:00Z")
+    await made(shop.caller.patch(f"/billing/customers/{bob}", {"taxId": None}))
+    await made(shop.caller.post(f"/billing/subscriptions/{subscription}/cancel", {"when": "now"}))
+    await shop.move("2026-02-12T12:00:00Z")
+    charged, back = await shop.invoices()
+    lines = [
+        (one["taxCategory"], one["netMinor"], one["taxMinor"]) for i in (charged, back) for one in await shop.lines(i)
+    ]
+    assert lines == [("AE", 10_000, 0), ("AE", -6_577, 0)]
+    again = await made(shop.caller.get(f"/billing/invoices/{back['invoiceId']}/recomputation"))
+    assert again["drifts"] == []
