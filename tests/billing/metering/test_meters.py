@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.billing.metering.meters import service
 from tests.billing.metering.conftest import Metering, event
 from tests.support.callers import Caller
 from tests.support.furnished import made
@@ -105,7 +106,30 @@ async def test_a_meter_may_count_what_is_stored_already(clocked: Metering) -> No
     assert [line["meters"] for line in answer["data"]] == [0, 0, 0]
     await clocked.meter("late", "sum", property="n", countsFrom="2027-03-02T05:30:00+05:30")
     await clocked.meter("new", "sum", property="n")
-    assert (await clocked.quantity("late"), await clocked.quantity("new")) == ("14", "0")
+    assert (await clocked.quantity("late"), await clocked.quantity("new")) == ("14", "15")
+    await clocked.meter("present", "sum", property="n", countsFrom="2027-03-10T12:30:00Z")
+    assert await clocked.quantity("present") == "0"
+
+
+async def test_a_new_meter_counts_all_that_may_still_come_in_late(clocked: Metering) -> None:
+    """What is taken without a reason, 35 days late, is counted, whichever came first: it or the meter."""
+    await clocked.send(event(occurredAt="2027-02-03T12:30:00Z", n=1))
+    meter = await clocked.meter("calls", "sum", property="n")
+    await clocked.send(event(occurredAt="2027-02-03T12:30:01Z", n=2), event(n=4))
+    assert await clocked.quantity("calls", **{"from": "2027-02-01T00:00:00Z", "to": "2027-04-01T00:00:00Z"}) == "7"
+    shown = await made(clocked.caller.get(f"/billing/meters/{meter}"))
+    assert shown["version"]["effectiveFrom"] == "2027-02-03T12:30:00Z"
+
+
+async def test_a_new_meter_begins_now_where_too_much_is_stored(
+    clocked: Metering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await clocked.send(*(event(n=n, occurredAt="2027-03-10T12:00:00Z") for n in range(3)))
+    monkeypatch.setattr(service, "MOST_RECOUNTED", 2)
+    meter = await clocked.meter("calls")
+    assert await clocked.quantity("calls", **DAY) == "0"
+    shown = await made(clocked.caller.get(f"/billing/meters/{meter}"))
+    assert shown["version"]["effectiveFrom"] == "2027-03-10T12:30:00Z"
 
 
 async def test_an_archived_meter_counts_late_events_of_its_time_only(clocked: Metering) -> None:

@@ -1,6 +1,7 @@
 """Meters: every SELECT."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,14 @@ async def count_plans(session: AsyncSession, tenant_id: UUID, meter_id: UUID) ->
     return await session.scalar(_PLANS, {"tenant": tenant_id, "meter": meter_id}) or 0
 
 
+async def count_events(
+    session: AsyncSession, tenant_id: UUID, *, since: datetime, least: UUID | None, most: int
+) -> int:
+    """How many metered events occurred since then, up to `most`; none of them has an id below `least`."""
+    where = {"tenant": tenant_id, "since": since, "least": least or UUID(int=0), "most": most}
+    return await session.scalar(_EVENTS, where) or 0
+
+
 async def lock_definitions(session: AsyncSession) -> None:
     """Alone until the end: batches under way are waited for, and new ones wait."""
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(app_tenant()::text, 6))"))
@@ -59,6 +68,12 @@ _PLANS = text("""
 SELECT count(DISTINCT r.plan_id) FROM price_components c
 JOIN prices r ON r.tenant_id = c.tenant_id AND r.id = c.price_id
 WHERE c.tenant_id = :tenant AND c.meter_id = :meter
+""")
+
+_EVENTS = text("""
+SELECT count(*) FROM (
+    SELECT FROM usage_events WHERE tenant_id = :tenant AND id >= :least AND occurred_at >= :since
+        AND outcome = 'metered' LIMIT :most) AS stored
 """)
 
 _METERS = text(

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/billing/meters", tags=["usage"])
 
 @router.post("", operation_id="create_meter", status_code=201, responses=refusals(MeterCodeTaken, TooMuchToCount))
 async def create_meter(scope: Writing, body: NewMeter) -> MeterAnswer:
-    """Count events by a new meter, from now on or from an instant in the past."""
+    """Count events by a new meter, those of the past 35 days too, or from another instant in the past on."""
     async with scope.writing() as unit:
         row = await service.create_meter(
             unit.session,

@@ -76,7 +76,11 @@ class NewMeter(Body):
     dimensions: Annotated[list[Property], Field(max_length=5)] = []
     counts_from: Annotated[
         InstantInput | None,
-        Field(description="An instant in the past: stored events since then are counted too. Now when left out."),
+        Field(
+            description="An instant in the past: events that occurred since then are counted, stored ones too. "
+            "When left out 35 days ago, as far back as late events are taken; now where more than 200,000 are stored "
+            "since then."
+        ),
     ] = None
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.billing.metering.events.recount import MOST_RECOUNTED, TooMany, recount_meter
+from core.billing.metering.events.service import LATE
 from core.billing.metering.meters import repository
 from core.billing.metering.meters.errors import MeterArchived, MeterCodeTaken, MeterInUse, MeterNotFound, TooMuchToCount
 from core.billing.metering.models import Meter, MeterVersion
@@ -47,7 +48,9 @@ async def create_meter(
     by: UUID,
     now: datetime,
 ) -> Row[Any]:
-    """A meter whose first version counts from now, or from an instant in the past. Raises MeterCodeTaken."""
+    """A meter whose first version counts from an instant in the past: without one as far back as late events are taken,
+    so that none is accepted and counted by nothing. Raises MeterCodeTaken, TooMuchToCount.
+    """
     if counts_from is not None and counts_from > now:
         raise InvalidInput("countsFrom", "must not lie in the future")
     await repository.lock_definitions(session)
@@ -57,8 +60,9 @@ async def create_meter(
             session.add(meter)
     except IntegrityError:
         raise MeterCodeTaken(code) from None
-    await _add_version(session, meter.id, terms, tenant_id=tenant_id, version=1, since=counts_from or now, by=by)
-    await _recount(session, meter.id, tenant_id=tenant_id, since=counts_from or now)
+    since = counts_from or await _as_far_back_as_can_be_counted(session, tenant_id, now=now)
+    await _add_version(session, meter.id, terms, tenant_id=tenant_id, version=1, since=since, by=by)
+    await _recount(session, meter.id, tenant_id=tenant_id, since=since)
     return await get_meter(session, tenant_id, meter_id=meter.id)
 
 
@@ -152,13 +156,25 @@ async def _add_version(
     await session.flush()
 
 
-async def _recount(session: AsyncSession, meter_id: UUID, *, tenant_id: UUID, since: datetime) -> None:
-    """Events that came in already and occurred since then: few, unless a definition begins in the past."""
-    definitions = await repository.load_definitions(session, tenant_id, meter_id=meter_id)
+async def _as_far_back_as_can_be_counted(session: AsyncSession, tenant_id: UUID, *, now: datetime) -> datetime:
+    """Where so much is stored since then that counting it would keep batches waiting, now."""
+    since = now - LATE
+    least = await _least_id(session, tenant_id, since=since)
+    stored = await repository.count_events(session, tenant_id, since=since, least=least, most=MOST_RECOUNTED + 1)
+    return since if stored <= MOST_RECOUNTED else now
+
+
+async def _least_id(session: AsyncSession, tenant_id: UUID, *, since: datetime) -> UUID | None:
+    """No event that occurred since then has a smaller id, as far as that is known."""
     is_test = await session.scalar(text("SELECT is_test FROM tenants WHERE id = :tenant"), {"tenant": tenant_id})
     # Ids are made by the wall clock: they bound the events of a tenant that lives on it.
     hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    least = None if is_test else earliest_id(hour - _AHEAD)
+    return None if is_test else earliest_id(hour - _AHEAD)
+
+
+async def _recount(session: AsyncSession, meter_id: UUID, *, tenant_id: UUID, since: datetime) -> None:
+    """Events that came in already and occurred since then: few, unless a definition begins in the past."""
+    definitions = await repository.load_definitions(session, tenant_id, meter_id=meter_id)
     try:
         await recount_meter(
             await driver_connection(session),
@@ -166,7 +182,7 @@ async def _recount(session: AsyncSession, meter_id: UUID, *, tenant_id: UUID, si
             tenant_id=tenant_id,
             meter_id=meter_id,
             since=since,
-            earliest_id=least,
+            earliest_id=await _least_id(session, tenant_id, since=since),
         )
     except TooMany:
         raise TooMuchToCount(MOST_RECOUNTED) from None
