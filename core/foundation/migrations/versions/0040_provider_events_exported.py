@@ -4,14 +4,14 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0043"
-down_revision = "0041"
+revision = "0040"
+down_revision = "0039"
 
 SQL = Path(__file__).parent.parent / "sql"
 
 
 def upgrade() -> None:
-    op.execute((SQL / "0043" / "exporting.sql").read_text())
+    op.execute((SQL / "0040" / "exporting.sql").read_text())
 
 
 def downgrade() -> None:

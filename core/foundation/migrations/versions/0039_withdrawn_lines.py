@@ -4,10 +4,10 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0041"
+revision = "0039"
 down_revision = "0038"
 
-SQL = Path(__file__).parent.parent / "sql" / "0041"
+SQL = Path(__file__).parent.parent / "sql" / "0039"
 
 
 def upgrade() -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0045"
-down_revision = "0042"
+revision = "0042"
+down_revision = "0041"
 
 SQL = Path(__file__).parent.parent / "sql"
 
 
 def upgrade() -> None:
-    op.execute((SQL / "0045" / "usage_customers.sql").read_text())
+    op.execute((SQL / "0042" / "usage_customers.sql").read_text())
 
 
 def downgrade() -> None:
