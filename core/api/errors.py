@@ -40,7 +40,6 @@ _HTTP_CODES = {
 _HTTP_DETAILS = {
     404: "There is nothing at this address. GET /openapi.json lists what there is.",
     405: "This address takes other methods; the header Allow lists them.",
-    413: "The body is larger than this installation takes.",
 }
 _LOG = log("api")
 _RETRYABLE_STATES = ("08", "53", "57", "40001", "40P01", "55P03", "25006")
@@ -75,6 +74,10 @@ class BodyTooLarge(CloudBillError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The body may have at most {limit_bytes} bytes.")
+
+
+_HTTP_TITLES = {413: BodyTooLarge.title}
+"""Where the framework passes on what is an error of ours."""
 
 
 class WrongMediaType(CloudBillError):
@@ -166,7 +169,7 @@ async def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_at(request))
-    title = HTTPStatus(error.status_code).phrase
+    title = _HTTP_TITLES.get(error.status_code) or HTTPStatus(error.status_code).phrase
     detail = _HTTP_DETAILS.get(error.status_code) or str(error.detail)
     code = _HTTP_CODES.get(error.status_code, "http_error")
     return problem(error.status_code, code=code, title=title, detail=detail, headers=headers)

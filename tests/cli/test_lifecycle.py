@@ -152,8 +152,8 @@ def test_a_taken_port_is_refused_before_anything_starts_and_names_its_holder(ins
         refusal = one_line_refusal(installation.run("up", CONSOLE_PORT=str(port)))
     name = Process().name()
     assert refusal == (
-        f"cloudbill: Port {port} is taken by {name} (process {os.getpid()}): end that, or choose another with "
-        f"`CONSOLE_PORT={port + 1} make up`."
+        f"cloudbill: Port {port} is taken by {name} (process {os.getpid()}): end that, or choose another: "
+        f"CONSOLE_PORT={port + 1}."
     )
     assert not installation.home.postgres.exists()
 

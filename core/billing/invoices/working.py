@@ -136,10 +136,11 @@ def bill_of(
         for (line, shares), on in zip(untaxed, supplied, strict=True)
     ]
     provider = sale.provider if as_of is None else sale.provider.known_at(as_of)
-    buyers = [_buyer_of(sale, line.item, buyer, as_of=as_of) for line, _ in untaxed]
+    places_of: dict[Buyer, list[int]] = {}
+    for place, (line, _) in enumerate(untaxed):
+        places_of.setdefault(_buyer_of(sale, line.item, buyer, as_of=as_of), []).append(place)
     by_place: dict[int, LineTax] = {}
-    for one in {id(found): found for found in [buyer, *buyers]}.values():
-        places = [place for place, found in enumerate(buyers) if found == one and place not in by_place]
+    for one, places in places_of.items():
         own = provider.tax_of([taxed[place] for place in places], seller=seller, buyer=one, at=billed_on)
         by_place.update(zip(places, own, strict=True))
     taxes = [by_place[place] for place in range(len(taxed))]

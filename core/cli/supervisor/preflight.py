@@ -54,7 +54,7 @@ def check_ports(ports: dict[str, tuple[str, int]]) -> None:
         except OSError as error:
             raise StartRefused(_cannot_listen(variable, host, port, error)) from None
         if not free:
-            way_out = f"end that, or choose another with `{variable}={_next(port)} make up`"
+            way_out = f"end that, or choose another: {variable}={_next(port)}"
             raise StartRefused(f"Port {port} is taken{_by_whom(port)}: {way_out}.")
 
 
