@@ -120,7 +120,7 @@ def _dialog() -> rx.Component:
     state = MetersState
     return form_dialog(
         "New meter",
-        "It counts the events of one name, from now on.",
+        "It counts the events of one name; those of the last 35 days too, unless they are very many.",
         rx.el.div(
             text_field("name", "Name", required=True),
             text_field("code", "Code", hint="Made of the name when empty; it stays."),

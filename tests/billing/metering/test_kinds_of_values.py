@@ -61,3 +61,33 @@ async def test_values_that_differ_in_the_twentieth_digit_are_two(metering: Meter
         *(("0.12345678901234567891", "1"), ("0.1234567890123456789", "2"), (0.25, "1")),
     ]
     assert await metering.quantity("calls", dimension=f"share:{shares[1]}") == "1"
+
+
+async def test_what_replaces_an_event_has_its_digits_too(metering: Metering) -> None:
+    await metering.meter("calls", "sum", property="n")
+    sent = await metering.send(event(n=1, tag=HUGE), event(n=2))
+    of_huge, other = (line["usageEventId"] for line in sent["data"])
+    for number, (event_id, properties) in enumerate(
+        ((of_huge, {}), (other, {"properties": {"n": "?", "tag": HUGE + 1}})), start=1
+    ):
+        given = {"idempotencyKey": f"right-{number}", "quantity": 7, **properties}
+        body = json.dumps({"kind": "replace", "reason": "wrong", "replacement": given})
+        sent_exactly = body.replace('"?"', "12345678901234567890.123456789")
+        path = f"/billing/usage/events/{event_id}/amendments"
+        await made(metering.caller.request("POST", path, content=sent_exactly, headers=JSON))
+    assert await metering.quantity("calls") == "12345678901234567891.123456789"
+    shown = (await made(metering.caller.get("/billing/usage/events", limit=4)))["data"]
+    assert {(line["idempotencyKey"][:5], line["properties"]["tag"]) for line in shown if line["counts"]} == {
+        ("right", HUGE),
+        ("right", HUGE + 1),
+    }
+
+
+async def test_what_is_nested_too_deep_is_refused_by_name(metering: Metering) -> None:
+    await metering.meter("calls", dimensions=["path"])
+    deep = "[" * 1_000 + "]" * 1_000
+    await metering.send(event(path="/a"))
+    assert await metering.quantity("calls", dimension=f"path:{deep}") == "0"
+    body = json.dumps({"events": [event(share=0.5), "?"]}).replace('"?"', deep)
+    refused = await metering.caller.request("POST", "/billing/usage/events", content=body, headers=JSON)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_input")

@@ -25,7 +25,7 @@ from core.billing.metering.amendments.schemas import (
 )
 from core.billing.metering.amendments.service import Applied, Author
 from core.billing.metering.events.errors import MeteredEventNotFound
-from core.billing.metering.events.reading import read_batch
+from core.billing.metering.events.reading import read_batch, read_exactly
 from core.billing.metering.meters.repository import lock_definitions
 from core.foundation.crypto import digest
 from core.foundation.errors import InvalidInput, KeyInFlight, KeyReused
@@ -60,9 +60,10 @@ class _Previewed(Exception):
     responses=refusals(MeteredEventNotFound, EventDoesNotCount, EventCounts, EventsRefused, KeyReused, KeyInFlight),
 )
 async def amend_usage_event(
-    scope: Writing, metered_event_id: UUID, body: Amendment, idempotency_key: KeyHeader = None
+    scope: Writing, request: Request, metered_event_id: UUID, body: Amendment, idempotency_key: KeyHeader = None
 ) -> AmendmentAnswer:
     """Void, replace or restore an event; the event itself stays as it was sent, with this line in its trail."""
+    replacement = None if body.replacement is None else read_exactly(await request.body(), "replacement")
     async with scope.writing() as unit:
 
         async def amend() -> AmendmentAnswer:
@@ -71,7 +72,7 @@ async def amend_usage_event(
                 metered_event_id,
                 tenant_id=unit.tenant_id,
                 kind=body.kind,
-                replacement=body.replacement,
+                replacement=replacement,
                 author=_author(unit, body.reason),
             )
 

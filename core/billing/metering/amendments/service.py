@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -79,7 +78,7 @@ async def amend(
     replacement: dict[str, Any] | None,
     author: Author,
 ) -> AmendmentAnswer:
-    """Voids, replaces or restores an event.
+    """Voids, replaces or restores an event; a replacement has its numbers by their digits, none is a float.
 
     Raises MeteredEventNotFound, EventDoesNotCount, EventCounts, EventsRefused.
     """
@@ -253,10 +252,8 @@ async def _replace(
         **({} if "externalId" in given else {"customerId": str(event.customer_id)}),
         **given,
     }
-    body = orjson.dumps({"events": [document]}, default=lambda number: orjson.Fragment(f"{number:f}"))
-    (result,) = await ingestion.ingest(
-        session, read_batch(body, [document]), tenant_id=tenant_id, now=author.now, late=None
-    )
+    entries = read_batch(b"", [document])
+    (result,) = await ingestion.ingest(session, entries, tenant_id=tenant_id, now=author.now, late=None)
     if isinstance(result, Refusal):
         raise EventsRefused([result])
     if result.replayed:

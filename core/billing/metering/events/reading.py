@@ -67,11 +67,17 @@ def read_batch(body: bytes, events: Sequence[Any]) -> list[Event | Refusal]:
     try:
         return [_read(index, raw) for index, raw in enumerate(events)]
     except _Fraction:
-        try:
-            exact = json.loads(body, parse_float=Decimal, parse_int=_integer)["events"]
-        except (ValueError, ArithmeticError):
-            raise InvalidInput("events", "must hold numbers of at most 60 digits") from None
-        return [_read(index, raw) for index, raw in enumerate(exact)]
+        return [_read(index, raw) for index, raw in enumerate(read_exactly(body, "events"))]
+
+
+def read_exactly(body: bytes, member: str) -> Any:
+    """A member of a request, its numbers by their digits. Raises InvalidInput."""
+    try:
+        return json.loads(body, parse_float=Decimal, parse_int=_integer)[member]
+    except (ValueError, ArithmeticError):
+        raise InvalidInput(member, "must hold numbers of at most 60 digits") from None
+    except RecursionError:  # the usual parser goes a little deeper
+        raise InvalidInput(member, "must not be nested so deep") from None
 
 
 def _integer(digits: str) -> int | Decimal:

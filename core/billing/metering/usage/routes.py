@@ -159,13 +159,17 @@ def _where(given: list[str], known: set[str]) -> dict[str, Any]:
         name, separator, value = one.partition(":")
         if not separator or name not in known:
             raise InvalidInput("dimension", "must be a dimension of the meter and a value, such as region:eu")
-        try:
-            orjson.loads(value)  # as strictly as a body is read
-            read = json.loads(value, parse_float=Decimal)
-        except (ValueError, ArithmeticError):
-            read = value
-        where[name] = value if isinstance(read, dict | list) else read
+        where[name] = _read(value)
     return where
+
+
+def _read(value: str) -> Any:
+    """A value as JSON has it, numbers by their digits; what is not one value of JSON is a text."""
+    try:
+        read = orjson.loads(value)  # as strictly as a body is read
+        return value if isinstance(read, dict | list) else json.loads(value, parse_float=Decimal)
+    except (ValueError, ArithmeticError):
+        return value
 
 
 def _shown(value: Any) -> Any:
