@@ -134,7 +134,7 @@ def paid(payments: Iterable[Json], *, now: datetime) -> list[Paying]:
         ]
         found += [
             Paying(
-                deed="" if _is_given(each, one["refunds"][place:]) else "retry",
+                deed="" if _is_over(each, one["refunds"][place:]) else "retry",
                 subject=each["refundId"],
                 means="Refund",
                 status=each["status"],
@@ -166,11 +166,14 @@ def _without_tries(one: Json, means: str, amount: str, now: datetime) -> Paying:
     )
 
 
-def _is_given(refund: Json, later: Iterable[Json]) -> bool:
-    """Whether it is under way or done, by itself, by another try or otherwise."""
+def _is_over(refund: Json, later: Iterable[Json]) -> bool:
+    """Whether nothing is to be tried again here: it is under way or done, by itself, by another try or otherwise."""
     if refund["status"] not in REFUSED or refund["settledMinor"] == refund["amountMinor"]:
         return True
-    return any(one["status"] not in REFUSED and one["creditNoteId"] == refund["creditNoteId"] for one in later)
+    same = ("origin", "creditNoteId")
+    return refund["origin"] == "reported" or any(
+        one["status"] not in REFUSED and all(one[each] == refund[each] for each in same) for one in later
+    )
 
 
 async def take_back(api: Client, invoice_id: str, payment_id: str) -> None:

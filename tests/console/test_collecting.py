@@ -17,12 +17,18 @@ SELLER = {"legalName": "Acme", "address": {"line1": "Main St 1", "city": "Boston
 
 
 def refund(
-    name: str, status: str, amount_minor: int = 500, note: str | None = "n1", settled_minor: int = 0
+    name: str,
+    status: str,
+    amount_minor: int = 500,
+    note: str | None = "n1",
+    settled_minor: int = 0,
+    origin: str = "requested",
 ) -> dict[str, Any]:
     failure = "expired_or_canceled_card" if status == "failed" else None
     return {
         "refundId": name,
         "status": status,
+        "origin": origin,
         "amountMinor": amount_minor,
         "settledMinor": settled_minor,
         "creditNoteId": note,
@@ -72,13 +78,16 @@ def test_a_refused_refund_is_tried_again_until_another_one_stands_for_it() -> No
         refund("e", "pending", 700, "n2"),
         refund("f", "failed", 700, "n3", 700),
         refund("g", "failed", 700, "n4", 300),
+        refund("h", "failed", 700, None, origin="duplicate"),
+        refund("i", "failed", 100, None, origin="reported"),
+        refund("j", "succeeded", 100, None, origin="reported"),
     )
     rows = collecting.paid([payment("intent", "succeeded", refunds)], now=NOW)
     assert {row.subject: row.deed for row in rows if row.means == "Refund"} == {
-        "a": "", "b": "", "c": "retry", "d": "", "e": "", "f": "", "g": "retry",
+        "a": "", "b": "", "c": "retry", "d": "", "e": "", "f": "", "g": "retry", "h": "retry", "i": "", "j": "",
     }  # fmt: skip
     assert (rows[-2].why, rows[-2].amount) == ("expired or canceled card", "−5.00 USD")
-    assert rows[0].why == "expired or canceled card; 3.00 USD was given back otherwise"
+    assert rows[3].why == "expired or canceled card; 3.00 USD was given back otherwise"
 
 
 async def test_a_payment_that_was_given_back_is_not_taken_back_and_that_is_said_kindly(

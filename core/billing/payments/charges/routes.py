@@ -35,6 +35,7 @@ from core.billing.payments.charges.schemas import (
     PaymentsOfInvoice,
     PaymentStatus,
     RefundOfInvoice,
+    RefundOrigin,
     RefundStatus,
 )
 from core.billing.payments.errors import LiveProviderRefused, PaymentProviderUnavailable
@@ -306,6 +307,7 @@ def refund_answer(refund: Refund) -> RefundOfInvoice:
     return RefundOfInvoice(
         refund_id=refund.id,
         status=cast("RefundStatus", refund.state),
+        origin=cast("RefundOrigin", refund.origin),
         amount_minor=refund.amount_minor,
         settled_minor=refund.settled_minor,
         credit_note_id=refund.credit_note_id,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from core.billing.payments.schemas import RefundStatus, WebAddress
+from core.billing.payments.schemas import RefundOrigin, RefundStatus, WebAddress
 from core.foundation.fields import named
 from core.foundation.schemas import Answer, Body, Instant, InstantInput, StrictInteger, Text
 
@@ -55,10 +55,12 @@ class PaymentByHand(Body):
 
 class RefundOfInvoice(Answer):
     """Money that goes back; `credit_note_id` where a credit note asked for it. What failed is given back by hand, but
-    for `settled_minor`, given back in its place by a refund made at the provider, or as credits."""
+    for `settled_minor`, given back in its place by a refund made at the provider, or as credits. One that was made
+    there (`origin` is `reported`) is not tried again here."""
 
     refund_id: UUID
     status: RefundStatus
+    origin: RefundOrigin
     amount_minor: int
     settled_minor: int
     credit_note_id: UUID | None
