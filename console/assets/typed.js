@@ -16,8 +16,11 @@ const isTicked = (one) => one.type === "checkbox" || one.type === "radio";
 
 function read(email) {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-  const isOurs = kept && kept.email === email && Date.now() - kept.at < LIFE;
-  return isOurs && kept.path === window.location.pathname ? kept : null;
+  if (kept && (kept.email !== email || Date.now() - kept.at >= LIFE)) {
+    sessionStorage.removeItem(KEPT); // whoever comes next finds nothing of it
+    return null;
+  }
+  return kept && kept.path === window.location.pathname ? kept : null;
 }
 
 // React listens at the prototype's setter: one that goes past it would be taken for what was there before.

@@ -51,6 +51,7 @@ def test_what_was_typed_when_the_sign_in_ran_out_stands_in_the_form_again(
         else:
             expect(page.get_by_text("This is not yours to see")).to_be_visible()
             expect(page.get_by_text("What you typed is not lost")).to_have_count(0)
+            assert page.evaluate("sessionStorage.getItem('cloudbill:typed')") is None
 
 
 def test_a_line_written_by_mistake_is_withdrawn_from_a_draft_and_while_it_waits(
