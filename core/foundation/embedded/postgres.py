@@ -25,6 +25,9 @@ OWNER = "cloudbill_owner"
 BACKUP = "cloudbill_backup"
 DATABASE = "cloudbill"
 
+_NOT_YET = "the database system is "
+"""Starting up, shutting down, not yet accepting connections: no fault of its own."""
+
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_permissions": "0700",
@@ -227,7 +230,8 @@ class EmbeddedPostgres:
         words = self.last_words(20)
         if any(os.strerror(errno.ENOSPC) in line for line in words):
             return DiskFull(files.NAME, data)
-        faults = [line for line in words if "FATAL:" in line or "PANIC:" in line]
+        # Whoever asks whether it answers yet is told so in the log, too.
+        faults = [line for line in words if ("FATAL:" in line or "PANIC:" in line) and _NOT_YET not in line]
         reason = faults[0].split(": ", 1)[-1].strip() if faults else f"it ended with code {self.exit_code}"
         damage = (
             "could not locate a valid checkpoint",

@@ -157,6 +157,17 @@ def test_damaged_data_is_explained_in_one_line(postgres: EmbeddedPostgres, damag
     assert not postgres.running
 
 
+def test_a_question_that_came_too_early_is_not_why_a_server_ended(postgres: EmbeddedPostgres) -> None:
+    with postgres.start():
+        data = postgres.data_dir
+    postgres.log.write_text(
+        "2026-11-22 19:10:01 GMT [11] FATAL:  the database system is starting up\n"
+        "2026-11-22 19:10:01 GMT [12] LOG:  invalid checkpoint record\n"
+        "2026-11-22 19:10:01 GMT [12] PANIC:  could not locate a valid checkpoint record at 0/175E078\n"
+    )
+    assert "could not locate a valid checkpoint record" in str(postgres._failure(data))
+
+
 def test_a_start_that_was_killed_while_making_the_data_leaves_nothing_in_the_way(postgres: EmbeddedPostgres) -> None:
     unfinished = postgres.data_dir.with_name("postgres.unfinished")
     (unfinished / "base").mkdir(parents=True)
