@@ -303,3 +303,25 @@ async def test_what_was_kept_through_a_pause_comes_back_with_the_cancellation(be
     assert bills[cy] == ["base 28.00 = 28.00 EUR", "unused base -7.00, minimum 7.00 = 0.00 EUR"]
     # Of February nothing is left in March.
     assert bills[dee] == ["base 28.00 = 28.00 EUR"]
+
+
+async def test_what_a_minimum_lacks_after_a_kept_pause_counts_for_the_commitment(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    floors = {
+        "minimum": {"model": "minimum", "amount": "56"},
+        "commitment": {"model": "commitment", "amount": "100", "periods": 3},
+    }
+    await story.sells("floors", flat("28"), **floors)
+    ada = await story.customer()
+    one = await story.subscribes(ada, "floors")
+    await story.until("2026-02-15T00:00:00Z")
+    await story.does(one, "pause", unused="keep")
+    await story.until("2026-02-22T00:00:00Z")
+    preview = await story.does(one, "cancel/preview", when="now")
+    await story.does(one, "cancel", when="now")
+    await story.until("2026-02-23T00:00:00Z")
+    # 28.00 were paid, 7.00 come back and 7.00 lack to half of February: of 100.00 there lack 72.00.
+    assert (await story.bills(ada))[-1] == (
+        "INV-00002 2026-02-22 open: unused base -7.00, minimum 7.00, commitment 72.00 = 72.00 EUR"
+    )
+    assert [bill["totalMinor"] for bill in preview["invoices"]] == [7_200]

@@ -25,7 +25,8 @@ from core.billing.tax.service import buyer_of
 from core.foundation.errors import CloudBillError
 from core.foundation.zones import find_zone
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of what an invoice keeps of its computation. Before 2 what comes back bore the tax of the buyer of its own bill."""
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -118,8 +119,10 @@ def bill_of(
     seller: Seller | None = None,
     buyer: Buyer | None = None,
     zone: str | None = None,
+    schema: int | None = None,
 ) -> Bill:
-    """The bill of what was computed. `seller`, `buyer` and `zone` as they were; without them as they are now."""
+    """The bill of what was computed. `seller`, `buyer`, `zone` and `schema` as they were; without them as now."""
+    schema = schema or SCHEMA
     customer = sale.customers[group.customer_id]
     seller, buyer = seller or sale.seller, buyer or buyer_of(customer)
     zone = zone or customer.time_zone
@@ -132,18 +135,12 @@ def bill_of(
             code=line.item.basis.get("taxCode") or "standard",
             is_goods=line.item.basis.get("isGoods", False),
             supplied_on=on,
+            buyer=_former_buyer(sale, line.item, buyer, as_of=as_of) if schema >= 2 else None,
         )
         for (line, shares), on in zip(untaxed, supplied, strict=True)
     ]
     provider = sale.provider if as_of is None else sale.provider.known_at(as_of)
-    places_of: dict[Buyer, list[int]] = {}
-    for place, (line, _) in enumerate(untaxed):
-        places_of.setdefault(_buyer_of(sale, line.item, buyer, as_of=as_of), []).append(place)
-    by_place: dict[int, LineTax] = {}
-    for one, places in places_of.items():
-        own = provider.tax_of([taxed[place] for place in places], seller=seller, buyer=one, at=billed_on)
-        by_place.update(zip(places, own, strict=True))
-    taxes = [by_place[place] for place in range(len(taxed))]
+    taxes = provider.tax_of(taxed, seller=seller, buyer=buyer, at=billed_on)
     lines = [
         Line(
             item_id=line.item.id,
@@ -181,7 +178,7 @@ def bill_of(
         lines=lines,
         taxes=_sums(lines),
         inputs={
-            "schema": SCHEMA,
+            "schema": schema,
             "zone": zone,
             "taxProvider": sale.provider.name,
             "seller": written_seller(seller),
@@ -255,14 +252,14 @@ def _charge_of(sale: Sale, item: InvoiceItem) -> Row[Any] | None:
     return None
 
 
-def _buyer_of(sale: Sale, item: InvoiceItem, buyer: Buyer, *, as_of: datetime | None) -> Buyer:
-    """Who bears the tax of a line: of what comes back whoever the final invoice that charged it saw, so that no tax is
-    given back that was not charged.
+def _former_buyer(sale: Sale, item: InvoiceItem, buyer: Buyer, *, as_of: datetime | None) -> Buyer | None:
+    """Of what comes back the buyer that the final invoice which charged it saw, where that is another to the tax: no
+    tax is given back that was not charged.
     """
     charge = _charge_of(sale, item)
     if charge is None or charge.buyer is None or (as_of is not None and charge.as_of >= as_of):
-        return buyer
-    return buyer if charge.buyer == written_buyer(buyer) else read_buyer(charge.buyer)
+        return None
+    return None if charge.buyer == written_buyer(buyer) else read_buyer(charge.buyer)
 
 
 def _end_of_supply(start: datetime | None, end: datetime | None, bill_at: datetime) -> datetime:

@@ -159,9 +159,9 @@ def closing(
         items = [*_usage(agreement, at, bill_at), *_minimum(agreement, at, bill_at, keeps)]
     elif gives_back and agreement.terms.minimum is not None:
         # As of a resumption that ends at once: it counts what came before the pause, and owes nothing of its own.
-        after = replace(agreement, ordinal=agreement.ordinal + 1)
+        agreement = replace(agreement, ordinal=agreement.ordinal + 1)
         basis = basis_of(agreement.terms, owed=[])
-        items = [_later(after, MINIMUM, "Minimum", start=at, end=at, bill_at=bill_at, now=at, basis=basis)]
+        items = [_later(agreement, MINIMUM, "Minimum", start=at, end=at, bill_at=bill_at, now=at, basis=basis)]
     if agreement.commitment is not None and (ends or agreement.commitment_left == 1):
         items.append(
             _later(

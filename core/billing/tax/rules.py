@@ -60,12 +60,16 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxedLine:
-    """`amount_minor` is net, after discounts. `supplied_on`: the day whose rate holds; without it the document's."""
+    """`amount_minor` is net, after discounts. `supplied_on`: the day whose rate holds; without it the document's.
+
+    `buyer`: who bore the tax of what comes back, where the document's buyer is another to the tax by now.
+    """
 
     amount_minor: int
     code: str = "standard"
     is_goods: bool = False
     supplied_on: date | None = None
+    buyer: Buyer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ def tax_of(
     lines: Sequence[TaxedLine], *, seller: Seller, buyer: Buyer, at: date, rates: Sequence[Rate]
 ) -> tuple[LineTax, ...]:
     """The tax of each line, in their order. Raises TaxRateMissing."""
-    kinds = [_kind(line, seller, buyer, at, rates) for line in lines]
+    kinds = [_kind(line, seller, line.buyer or buyer, at, rates) for line in lines]
     running: dict[tuple[str, Decimal], tuple[int, int]] = {}
     found: list[LineTax] = []
     for line, kind in zip(lines, kinds, strict=True):

@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
+from core.billing.invoices import working
 from tests.billing.invoices.conftest import Shop, flat, metered
 from tests.billing.invoices.drawn import TOTALS, shown
 from tests.support.furnished import made
@@ -189,5 +192,37 @@ async def test_what_comes_back_of_a_reverse_charge_gives_no_tax_back(shop: Shop)
         (one["taxCategory"], one["netMinor"], one["taxMinor"]) for i in (charged, back) for one in await shop.lines(i)
     ]
     assert lines == [("AE", 10_000, 0), ("AE", -6_577, 0)]
+    again = await made(shop.caller.get(f"/billing/invoices/{back['invoiceId']}/recomputation"))
+    assert again["drifts"] == []
+
+
+async def test_what_comes_back_to_who_told_a_number_meanwhile_is_rounded_with_the_rest(open_shop: Open) -> None:
+    case = await begin(open_shop, flat("0.26"))
+    await case.shop.plan(flat("0.52"), code="large")
+    await case.shop.move(HALF)
+    await made(case.shop.caller.patch(f"/billing/customers/{case.customer}", {"taxId": "DE136695976"}))
+    previews = await case.does("change", planId="large")
+    # 19 % of 0.65 is 0.1235; of 0.78 it would be 0.15, and of the 0.13 that come back 0.02.
+    half = [("recurring", "base", 52), ("remaining", "base", 26), ("unused", "base", -13)]
+    assert await case.comes(previews) == [(half, 12, 77)]
+    for invoice in await case.shop.invoices():
+        again = await made(case.shop.caller.get(f"/billing/invoices/{invoice['invoiceId']}/recomputation"))
+        assert again["drifts"] == []
+
+
+async def test_what_came_back_by_the_rule_of_then_is_no_difference_now(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.plan(flat("100"))
+    bob = await shop.customer("Bob")
+    subscription = await shop.subscribe(bob)
+    await shop.move("2026-02-10T00:00:00Z")
+    await made(shop.caller.patch(f"/billing/customers/{bob}", {"taxTreatment": "exempt", "taxExemptReason": "Embassy"}))
+    with monkeypatch.context() as then:
+        then.setattr(working, "SCHEMA", 1)
+        await made(shop.caller.post(f"/billing/subscriptions/{subscription}/cancel", {"when": "now"}))
+        await shop.move("2026-02-12T12:00:00Z")
+    _, back = await shop.invoices()
+    assert [(one["taxCategory"], one["taxMinor"]) for one in await shop.lines(back)] == [("E", 0)]
     again = await made(shop.caller.get(f"/billing/invoices/{back['invoiceId']}/recomputation"))
     assert again["drifts"] == []

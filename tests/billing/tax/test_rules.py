@@ -126,6 +126,16 @@ def test_tax_is_rounded_once_a_rate_or_once_a_line_as_the_tenant_chose() -> None
     assert [line.amount_minor for line in by_line] == [2, 2, 2]
 
 
+def test_what_comes_back_to_who_has_a_number_by_now_is_rounded_with_the_rest_of_its_rate() -> None:
+    business, before = Buyer(country="DE", tax_id="DE129273398"), Buyer(country="DE")
+    lines = [TaxedLine(amount_minor=26), TaxedLine(amount_minor=-13, buyer=before)]
+    # 19 % of 0.13 is 0.0247, though 0.26 by themselves bear 0.05 and 0.13 bear 0.02.
+    found = tax_of(lines, seller=GERMAN, buyer=business, at=TODAY, rates=RATES)
+    assert [line.amount_minor for line in found] == [5, -3]
+    abroad = Buyer(country="FR", tax_id="FR61954506077")
+    assert [line.category for line in tax_of(lines, seller=GERMAN, buyer=abroad, at=TODAY, rates=RATES)] == ["AE", "S"]
+
+
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=40))
 def test_the_lines_of_a_rate_sum_to_its_tax_and_none_is_off_by_a_minor_unit(amounts: list[int]) -> None:
     lines = [TaxedLine(amount_minor=amount) for amount in amounts]

@@ -45,6 +45,8 @@ def find_obstacle(document: InvoiceDocument) -> str | None:
     seller = document.seller
     if not (seller.tax_id or seller.registration or seller.tax_number):
         return "The seller has neither a tax number nor a register entry: add one to the settings of invoices."
+    if _is_outside(document) and any(tax.category != "O" for tax in document.taxes):
+        return "EN 16931 keeps what is outside the scope of the tax on an invoice by itself, and here is more."
     if _is_outside(document) and not (seller.registration or seller.tax_number):
         return "What is outside the scope of the tax bears no VAT number: add a tax number or register entry."
     if any(tax.category == "AE" for tax in document.taxes) and not (

@@ -109,8 +109,10 @@ async def recompute(session: AsyncSession, rows: Sequence[Row[Any]], *, tenant_i
                 if isinstance(parts, Exception):
                     raise parts
                 seller, buyer = read_seller(row.inputs["seller"]), read_buyer(row.inputs["buyer"])
-                zone = row.inputs["zone"]
-                bill = bill_of(group, parts, sale, as_of=row.as_of, seller=seller, buyer=buyer, zone=zone)
+                zone, schema = row.inputs["zone"], row.inputs["schema"]
+                bill = bill_of(
+                    group, parts, sale, as_of=row.as_of, seller=seller, buyer=buyer, zone=zone, schema=schema
+                )
                 comparison.compare(bill)
         except _CANNOT as error:
             detail = error.detail if isinstance(error, CloudBillError) else f"{type(error).__name__} {error}"

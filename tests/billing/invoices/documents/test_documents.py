@@ -252,6 +252,8 @@ def test_what_has_no_electronic_form_is_a_page_without_one_and_says_why() -> Non
             [line(1, 0)], seller=replace(SELLER, tax_id=None, tax_number=None, registration=None)
         ),
         "Reverse charge needs": document([line(1, 0, "0", tax_category="AE")], buyer=replace(ABROAD, tax_id=None)),
+        # Who has moved here since: what comes back was outside, what is charged is not.
+        "on an invoice by itself": document([line(100, 19, "19"), line(-50, 0, "0", tax_category="O")]),
     }
     for reason, made in reasons.items():
         assert reason in (find_obstacle(made) or "")
