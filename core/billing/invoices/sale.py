@@ -62,10 +62,15 @@ async def open_sale(
 
 
 async def _read_charged(session: AsyncSession, sale: Sale, items: Sequence[InvoiceItem]) -> None:
-    returned = sorted({item.subscription_id for item in items if item.kind == "unused" and item.subscription_id})
+    returned = [item for item in items if item.kind == "unused" and item.subscription_id and item.period_start]
     if not returned:
         return
-    for row in await session.execute(_CHARGED, {"tenant": sale.tenant_id, "ids": returned}):
+    where = {
+        "tenant": sale.tenant_id,
+        "ids": sorted({item.subscription_id for item in returned if item.subscription_id}),
+        "since": min(item.period_start for item in returned if item.period_start),
+    }
+    for row in await session.execute(_CHARGED, where):
         sale.charged.setdefault((row.subscription_id, row.code), []).append(row)
 
 
@@ -78,5 +83,6 @@ SELECT i.id, i.subscription_id, i.code, i.period_start, i.period_end, i.bill_at,
 FROM invoice_items i
 LEFT JOIN invoice_inputs p ON p.tenant_id = i.tenant_id AND p.invoice_id = i.invoice_id
 WHERE i.tenant_id = :tenant AND i.subscription_id = ANY(:ids) AND i.kind IN ('recurring', 'remaining')
+  AND i.period_end > :since
 ORDER BY i.id
 """)

@@ -218,3 +218,27 @@ async def test_what_was_paid_again_before_the_note_was_settled_is_in_the_wallet(
     await made(paid.tenant.post(retry))
     invoice = await paid.invoice()
     assert (await stands(paid), await purse(paid, invoice)) == (("paid", 0, 2_000, 0), ("20", "0"))
+
+
+async def test_what_came_for_nothing_and_was_tried_to_be_given_back_again_counts_once(
+    paid: Paid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoice = await paid.bill(await paid.customer(card="pm_card_refundFail"))
+    with answers_lost(monkeypatch):
+        assert (await paid.tenant.post("/billing/test-clock", {"now": SECOND})).status_code == 503
+    path = f"/billing/invoices/{invoice['invoiceId']}"
+    await made(paid.tenant.post(f"{path}/void"))
+    await paid.deliver()
+    await paid.work()
+    await paid.deliver()
+    (payment,) = await paid.payments(invoice)
+    (failed,) = payment["refunds"]
+    assert (failed["status"], failed["amountMinor"]) == ("failed", 2_000)
+    await made(paid.tenant.post(f"{path}/refunds/{failed['refundId']}/retry"))
+    await paid.work()
+    await paid.deliver()
+    (payment,) = await paid.payments(invoice)
+    assert [one["status"] for one in payment["refunds"]] == ["failed", "failed"]
+    runtime, wall = paid.runtime, datetime.now(UTC) + timedelta(hours=1)
+    done = await reconcile(runtime.database, runtime.settings, since=wall - timedelta(days=1), wall=wall)
+    assert done.findings == []

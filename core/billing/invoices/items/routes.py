@@ -108,7 +108,7 @@ async def add_lines(
 @router.delete(
     "/{invoice_id}/lines/{item_id}",
     operation_id="withdraw_invoice_line",
-    responses=refusals(InvoiceNotFound, InvoiceNotDraft, InvoiceItemNotFound, ItemNotWithdrawable),
+    responses=refusals(InvoiceNotFound, InvoiceNotDraft, InvoiceItemNotFound, ItemNotWithdrawable, TaxRateMissing),
 )
 async def withdraw_line(scope: Writing, invoice_id: UUID, item_id: UUID) -> InvoiceDetail:
     """Withdraws a line that somebody wrote, by its `itemId`, from a draft; what the draft comes to without it.

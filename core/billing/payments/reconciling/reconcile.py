@@ -78,7 +78,7 @@ _ACKNOWLEDGED = text("""
     ORDER BY kind, provider_id, id DESC
 """)
 # Credits are booked for the payment that settled its purchase, once; for a second one none are. What is paid for an
-# invoice is counted by it, and what it does not take goes back at once.
+# invoice is counted by it, and what it does not take goes back at once: by the first such refund, others try it again.
 _PAYMENTS = text("""
     SELECT 'charge' AS kind, y.id::text AS row_id, y.tenant_id::text AS tenant_id, y.provider_intent_id AS provider_id,
            y.amount_minor, CASE y.state WHEN 'succeeded' THEN y.amount_minor ELSE 0 END AS moved_minor, y.currency,
@@ -86,10 +86,11 @@ _PAYMENTS = text("""
            CASE WHEN y.invoice_id IS NOT NULL THEN (
                SELECT coalesce(sum(a.amount_minor), 0)::bigint FROM invoice_payments a
                WHERE a.tenant_id = y.tenant_id AND a.invoice_id = y.invoice_id AND a.cause_id = y.id
-           ) + (
-               SELECT coalesce(sum(r.amount_minor), 0)::bigint FROM refunds r
+           ) + coalesce((
+               SELECT r.amount_minor FROM refunds r
                WHERE r.tenant_id = y.tenant_id AND r.payment_id = y.id AND r.origin = 'duplicate'
-           ) ELSE (SELECT sum(e.amount_micro)::bigint FROM ledger_transactions t
+               ORDER BY r.id LIMIT 1
+           ), 0) ELSE (SELECT sum(e.amount_micro)::bigint FROM ledger_transactions t
             JOIN ledger_entries e ON e.tenant_id = t.tenant_id AND e.transaction_id = t.id AND e.amount_micro > 0
             WHERE t.tenant_id = p.tenant_id AND t.kind = 'purchase' AND t.reference = p.id::text) END AS booked_micro,
            CASE WHEN y.invoice_id IS NOT NULL THEN y.amount_minor
