@@ -45,7 +45,8 @@ _SUBSCRIBED = text("""
 SELECT id FROM subscriptions WHERE tenant_id = :tenant AND customer_id = :customer AND state <> 'canceled' ORDER BY id
 """)
 _VOID = text("""
-UPDATE invoices SET state = 'void', voided_at = :now
+UPDATE invoices SET state = 'void', voided_at = :now, lines = 0, subtotal_minor = 0, discount_minor = 0, tax_minor = 0,
+    total_minor = 0, open_minor = 0
 WHERE tenant_id = :tenant AND customer_id = :customer AND state = 'draft'
 """)
 _WAITING = text("""
