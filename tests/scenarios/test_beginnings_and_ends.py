@@ -325,3 +325,15 @@ async def test_what_a_minimum_lacks_after_a_kept_pause_counts_for_the_commitment
         "INV-00002 2026-02-22 open: unused base -7.00, minimum 7.00, commitment 72.00 = 72.00 EUR"
     )
     assert [bill["totalMinor"] for bill in preview["invoices"]] == [7_200]
+
+
+async def test_with_one_key_a_pause_as_it_is_and_one_without_an_end_are_not_the_same(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    await story.sells("pro", flat("28"))
+    one = await story.subscribes(await story.customer(), "pro")
+    await story.does(one, "pause", resumeAt="2026-02-15T00:00:00Z")
+    path = f"/billing/subscriptions/{one}/pause"
+    assert (await made(story.caller.post(path, {}, key="pause")))["resumeAt"] == "2026-02-15T00:00:00Z"
+    assert (await made(story.caller.post(path, {}, key="pause")))["replayed"] is True
+    other = await story.caller.post(path, {"resumeAt": None}, key="pause")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")

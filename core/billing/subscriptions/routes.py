@@ -203,6 +203,7 @@ async def pause_subscription(
 ) -> SubscriptionAnswer:
     """Stop billing: usage is billed up to now. One that is paused stays so: with another `resumeAt` until then (null:
     until it is resumed), without one as it is."""
+    until = resume_at_of(body)
 
     async def pause(unit: Unit) -> Row[Any]:
         return await service.pause(
@@ -210,12 +211,13 @@ async def pause_subscription(
             subscription_id,
             tenant_id=unit.tenant_id,
             now=unit.now,
-            resume_at=resume_at_of(body),
+            resume_at=until,
             unused=body.unused,
             actor=unit.actor,
         )
 
-    document = {"subscription": str(subscription_id), **dump(body)}
+    # What is left out asks for another thing than null, and reads the same.
+    document = {"subscription": str(subscription_id), **dump(body), **({"ends": False} if until is None else {})}
     return await _once(scope, pause, "subscription_pause", idempotency_key, document, action="paused")
 
 
