@@ -327,6 +327,28 @@ async def test_what_a_minimum_lacks_after_a_kept_pause_counts_for_the_commitment
     assert [bill["totalMinor"] for bill in preview["invoices"]] == [7_200]
 
 
+async def test_a_coupon_is_taken_off_once_though_a_kept_pause_ends_with_the_subscription(begin: Begin) -> None:
+    story = await begin("2026-02-01T00:00:00Z", graceHours=0)
+    await story.sells("floor", flat("28"), minimum={"model": "minimum", "amount": "56"})
+    await story.offers("five", amountMinor=500, currency="EUR", duration="forever")
+    await story.offers("half", percent="50", duration="once")
+    ada, bob = await story.customer(), await story.customer("Bob")
+    ones = [await story.subscribes(who, "floor", coupons=[code]) for who, code in ((ada, "five"), (bob, "half"))]
+    await story.until("2026-02-15T00:00:00Z")
+    for one in ones:
+        await story.does(one, "pause", unused="keep")
+    await story.until("2026-02-22T00:00:00Z")
+    for one in ones:
+        await story.does(one, "cancel", when="now")
+    await story.until("2026-02-23T00:00:00Z")
+    bills = [[bill for bill in await story.bills(who) if not bill.startswith("None")] for who in (ada, bob)]
+    # What comes back and what lacks are of the period that the coupon was taken off already.
+    assert [[bill.partition(": ")[2] for bill in own] for own in bills] == [
+        ["base 28.00, coupons -5.00 = 23.00 EUR", "unused base -7.00, minimum 7.00 = 0.00 EUR"],
+        ["base 28.00, coupons -14.00 = 14.00 EUR", "unused base -7.00, minimum 7.00 = 0.00 EUR"],
+    ]
+
+
 async def test_with_one_key_a_pause_as_it_is_and_one_without_an_end_are_not_the_same(begin: Begin) -> None:
     story = await begin("2026-02-01T00:00:00Z", graceHours=0)
     await story.sells("pro", flat("28"))

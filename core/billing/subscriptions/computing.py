@@ -30,6 +30,7 @@ from core.billing.pricing.schemes.rating import Measured, rate
 from core.billing.subscriptions import loading
 from core.billing.subscriptions.agreement import Terms
 from core.billing.subscriptions.discounting import Discounted, Earlier, Found, bills_before, discount, opening_minor
+from core.billing.subscriptions.lines import period_of
 from core.billing.subscriptions.models import InvoiceItem
 from core.billing.subscriptions.repository import list_redemptions
 from core.foundation.crypto import input_hash
@@ -264,7 +265,8 @@ class Reader:
         self, items: Sequence[InvoiceItem], assumed: Sequence[InvoiceItem], coupons: Sequence[Found]
     ) -> dict[int, Earlier]:
         """Of each period on the bill its other bills, where an amount may be taken off."""
-        ordinals = {item.ordinal for item in items if item.ordinal is not None and item.kind != "correction"}
+        periods = {period_of(item) for item in items if item.kind != "correction"}
+        ordinals = {ordinal for ordinal in periods if ordinal is not None}
         if not any(coupon.terms.amount_minor is not None for coupon in coupons) or not ordinals:
             return {}
         first = items[0]
@@ -281,8 +283,8 @@ class Reader:
         rows = [*(row for row in stored if row.id not in here and row.id not in given), *given.values()]
         found: dict[int, Earlier] = {}
         for ordinal in ordinals:
-            own = [item for item in items if item.ordinal == ordinal and item.kind != "correction"]
-            of_it = [row for row in rows if row.ordinal == ordinal]
+            own = [item for item in items if period_of(item) == ordinal and item.kind != "correction"]
+            of_it = [row for row in rows if period_of(row) == ordinal]
             bills = bills_before(own, of_it)
             others_minor = opening_minor(of_it)
             whole_minor = others_minor + opening_minor(own)
@@ -360,13 +362,14 @@ class Reader:
                 InvoiceItem.tenant_id == item.tenant_id,
                 InvoiceItem.subscription_id == item.subscription_id,
                 InvoiceItem.kind.in_(kinds),
-                InvoiceItem.ordinal.between(first, last),
+                InvoiceItem.ordinal.between(first, last + 1),
             )
             .order_by(InvoiceItem.id)
         )
-        found = {one.id: one for one in stored}
-        for one in others:
-            if one.kind in kinds and one.ordinal is not None and first <= one.ordinal <= last:
+        found: dict[UUID, InvoiceItem] = {}
+        for one in (*stored, *others):
+            ordinal = period_of(one)
+            if one.kind in kinds and ordinal is not None and first <= ordinal <= last:
                 found.setdefault(one.id, one)
         if item.kind == "commitment":
             return list(found.values())

@@ -17,6 +17,7 @@ from sqlalchemy import Row
 
 from core.billing.catalog.coupons.service import read_terms
 from core.billing.catalog.coupons.terms import Coupon, Course, Discountable, apply
+from core.billing.subscriptions.lines import period_of
 from core.billing.subscriptions.models import InvoiceItem
 
 if TYPE_CHECKING:
@@ -90,18 +91,15 @@ def discount(
     """The lines with their shares, and what each coupon takes off."""
     found: list[Discounted] = []
     taken = [0] * len(lines)
-    periods = {(line.item.ordinal, _corrects(line)) for line in lines if line.item.ordinal is not None}
+    of = [(period_of(line.item), _corrects(line)) for line in lines]
+    periods = {(ordinal, corrects) for ordinal, corrects in of if ordinal is not None}
     for ordinal, corrects in sorted(periods):
         holding = [
             coupon
             for coupon in coupons
             if coupon.holds_in(ordinal) and (coupon.terms.amount_minor is None or not corrects)
         ]
-        places = [
-            place
-            for place, line in enumerate(lines)
-            if (line.item.ordinal, _corrects(line)) == (ordinal, corrects) and _has_plan(line)
-        ]
+        places = [place for place, line in enumerate(lines) if of[place] == (ordinal, corrects) and _has_plan(line)]
         if not holding or not places:
             continue
         by_code = {coupon.terms.code: coupon for coupon in holding}

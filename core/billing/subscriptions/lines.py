@@ -159,9 +159,9 @@ def closing(
         items = [*_usage(agreement, at, bill_at), *_minimum(agreement, at, bill_at, keeps)]
     elif gives_back and agreement.terms.minimum is not None:
         # As of a resumption that ends at once: it counts what came before the pause, and owes nothing of its own.
-        agreement = replace(agreement, ordinal=agreement.ordinal + 1)
+        after = replace(agreement, ordinal=agreement.ordinal + 1)
         basis = basis_of(agreement.terms, owed=[])
-        items = [_later(agreement, MINIMUM, "Minimum", start=at, end=at, bill_at=bill_at, now=at, basis=basis)]
+        items = [_later(after, MINIMUM, "Minimum", start=at, end=at, bill_at=bill_at, now=at, basis=basis)]
     if agreement.commitment is not None and (ends or agreement.commitment_left == 1):
         items.append(
             _later(
@@ -263,6 +263,12 @@ def _later(
         bill_at=bill_at,
         created_at=now,
     )
+
+
+def period_of(item: InvoiceItem) -> int | None:
+    """The ordinal of an item's period: what lacks after a kept pause that never ended is of the one before its own."""
+    is_rest = item.kind == MINIMUM and not item.basis["owed"] and "keeps" not in item.basis
+    return item.ordinal - 1 if is_rest and item.ordinal is not None else item.ordinal
 
 
 def is_nothing(item: InvoiceItem) -> bool:

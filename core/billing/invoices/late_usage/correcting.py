@@ -26,6 +26,7 @@ from core.billing.invoices.parking import park
 from core.billing.invoices.working import known_at
 from core.billing.sellers.service import settings_of
 from core.billing.subscriptions.computing import Reader
+from core.billing.subscriptions.lines import period_of
 from core.billing.subscriptions.models import InvoiceItem
 from core.billing.subscriptions.repository import lock_subscription
 from core.foundation.ids import new_id
@@ -160,7 +161,7 @@ def _bill(found: Iterable[Difference], *, bill_at: datetime, now: datetime) -> d
             customer_id=one.item.customer_id,
             currency=one.item.currency,
             subscription_id=one.item.subscription_id,
-            ordinal=one.item.ordinal,
+            ordinal=period_of(one.item),
             kind="correction",
             code=one.item.code,
             description=f"{one.item.description} (correction of {one.standing.number})",
