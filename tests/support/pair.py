@@ -92,9 +92,6 @@ class Pair:
         self.home = self.folder / "home"
         subprocess.run(["cp", "-a", str(template.folder / "home"), str(self.home)], check=True)
         bare = ServersHere(load_settings(cloudbill_home=self.home))
-        for name in (HOME, "east"):  # what a killed server shared goes with its data, and does not stay in /dev/shm
-            with (bare.data(name) / "postgresql.auto.conf").open("a") as auto_of:
-                auto_of.write("dynamic_shared_memory_type = mmap\n")
         bare.start(HOME)
         self._given = addresses(self.home, int(bare.endpoint(HOME).split(":")[1]), bare.server(HOME))
         # The copy's primary has a port of its own, which its standby is told.
