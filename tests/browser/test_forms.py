@@ -79,6 +79,7 @@ def test_a_line_written_by_mistake_is_withdrawn_from_a_draft_and_while_it_waits(
     expect(question).to_have_count(0)
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
+    expect(question.get_by_role("button", name="Not now")).to_be_focused()
     page.keyboard.press("Tab")
     expect(question.get_by_role("button", name="Withdraw it")).to_be_focused()
     page.keyboard.press("Enter")
